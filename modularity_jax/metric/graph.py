@@ -1,0 +1,220 @@
+"""Graphs of neurons: vertices are neurons, edges are |weight|.
+
+Both kinds are pytrees with static sizes and share the protocol `Graph`; the embedding, the n-cut and the components
+use nothing else of them.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse
+from jax.typing import ArrayLike
+
+from modularity_jax.metric import checks
+
+Array = jax.Array
+
+
+class Graph(Protocol):
+    """What every stage after the graph relies on."""
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of vertices N, isolated ones included."""
+
+    def degrees(self) -> Array:
+        """Sum of the weights of each vertex's edges, [N]."""
+
+    def matvec(self, x: Array) -> Array:
+        """Product of the adjacency matrix [N, N] with x [N, M]; the matrix is never formed."""
+
+    def neighbour_min(self, values: Array) -> Array:
+        """Least value among each vertex's neighbours, [N]; the dtype's largest value where it has none."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class LayeredGraph:
+    """The graph of a feed-forward network, one dense block of edges per layer.
+
+    Vertices are numbered layer after layer, inputs first, outputs last. Build it with `from_weights` or `from_params`.
+
+    Attributes:
+      affinities: |W_l| for l = 1..L, each [d_{l-1}, d_l].
+    """
+
+    affinities: tuple[Array, ...]
+
+    @classmethod
+    def from_weights(cls, weights: Sequence[ArrayLike]) -> Self:
+        """The graph of the kernels W_1..W_L, each [d_in, d_out]; any sign, the absolute value is the edge.
+
+        Raises:
+          ValueError: if there is no kernel, one is not a matrix, the shapes do not chain, or a value is not finite.
+        """
+        kernels = [_as_float(w) for w in weights]
+        checks.check_kernels(kernels)
+        return cls(tuple(jnp.abs(w) for w in kernels))
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """The graph of a Flax params pytree of Dense layers, taken in the order of the number at their names' end.
+
+        Args:
+          params: `{"layer_00": {"kernel": ..., "bias": ...}, ...}`, or that under the key "params". Entries without a
+            kernel (normalisation layers, say) are passed over.
+
+        Raises:
+          ValueError: as `from_weights`, and if two layers have the same number or one has none.
+        """
+        return cls.from_weights(kernels_in_order(params))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Number of neurons of layers 0..L."""
+        return (self.affinities[0].shape[0], *(w.shape[1] for w in self.affinities))
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of vertices N = sum of the widths."""
+        return sum(self.widths)
+
+    def split(self, x: Array) -> tuple[Array, ...]:
+        """Rows of x [N, ...] layer by layer: L + 1 arrays [d_l, ...]."""
+        return tuple(jnp.split(x, np.cumsum(self.widths)[:-1].tolist()))
+
+    def degrees(self) -> Array:
+        """Sum of |weight| over each neuron's incoming and outgoing edges, [N]."""
+        return jnp.concatenate(self.over_layers(lambda w, axis: w.sum(axis=axis), jnp.add))
+
+    def matvec(self, x: Array) -> Array:
+        """Product of the adjacency matrix with x [N, M]."""
+        blocks = self.split(x)
+        return jnp.concatenate([self.into_layer(layer, blocks) for layer in range(len(self.widths))])
+
+    def into_layer(self, layer: int, blocks: Sequence[Array]) -> Array:
+        """What one layer's neurons receive from their neighbours, [d_layer, M]; only the two layers beside it are read."""
+        received = []
+        if layer > 0:
+            received.append(self.affinities[layer - 1].T @ blocks[layer - 1])
+        if layer < len(self.affinities):
+            received.append(self.affinities[layer] @ blocks[layer + 1])
+        return sum(received[1:], start=received[0])
+
+    def neighbour_min(self, values: Array) -> Array:
+        """Least of values [N] among each neuron's neighbours, [N]."""
+        blocks = self.split(values)
+        largest = jnp.iinfo(values.dtype).max
+        below = [jnp.where(w > 0, v[:, None], largest).min(axis=0) for w, v in zip(self.affinities, blocks, strict=False)]
+        above = [jnp.where(w > 0, v[None, :], largest).min(axis=1) for w, v in zip(self.affinities, blocks[1:], strict=True)]
+        inner = [jnp.minimum(a, b) for a, b in zip(below, above[1:], strict=False)]
+        return jnp.concatenate([above[0], *inner, below[-1]])
+
+    def over_layers(self, reduce: Callable[[Array, int], Array], join: Callable[[Array, Array], Array]) -> list[Array]:
+        """Each layer's reduction over its incoming (axis 0) and outgoing (axis 1) block, joined: L + 1 arrays [d_l]."""
+        incoming = [reduce(w, 0) for w in self.affinities]
+        outgoing = [reduce(w, 1) for w in self.affinities]
+        inner = [join(a, b) for a, b in zip(incoming, outgoing[1:], strict=False)]
+        return [outgoing[0], *inner, incoming[-1]]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SparseGraph:
+    """Any undirected graph as a list of edges, each given once.
+
+    Build it with `from_edges` or `from_scipy`. Edges between the same two vertices add up; an edge of weight 0 is none.
+
+    Attributes:
+      senders, receivers: the two ends of each edge, [E] int32.
+      weights: |weight| of each edge, [E].
+      num_nodes: number of vertices N, static.
+    """
+
+    senders: Array
+    receivers: Array
+    weights: Array
+    num_nodes: int = dataclasses.field(metadata={"static": True})
+
+    @classmethod
+    def from_edges(cls, senders: ArrayLike, receivers: ArrayLike, weights: ArrayLike, *, num_nodes: int) -> Self:
+        """The graph with an edge of |weights[e]| between senders[e] and receivers[e]; arrays [E].
+
+        Raises:
+          ValueError: if the arrays differ in length, a vertex is out of range or joined to itself (such an edge is
+            never cut, and tools disagree on its degree), or a weight is not finite.
+        """
+        ends = jnp.asarray(senders, jnp.int32), jnp.asarray(receivers, jnp.int32)
+        values = _as_float(weights)
+        checks.check_edges(*ends, values, num_nodes)
+        return cls(*ends, jnp.abs(values), num_nodes)
+
+    @classmethod
+    def from_scipy(cls, matrix: Any) -> Self:
+        """The graph of a symmetric SciPy sparse (or dense) adjacency matrix [N, N]; not under jit.
+
+        Raises:
+          ValueError: if the matrix is not square or not symmetric, and as `from_edges`.
+        """
+        adjacency = scipy.sparse.coo_array(matrix)
+        checks.check_symmetric(adjacency)
+        edges = scipy.sparse.coo_array(scipy.sparse.triu(adjacency))
+        return cls.from_edges(edges.row, edges.col, edges.data, num_nodes=adjacency.shape[0])
+
+    def degrees(self) -> Array:
+        """Sum of the weights of each vertex's edges, [N]."""
+        return self._scatter(jax.ops.segment_sum, self.weights, self.weights, jnp.add)
+
+    def matvec(self, x: Array) -> Array:
+        """Product of the adjacency matrix with x [N, M], by two segment sums."""
+        weights = self.weights[:, None]
+        return self._scatter(jax.ops.segment_sum, weights * x[self.senders], weights * x[self.receivers], jnp.add)
+
+    def neighbour_min(self, values: Array) -> Array:
+        """Least of values [N] among each vertex's neighbours, [N]."""
+        largest = jnp.iinfo(values.dtype).max
+        along = [jnp.where(self.weights > 0, values[ends], largest) for ends in (self.senders, self.receivers)]
+        return self._scatter(jax.ops.segment_min, along[0], along[1], jnp.minimum)
+
+    def _scatter(
+        self,
+        segment: Callable[..., Array],
+        to_receivers: Array,
+        to_senders: Array,
+        join: Callable[[Array, Array], Array],
+    ) -> Array:
+        """Reduce what each edge carries to its receiver and to its sender, and join the two."""
+        return join(
+            segment(to_receivers, self.receivers, num_segments=self.num_nodes),
+            segment(to_senders, self.senders, num_segments=self.num_nodes),
+        )
+
+
+def kernels_in_order(params: Mapping[str, Any]) -> list[Array]:
+    """Kernels of a Flax params pytree in layer order, by the number at the end of each layer's name.
+
+    A pytree sorts its keys, so `Dense_10` would come before `Dense_2`; this is the one place that settles the order.
+
+    Raises:
+      ValueError: if no layer has a kernel, a name has no number, or two names have the same one.
+    """
+    layers = params.get("params", params)
+    names = [name for name, layer in layers.items() if isinstance(layer, Mapping) and "kernel" in layer]
+    if not names:
+        raise ValueError(f"params must hold at least one layer with a kernel, got the entries {sorted(layers)}")
+    numbers = {name: re.search(r"\d+$", name) for name in names}
+    order = {name: int(found.group()) for name, found in numbers.items() if found}
+    if len(set(order.values())) < len(names) and len(names) > 1:
+        raise ValueError(f"params must name each layer with a number of its own at the end, got {sorted(names)}")
+    return [layers[name]["kernel"] for name in sorted(names, key=lambda name: order.get(name, 0))]
+
+
+def _as_float(values: ArrayLike) -> Array:
+    """As a floating-point array; whole numbers and Python floats take the default float dtype."""
+    array = jnp.asarray(values)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))

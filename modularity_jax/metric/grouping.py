@@ -1,0 +1,45 @@
+"""Batches of a fixed size, split over devices.
+
+XLA rounds a batched product differently for different batch sizes. Work therefore goes through in groups of one fixed
+size, and each device maps over its groups, so that a result depends on neither the number of items nor of devices.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+
+def grouped_map(fn: Callable[[Any], Any], items: Any, *, group_size: int, mesh: Mesh | None = None) -> Any:
+    """`jax.vmap(fn)(items)` in groups of group_size, in memory bounded by one group per device.
+
+    Args:
+      fn: function of one item (a pytree without its leading axis).
+      items: pytree whose leaves have one leading axis [S, ...].
+      group_size: items under one vmap, static. The last group is padded with copies of the first item.
+      mesh: one-axis mesh whose devices share the groups; None for the default device. Devices do not communicate.
+
+    Returns:
+      fn's results with the leading axis [S, ...].
+    """
+    count = jax.tree.leaves(items)[0].shape[0]
+    devices = 1 if mesh is None else mesh.size
+    groups = -(-count // (group_size * devices)) * devices
+    filled = jax.tree.map(lambda x: _pad(x, groups * group_size).reshape(groups, group_size, *x.shape[1:]), items)
+
+    def run(part: Any) -> Any:
+        return jax.lax.map(jax.vmap(fn), part)
+
+    if mesh is not None:
+        # check_vma=False: devices share nothing here, and the check would sum gradients of unsharded values over them.
+        spec = PartitionSpec(mesh.axis_names[0])
+        run = jax.shard_map(run, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    return jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:])[:count], run(filled))
+
+
+def _pad(x: jax.Array, length: int) -> jax.Array:
+    """Copies of the first item behind the last, up to the length."""
+    missing = length - x.shape[0]
+    return jnp.concatenate([x, jnp.broadcast_to(x[:1], (missing, *x.shape[1:]))]) if missing else x

@@ -1,0 +1,103 @@
+"""Is a network more modular than the same weights shuffled?"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from modularity_jax.metric import checks
+from modularity_jax.metric.clustering import Clustering, check_settings, cluster, partition
+from modularity_jax.metric.controls import shuffle
+from modularity_jax.metric.graph import LayeredGraph, SparseGraph
+from modularity_jax.metric.grouping import grouped_map
+from modularity_jax.metric.statistics import compare
+
+Array = jax.Array
+
+# The observed graph's key must not be any shuffle's: r stays below this.
+_OBSERVED = 2**32 - 1
+
+
+class ShuffleTest(NamedTuple):
+    """n-cut of a graph against its controls'."""
+
+    ncut: Array  # []
+    shuffled_ncut: Array  # [R]
+    mean: Array  # [], of the controls
+    std: Array  # [], ddof 0
+    z_score: Array  # [], (ncut - mean) / std
+    p_value: Array  # [], lower tail: share of partitions at least as good among the controls, at least 1 / (R + 1)
+    p_upper: Array  # [], upper tail
+    p_two_sided: Array  # []
+    p_interval: Array  # [2], Clopper-Pearson at 95%
+    effect_size: Array  # [], (median - ncut) / MAD
+    clustering: Clustering  # of the graph itself
+    all_converged: Array  # [] bool, of every control's eigenvectors
+
+
+def shuffle_test(
+    graph: LayeredGraph | SparseGraph,
+    key: Array,
+    *,
+    num_clusters: int,
+    num_shuffles: int = 200,
+    method: str = "layer",
+    num_restarts: int = 10,
+    selection: str = "ncut",
+    solver: str = "auto",
+    shuffles_per_group: int = 8,
+    mesh: Mesh | None = None,
+) -> ShuffleTest:
+    """Cluster a graph and num_shuffles controls of it, and compare the n-cuts (2003.04881, section 3).
+
+    Shuffle r uses the key fold_in(key, r), so it is the same whatever num_shuffles, the group or the devices are.
+
+    Args:
+      graph: LayeredGraph or SparseGraph.
+      key: typed PRNG key, consumed.
+      num_clusters: K, static.
+      num_shuffles: R, static.
+      method: the control; see `shuffle`.
+      num_restarts, selection, solver: as in `cluster`, for the graph and its controls alike.
+      shuffles_per_group: controls that are clustered under one vmap; bounds the memory.
+      mesh: one-axis mesh whose devices share the controls; None for the default device.
+
+    Raises:
+      ValueError: as `cluster` and `shuffle`, and if num_shuffles or shuffles_per_group is below 1.
+    """
+    checks.check_at_least("num_shuffles", num_shuffles, 1)
+    checks.check_at_least("shuffles_per_group", shuffles_per_group, 1)
+    check_settings(graph, num_clusters, num_restarts, selection, solver)
+    settings = (num_clusters, num_restarts, selection, solver)
+    return _shuffle_test(graph, key, settings, num_shuffles, method, shuffles_per_group, mesh)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5, 6))
+def _shuffle_test(
+    graph: LayeredGraph | SparseGraph,
+    key: Array,
+    settings: tuple[int, int, str, str],
+    num_shuffles: int,
+    method: str,
+    group_size: int,
+    mesh: Mesh | None,
+) -> ShuffleTest:
+    def control(index: Array) -> tuple[Array, Array]:
+        shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(key, index))
+        embedding, _, cut, _ = partition(shuffle(graph, shuffle_key, method=method), cluster_key, *settings)
+        return cut, embedding.converged
+
+    names = ("num_clusters", "num_restarts", "selection", "solver")
+    observed = cluster(graph, jax.random.fold_in(key, _OBSERVED), **dict(zip(names, settings, strict=True)))  # type: ignore[arg-type]
+    indices = jnp.arange(num_shuffles, dtype=jnp.uint32)
+    shuffled, converged = grouped_map(control, indices, group_size=group_size, mesh=mesh)
+    statistics = compare(observed.ncut, shuffled)
+    return ShuffleTest(
+        ncut=observed.ncut,
+        shuffled_ncut=shuffled,
+        **statistics._asdict(),
+        clustering=observed,
+        all_converged=converged.all(),
+    )
