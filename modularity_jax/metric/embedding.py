@@ -88,7 +88,7 @@ def _bipartite_problem(graph: LayeredGraph, scale: Array) -> _Problem:
     def lift(vectors: Array) -> tuple[Array, Array]:
         image = cross(vectors, small, large)
         sigma = jnp.linalg.norm(image, axis=0)
-        blocks = parts(vectors, small) | parts(image / jnp.where(sigma > 0, sigma, 1), large)
+        blocks = parts(vectors, small) | parts(image / jnp.where(sigma > 0, sigma, 1)[None, :], large)
         return jnp.concatenate([blocks[i] for i in layers]) * 0.5**0.5, sigma
 
     live = jnp.concatenate([scales[i] > 0 for i in small])

@@ -12,12 +12,16 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 
-def grouped_map(fn: Callable[[Any], Any], items: Any, *, group_size: int, mesh: Mesh | None = None) -> Any:
-    """`jax.vmap(fn)(items)` in groups of group_size, in memory bounded by one group per device.
+def grouped_map(
+    fn: Callable[..., Any], items: Any, *shared: Any, group_size: int, mesh: Mesh | None = None
+) -> Any:
+    """`jax.vmap(lambda item: fn(item, *shared))(items)` in groups of group_size, in memory bounded by one group per device.
 
     Args:
-      fn: function of one item (a pytree without its leading axis).
+      fn: function of one item (a pytree without its leading axis) and of what is shared. With a mesh it must close over
+        no traced value: what it needs is passed as shared.
       items: pytree whose leaves have one leading axis [S, ...].
+      shared: pytrees that every item sees whole; every device holds a copy.
       group_size: items under one vmap, static. The last group is padded with copies of the first item.
       mesh: one-axis mesh whose devices share the groups; None for the default device. Devices do not communicate.
 
@@ -29,14 +33,15 @@ def grouped_map(fn: Callable[[Any], Any], items: Any, *, group_size: int, mesh: 
     groups = -(-count // (group_size * devices)) * devices
     filled = jax.tree.map(lambda x: _pad(x, groups * group_size).reshape(groups, group_size, *x.shape[1:]), items)
 
-    def run(part: Any) -> Any:
-        return jax.lax.map(jax.vmap(fn), part)
+    def run(part: Any, *shared: Any) -> Any:
+        return jax.lax.map(jax.vmap(lambda item: fn(item, *shared)), part)
 
     if mesh is not None:
         # check_vma=False: devices share nothing here, and the check would sum gradients of unsharded values over them.
-        spec = PartitionSpec(mesh.axis_names[0])
-        run = jax.shard_map(run, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-    return jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:])[:count], run(filled))
+        split, whole = PartitionSpec(mesh.axis_names[0]), PartitionSpec()
+        specs = (split, *(whole for _ in shared))
+        run = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)
+    return jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:])[:count], run(filled, *shared))
 
 
 def _pad(x: jax.Array, length: int) -> jax.Array:

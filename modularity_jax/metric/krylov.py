@@ -53,7 +53,7 @@ def leading_eigenpairs(
     def improve(state: _State) -> _State:
         return _restart(operator, state, num_pairs)
 
-    first = _State(_orthonormal(start), jnp.zeros(start.shape[1], start.dtype), jnp.asarray(jnp.inf, start.dtype), jnp.asarray(0))
+    first = _State(start, jnp.zeros(start.shape[1], start.dtype), jnp.asarray(jnp.inf, start.dtype), jnp.asarray(0))
     final = jax.lax.while_loop(unfinished, improve, first)
     return Eigenpairs(final.values[:num_pairs], final.block[:, :num_pairs], final.residual <= tolerance)
 
@@ -61,43 +61,42 @@ def leading_eigenpairs(
 def _restart(operator: Callable[[Array], Array], state: _State, num_pairs: int) -> _State:
     """Build one Krylov basis from the block and keep its best Ritz vectors.
 
-    With the images of all basis vectors at hand, Ritz values and residuals cost no further product.
+    With the images of all basis vectors at hand, Ritz values and residuals cost no further product. The basis starts
+    as zeros and is filled block by block in a loop, which compiles once for all depths.
     """
-    basis, images = [state.block], [operator(state.block)]
-    for _ in range(DEPTH - 1):
-        block = _orthonormal(_project_out(images[-1], basis), basis)
-        basis.append(block)
-        images.append(operator(block))
-    q, image = jnp.concatenate(basis, axis=1), jnp.concatenate(images, axis=1)
-    projected = q.T @ image
+    size, width = state.block.shape
+    empty = jnp.zeros((size, DEPTH * width), state.block.dtype)
+
+    def extend(depth: Array, bases: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        basis, images, latest = bases
+        block = _orthonormal(latest, basis)
+        image = operator(block)
+        place = (0, depth * width)
+        return jax.lax.dynamic_update_slice(basis, block, place), jax.lax.dynamic_update_slice(images, image, place), image
+
+    basis, images, _ = jax.lax.fori_loop(0, DEPTH, extend, (empty, empty, state.block))
+    projected = basis.T @ images
     values, rotation = jnp.linalg.eigh((projected + projected.T) / 2)
-    best = rotation[:, ::-1][:, : state.block.shape[1]]
-    values = values[::-1][: state.block.shape[1]]
-    vectors = q @ best
-    residual = jnp.linalg.norm(image @ best - vectors * values, axis=0)
+    values, best = values[::-1][:width], rotation[:, ::-1][:, :width]
+    vectors = basis @ best
+    residual = jnp.linalg.norm(images @ best - vectors * values, axis=0)
     return _State(vectors, values, residual[:num_pairs].max(), state.restart + 1)
 
 
-def _project_out(block: Array, basis: list[Array]) -> Array:
-    """Remove from the block [M, B] its part in the span of the basis blocks."""
-    for other in basis:
-        block = block - other @ (other.T @ block)
-    return block
-
-
-def _orthonormal(block: Array, against: list[Array] | None = None) -> Array:
-    """Orthonormal columns with the block's span, and zero columns for what it lacks of full rank.
+def _orthonormal(block: Array, basis: Array) -> Array:
+    """Orthonormal columns with the span of block [M, B] outside basis [M, C]; zero columns for what it lacks of full rank.
 
     Two rounds by the eigenvectors of the small Gram matrix (Stathopoulos and Wu 2002): products only, and a direction
     that is mere rounding is dropped rather than blown up. A zero column is harmless: its Ritz value is 0, the least.
     """
     eps = jnp.finfo(block.dtype).eps
-    for _ in range(2):
-        if against:
-            block = _project_out(block, against)
+
+    def improve(_: Array, block: Array) -> Array:
+        block = block - basis @ (basis.T @ block)
         norms = jnp.linalg.norm(block, axis=0)
         block = jnp.where(norms > 30 * eps, block / jnp.where(norms > 30 * eps, norms, 1), 0)
         spectrum, vectors = jnp.linalg.eigh(block.T @ block)
         kept = spectrum > 100 * eps * jnp.maximum(spectrum[-1], eps)
-        block = block @ (vectors * jnp.where(kept, jax.lax.rsqrt(jnp.where(kept, spectrum, 1)), 0))
-    return block
+        return block @ (vectors * jnp.where(kept, jax.lax.rsqrt(jnp.where(kept, spectrum, 1)), 0))
+
+    return jax.lax.fori_loop(0, 2, improve, block)

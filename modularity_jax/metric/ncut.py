@@ -37,7 +37,7 @@ def ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
 def batched_ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
     """n-cuts [X] of X partitions [X, N] of one graph, by one product with the adjacency matrix; no check."""
     degrees = graph.degrees()
-    members = (labels[:, :, None] == jnp.arange(num_clusters)).astype(degrees.dtype)
+    members = (labels[:, :, None] == jnp.arange(num_clusters)[None, None, :]).astype(degrees.dtype)
     stacked = members.transpose(1, 0, 2)
     received = graph.matvec(stacked.reshape(degrees.size, -1)).reshape(stacked.shape)
     # Summing over the vertices outside, rather than volume minus inner weight, keeps a small cut exact.

@@ -28,17 +28,21 @@ def permuted_index(index: Array, size: Array | int, words: Array) -> Array:
         against index, so that rows of an array may each take a permutation of their own.
 
     Returns:
-      int32 of index's shape.
+      int32 of the shape that index and words broadcast to.
     """
     size = jnp.maximum(jnp.asarray(size, jnp.uint32), 1)
     rows = jnp.floor(jnp.sqrt(size.astype(jnp.float32))).astype(jnp.uint32) + 1
     columns = (size + rows - 1) // rows
 
-    def walk(x: Array) -> Array:
-        return jnp.where(x >= size, _feistel(x, rows, columns, words), x)
+    def walk(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        x, outside = state
+        moved = jnp.where(outside, _feistel(x, rows, columns, words), x)
+        return moved, moved >= size
 
-    start = _feistel(index.astype(jnp.uint32), rows, columns, words)
-    end = jax.lax.while_loop(lambda x: (x >= size).any(), walk, start)
+    start = index.astype(jnp.uint32)
+    shape = jnp.broadcast_shapes(start.shape, words.shape[1:])
+    start = jnp.broadcast_to(start, shape), jnp.ones(shape, bool)
+    end, _ = jax.lax.while_loop(lambda state: state[1].any(), walk, start)
     return end.astype(jnp.int32)
 
 

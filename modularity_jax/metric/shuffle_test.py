@@ -84,7 +84,7 @@ def _shuffle_test(
     group_size: int,
     mesh: Mesh | None,
 ) -> ShuffleTest:
-    def control(index: Array) -> tuple[Array, Array]:
+    def control(index: Array, graph: LayeredGraph | SparseGraph, key: Array) -> tuple[Array, Array]:
         shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(key, index))
         embedding, _, cut, _ = partition(shuffle(graph, shuffle_key, method=method), cluster_key, *settings)
         return cut, embedding.converged
@@ -92,7 +92,7 @@ def _shuffle_test(
     names = ("num_clusters", "num_restarts", "selection", "solver")
     observed = cluster(graph, jax.random.fold_in(key, _OBSERVED), **dict(zip(names, settings, strict=True)))  # type: ignore[arg-type]
     indices = jnp.arange(num_shuffles, dtype=jnp.uint32)
-    shuffled, converged = grouped_map(control, indices, group_size=group_size, mesh=mesh)
+    shuffled, converged = grouped_map(control, indices, graph, key, group_size=group_size, mesh=mesh)
     statistics = compare(observed.ncut, shuffled)
     return ShuffleTest(
         ncut=observed.ncut,

@@ -1,0 +1,1 @@
+"""Thin launchers: `python -m experiments.run --help`."""

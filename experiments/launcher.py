@@ -1,0 +1,87 @@
+"""What all launchers share: flags, one-line errors, the compilation cache."""
+
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+
+import jax
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.runs.config import from_dict
+from modularity_jax.runs.workdir import Workdir, command_line, create_workdir, open_workdir
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory; runs/<config's name> by default.")
+_TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
+
+CACHE = pathlib.Path("~/.cache/modularity_jax").expanduser()
+
+
+def define_config(default: str = "configs/digits.py") -> None:
+    """Define --config; only launchers that start a run take it, the others read the workdir's config.json."""
+    config_flags.DEFINE_config_file("config", default, "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick.")
+
+
+def workdir_from_flags() -> Workdir:
+    """The workdir that the flags ask for: made from --config where that is defined, else an existing one."""
+    if "config" not in flags.FLAGS:
+        if not _WORKDIR.value:
+            raise ValueError("--workdir must name a run's directory, got none")
+        return open_workdir(_WORKDIR.value)
+    path = _WORKDIR.value or f"runs/{_config_name()}"
+    return create_workdir(path, from_dict(flags.FLAGS.config.to_dict()), command_line())
+
+
+def mesh():  # type: ignore[no-untyped-def]
+    """All devices, on one axis."""
+    return seed_mesh()
+
+
+def launch(main: Callable[[Workdir], None]) -> None:
+    """Parse the flags and run main(workdir); bad input ends with one line on stderr and exit code 1 or 2."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.set_verbosity(logging.INFO)
+    logging.use_absl_handler()
+
+    def run(_: Sequence[str]) -> None:
+        _use_compilation_cache()
+        try:
+            main(workdir_from_flags())
+        except (ValueError, OSError) as error:
+            if _TRACEBACK.value:
+                raise
+            _fail(error, 1)
+        except KeyboardInterrupt:
+            _fail("interrupted; the same command goes on with what is finished", 130)
+
+    app.run(run, flags_parser=_parse)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    try:
+        rest = flags.FLAGS(argv)
+    except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError) as error:
+        _fail(error, 2)
+    if rest[1:]:
+        _fail(f"unknown argument {rest[1]!r}; settings are given as --config.<section>.<field>=<value>", 2)
+    return rest
+
+
+def _fail(error: object, code: int) -> None:
+    text = " ".join(str(error).split())
+    sys.stderr.write(f"error: {text}\n")
+    sys.exit(code)
+
+
+def _config_name() -> str:
+    """File name and variant of --config, as a folder's name."""
+    file, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
+    return "-".join(filter(None, (pathlib.Path(file).stem, variant)))
+
+
+def _use_compilation_cache() -> None:
+    """Keep compiled programs between runs, unless the user has set a place (or none) for them."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(CACHE))

@@ -1,0 +1,16 @@
+"""A whole run: train, cluster, report. `python -m experiments.run --config=configs/mnist.py --workdir=runs/mnist`."""
+
+from experiments import cluster, launcher, report, train
+from modularity_jax.runs.workdir import Workdir
+
+
+def main(workdir: Workdir) -> None:
+    """All stages in turn; what is finished already is not computed again."""
+    train.main(workdir)
+    cluster.main(workdir)
+    report.main(workdir)
+
+
+if __name__ == "__main__":
+    launcher.define_config()
+    launcher.launch(main)

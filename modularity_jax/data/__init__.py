@@ -1,0 +1,6 @@
+"""Data sets as arrays: handwritten digits, MNIST and its kin, CIFAR-10 in grey, synthetic sets and mixtures."""
+
+from modularity_jax.data.dataset import Dataset
+from modularity_jax.data.registry import known_names, load
+
+__all__ = ["Dataset", "known_names", "load"]

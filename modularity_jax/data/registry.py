@@ -1,0 +1,83 @@
+"""Which data sets there are, and where each comes from."""
+
+import pathlib
+
+from modularity_jax.data import cifar, digits, idx, mixtures, synthetic, tfds
+from modularity_jax.data.dataset import Dataset, first_train
+
+_MADE_HERE = {
+    "digits": digits.load,
+    "lines": synthetic.load_lines,
+    "random": synthetic.load_random,
+}
+# name -> how to read it from a folder; TensorFlow Datasets knows all of these by the same names.
+_PUBLISHED = {
+    "mnist": idx,
+    "fashion_mnist": idx,
+    "kmnist": idx,
+    "cifar10": cifar,
+}
+_NAMES = ("digits", *_PUBLISHED, "lines", "random")
+# All have ten classes; digits has 64 pixels where the others have 784.
+_MIXABLE = tuple(name for name in _NAMES if name != "digits")
+
+
+def known_names() -> tuple[str, ...]:
+    """The names of the single sets that `load` takes."""
+    return _NAMES
+
+
+def load(name: str, dir: str | pathlib.Path | None = None, *, num_train: int | None = None) -> Dataset:
+    """Loads a data set by its name.
+
+    `digits`, `lines` and `random` need nothing but this package (digits: and scikit-learn). `mnist`, `fashion_mnist`,
+    `kmnist` and `cifar10` are read from the folder `dir/name` where it exists (see `idx.load` and `cifar.load` for the
+    files), else through TensorFlow Datasets, which downloads a set once and keeps it in a folder of its own:
+    `TFDS_DATA_DIR`, or `~/tensorflow_datasets`. The arrays and their order are the same from either source.
+    `a+b` pools two sets and `a|b` takes classes 0 to 4 from a and 5 to 9 from b, see `mixtures.mix`; a and b are any
+    of the sets but digits. In a shell such a name wants quotes.
+
+    Args:
+      name: of a set or mixture.
+      dir: a folder with one folder of files per set; None or "" if there is none.
+      num_train: keeps only the first so many training samples; None keeps all.
+
+    Returns:
+      The arrays: x in [0, 1], one flattened image per row.
+
+    Raises:
+      ValueError: for an unknown name, a wrong `num_train`, or a file with wrong content.
+      OSError: if a set cannot be had: FileNotFoundError for a missing file or package, ConnectionError without a
+        network. The text is one line and says what to do.
+      ImportError: if digits are wanted and scikit-learn is missing.
+    """
+    if num_train is not None and num_train < 1:
+        raise ValueError(f"num_train must be at least 1, got {num_train}")
+    folder = pathlib.Path(dir).expanduser() if dir else None
+    mixture = mixtures.parse(name)
+    names = mixture.parts if mixture else (name,)
+    _check_names(name, names)
+    sets = [_load_single(single, folder) for single in names]
+    dataset = mixtures.mix(mixture, *sets) if mixture else sets[0]
+    return dataset if num_train is None else first_train(dataset, num_train)
+
+
+def _check_names(name: str, parts: tuple[str, ...]) -> None:
+    for part in parts:
+        if part not in _NAMES:
+            raise ValueError(
+                f"unknown data set {part!r}; known are {', '.join(_NAMES)}, and mixtures a+b and a|b of two"
+            )
+        if len(parts) > 1 and part not in _MIXABLE:
+            raise ValueError(
+                f"{name!r}: {part} cannot be mixed (64 pixels, not 784); take two of {', '.join(_MIXABLE)}"
+            )
+
+
+def _load_single(name: str, folder: pathlib.Path | None) -> Dataset:
+    if name in _MADE_HERE:
+        return _MADE_HERE[name]()
+    source = _PUBLISHED[name]
+    if folder is not None and (folder / name).is_dir():
+        return source.load(folder / name)
+    return tfds.load(name, folder, files=source.FILES)

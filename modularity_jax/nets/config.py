@@ -1,0 +1,62 @@
+"""Settings of the network, its training and its pruning; the defaults are the study's (MNIST, no dropout)."""
+
+import dataclasses
+
+from modularity_jax.metric.checks import check_at_least
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The network."""
+
+    widths: tuple[int, ...] = (784, 256, 256, 256, 256, 10)  # neurons per layer, inputs and classes included
+    dropout_rate: float = 0.0  # after each hidden layer; the study's dropout variant takes 0.5
+
+    def __post_init__(self) -> None:
+        if len(self.widths) < 2 or min(self.widths) < 1:
+            raise ValueError(f"model.widths must be at least two layers of at least one neuron, got {self.widths}")
+        check_in_range("model.dropout_rate", self.dropout_rate, 0, 1, closed_above=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The unpruned phase, and what both phases share."""
+
+    num_seeds: int = 10  # networks trained side by side
+    seed: int = 0  # of the run; network i's randomness is fold_in(key(seed), i)
+    epochs: int = 20  # of the unpruned phase; 0 leaves the initial network
+    batch_size: int = 128  # the last, shorter batch of an epoch is used
+    learning_rate: float = 1e-3  # Adam's
+    seeds_per_group: int = 4  # networks under one vmap; changing it changes rounding, hence results
+
+    def __post_init__(self) -> None:
+        for name, least in (("num_seeds", 1), ("epochs", 0), ("batch_size", 1), ("seeds_per_group", 1), ("seed", 0)):
+            check_at_least(f"train.{name}", getattr(self, name), least)
+        if not self.learning_rate > 0:
+            raise ValueError(f"train.learning_rate must be above 0, got {self.learning_rate}")
+
+
+@dataclasses.dataclass(frozen=True)
+class PruneConfig:
+    """The pruning phase, which goes on from the trained weights with a fresh optimiser state."""
+
+    epochs: int = 20  # 0 leaves out the phase
+    initial_sparsity: float = 0.5  # share of each kernel that is 0 at the phase's first step
+    final_sparsity: float = 0.9  # and at its last
+    frequency: int = 10  # steps between two masks
+
+    def __post_init__(self) -> None:
+        check_at_least("prune.epochs", self.epochs, 0)
+        check_at_least("prune.frequency", self.frequency, 1)
+        check_in_range("prune.initial_sparsity", self.initial_sparsity, 0, 1, closed_above=False)
+        check_in_range("prune.final_sparsity", self.final_sparsity, self.initial_sparsity, 1, closed_above=False)
+
+
+def check_in_range(name: str, value: float, low: float, high: float, *, closed_above: bool = True) -> None:
+    """A number in [low, high], or in [low, high).
+
+    Raises:
+      ValueError: that names the setting and what it got.
+    """
+    if not (low <= value <= high) or (value == high and not closed_above):
+        raise ValueError(f"{name} must be at least {low} and {'at most' if closed_above else 'below'} {high}, got {value}")

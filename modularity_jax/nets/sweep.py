@@ -1,0 +1,112 @@
+"""Training of all seeds of a run in one program, over groups and devices."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from modularity_jax.metric.grouping import grouped_map
+from modularity_jax.nets import mlp
+from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.training import EpochMetrics, Recipe, Samples, TrainState, initial_metrics, make_recipe, start_phase, train_epoch
+
+Array = jax.Array
+
+PHASES = ("init", "unpruned", "pruned")
+
+
+class Progress(NamedTuple):
+    """All S networks after one epoch."""
+
+    phase: str
+    epoch: int  # 1, 2, ... within the phase; 0 for the initial networks
+    num_epochs: int  # of the phase
+    params: mlp.Params  # leaves [S, ...]
+    metrics: EpochMetrics  # leaves [S] on the host
+
+
+def seed_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh with one axis, "seed", over the given devices or all of them."""
+    chosen = list(jax.devices() if devices is None else devices)
+    return Mesh(np.asarray(chosen), ("seed",), axis_types=(AxisType.Auto,))
+
+
+def train_seeds(
+    samples: Samples,
+    *,
+    model: ModelConfig,
+    train: TrainConfig,
+    prune: PruneConfig,
+    mesh: Mesh | None = None,
+    seed_ids: Sequence[int] | None = None,
+) -> Iterator[Progress]:
+    """Train, then prune, all networks of a run; yields after each epoch, the initial networks first.
+
+    Network i's randomness is fold_in(key(train.seed), i), and the networks go through in groups of
+    train.seeds_per_group, so its weights depend neither on the other seeds nor on the number of devices.
+
+    Args:
+      samples: the data set, on any device.
+      model, train, prune: the settings; a phase of 0 epochs is left out.
+      mesh: from `seed_mesh`; None for the default device.
+      seed_ids: which networks, 0..num_seeds - 1 by default.
+
+    Raises:
+      ValueError: if the data do not fit the network's first or last width.
+    """
+    check_samples(samples, model)
+    ids = jnp.asarray(range(train.num_seeds) if seed_ids is None else seed_ids)
+    keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(train.seed)))(ids)
+    if mesh is not None:
+        samples = jax.device_put(samples, NamedSharding(mesh, PartitionSpec()))
+    params = _init(keys, model.widths)
+    yield Progress("init", 0, 0, params, jax.device_get(_measure(params, samples, mlp.MLP(model.widths), train.seeds_per_group)))
+    for index, (phase, epochs) in enumerate((("unpruned", train.epochs), ("pruned", prune.epochs)), start=1):
+        if epochs:
+            recipe = make_recipe(model, train, prune, phase=phase, num_train=samples.y_train.size)
+            run_epoch = _epoch_program(recipe, train.seeds_per_group, mesh)
+            states = jax.vmap(functools.partial(start_phase, recipe))(params)
+            for epoch in range(epochs):
+                states, params, metrics = run_epoch(states, _fold_in_twice(keys, index, epoch), samples, jnp.asarray(epoch))
+                yield Progress(phase, epoch + 1, epochs, params, jax.device_get(metrics))
+
+
+def check_samples(samples: Samples, model: ModelConfig) -> None:
+    """The data have the network's number of inputs, and labels below its number of outputs."""
+    inputs, classes = samples.x_train.shape[1], int(samples.y_train.max()) + 1
+    if inputs != model.widths[0]:
+        raise ValueError(f"model.widths must begin with the data's {inputs} inputs, got {model.widths}")
+    if classes > model.widths[-1]:
+        raise ValueError(f"model.widths must end with at least the data's {classes} classes, got {model.widths}")
+
+
+def _epoch_program(recipe: Recipe, group_size: int, mesh: Mesh | None) -> Callable[..., tuple[TrainState, mlp.Params, EpochMetrics]]:
+    """One epoch of all networks as a compiled program, which takes over the memory of the states it is given."""
+
+    def one(item: tuple[TrainState, Array], samples: Samples, epoch: Array) -> tuple[TrainState, EpochMetrics]:
+        return train_epoch(recipe, *item, samples, epoch)
+
+    def run_epoch(states: TrainState, keys: Array, samples: Samples, epoch: Array) -> tuple[TrainState, mlp.Params, EpochMetrics]:
+        states, metrics = grouped_map(one, (states, keys), samples, epoch, group_size=group_size, mesh=mesh)
+        # A copy for the caller, since the next call takes the states' memory.
+        return states, jax.tree.map(jnp.copy, states.params), metrics
+
+    return jax.jit(run_epoch, donate_argnums=0)
+
+
+def _fold_in_twice(keys: Array, phase: int, epoch: int) -> Array:
+    return jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, phase), epoch))(keys)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _measure(params: mlp.Params, samples: Samples, model: mlp.MLP, group_size: int) -> EpochMetrics:
+    return grouped_map(functools.partial(initial_metrics, model), params, samples, group_size=group_size)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _init(keys: Array, widths: tuple[int, ...]) -> mlp.Params:
+    return jax.vmap(lambda key: mlp.init_params(mlp.MLP(widths), jax.random.fold_in(key, 0)))(keys)

@@ -1,0 +1,180 @@
+"""Training of one network as pure functions, an epoch at a time; `sweep` maps them over seeds."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from modularity_jax.nets import mlp, pruning
+from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+
+Array = jax.Array
+
+ADAM_EPSILON = 1e-7  # Keras's, which the study used; Optax's own is 1e-8
+
+
+class Samples(NamedTuple):
+    """A data set on the device, with n training and m test samples of d values."""
+
+    x_train: Array  # [n, d]
+    y_train: Array  # [n] int32
+    x_test: Array  # [m, d]
+    y_test: Array  # [m] int32
+
+
+class TrainState(NamedTuple):
+    """One network between two epochs. Pruned weights are exactly 0."""
+
+    params: mlp.Params
+    opt_state: optax.OptState
+    masks: pruning.Masks  # per layer, bool [d_in, d_out]; all True before pruning
+
+
+class EpochMetrics(NamedTuple):
+    """One epoch: training figures are means over its batches, as they were trained on (with dropout, where there is any)."""
+
+    train_loss: Array  # [], nats per sample
+    train_accuracy: Array  # []
+    test_loss: Array  # [], after the epoch
+    test_accuracy: Array  # []
+    sparsity: Array  # [], share of all kernel entries that are 0, after the epoch
+
+
+class Recipe(NamedTuple):
+    """What a phase's epochs have in common; static but for mask_counts."""
+
+    model: mlp.MLP
+    optimizer: optax.GradientTransformation
+    batch_size: int
+    mask_counts: np.ndarray | None  # [U, L] weights kept by the phase's U masks; None trains without pruning
+    mask_frequency: int
+
+
+def make_recipe(
+    model: ModelConfig, train: TrainConfig, prune: PruneConfig, *, phase: str, num_train: int
+) -> Recipe:
+    """The recipe of a phase, "unpruned" or "pruned", on num_train samples."""
+    net = mlp.MLP(model.widths, model.dropout_rate)
+    optimizer = optax.adam(train.learning_rate, eps=ADAM_EPSILON)
+    counts = None
+    if phase == "pruned":
+        num_steps = steps_per_epoch(num_train, train.batch_size) * prune.epochs
+        updates = np.append(np.arange(0, num_steps, prune.frequency), num_steps)
+        sparsity = pruning.sparsity_at(
+            updates, num_steps=num_steps, initial=prune.initial_sparsity, final=prune.final_sparsity
+        )
+        sizes = [a * b for a, b in zip(model.widths, model.widths[1:], strict=False)]
+        counts = pruning.num_kept(sparsity, sizes)
+    return Recipe(net, optimizer, train.batch_size, counts, prune.frequency)
+
+
+def steps_per_epoch(num_train: int, batch_size: int) -> int:
+    """Batches in an epoch, the last, shorter one included."""
+    return -(-num_train // batch_size)
+
+
+def start_phase(recipe: Recipe, params: mlp.Params) -> TrainState:
+    """A fresh optimiser state for given parameters, nothing pruned."""
+    masks = {name: jnp.ones_like(layer["kernel"], bool) for name, layer in params.items()}
+    return TrainState(params, recipe.optimizer.init(params), masks)
+
+
+def train_epoch(recipe: Recipe, state: TrainState, key: Array, samples: Samples, epoch: Array) -> tuple[TrainState, EpochMetrics]:
+    """One epoch of one network.
+
+    Args:
+      recipe: from `make_recipe`.
+      state: from `start_phase` or the epoch before.
+      key: typed PRNG key of this network and epoch.
+      samples: the data set.
+      epoch: 0, 1, ...; must not be batched under vmap, or every step would compute a new mask.
+    """
+    order_key, dropout_key = jax.random.split(key)
+    batches, weights = _batches(order_key, samples.y_train.size, recipe.batch_size)
+    num_steps = batches.shape[0]
+
+    def step(state: TrainState, inputs: tuple[Array, Array, Array]) -> tuple[TrainState, tuple[Array, Array]]:
+        index, batch, weight = inputs
+        state = _update_masks(recipe, state, epoch * num_steps + index)
+        x, y = samples.x_train[batch], samples.y_train[batch]
+        return _update_params(recipe, state, x, y, weight, jax.random.fold_in(dropout_key, index))
+
+    state, (losses, hits) = jax.lax.scan(step, state, (jnp.arange(num_steps), batches, weights))
+    state = _finish_masks(recipe, state, (epoch + 1) * num_steps)
+    test_loss, test_accuracy = evaluate(recipe.model, state.params, samples.x_test, samples.y_test)
+    count = samples.y_train.size
+    return state, EpochMetrics(losses.sum() / count, hits.sum() / count, test_loss, test_accuracy, _sparsity(state.params))
+
+
+def initial_metrics(model: mlp.MLP, params: mlp.Params, samples: Samples) -> EpochMetrics:
+    """The figures of a network that was not trained."""
+    train = evaluate(model, params, samples.x_train, samples.y_train)
+    test = evaluate(model, params, samples.x_test, samples.y_test)
+    return EpochMetrics(*train, *test, _sparsity(params))
+
+
+def evaluate(model: mlp.MLP, params: mlp.Params, x: Array, y: Array) -> tuple[Array, Array]:
+    """Mean cross-entropy (nats) and accuracy on samples x [B, d], y [B], without dropout."""
+    logits = mlp.apply(model, params, x)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+    return loss, (logits.argmax(axis=-1) == y).mean()
+
+
+def _batches(key: Array, count: int, batch_size: int) -> tuple[Array, Array]:
+    """Shuffled sample indices [steps, B] and their weights, 0 for what pads the last batch."""
+    steps = steps_per_epoch(count, batch_size)
+    missing = steps * batch_size - count
+    order = jnp.pad(jax.random.permutation(key, count), (0, missing))
+    weights = jnp.pad(jnp.ones(count), (0, missing))
+    return order.reshape(steps, batch_size), weights.reshape(steps, batch_size)
+
+
+def _update_masks(recipe: Recipe, state: TrainState, step: Array) -> TrainState:
+    """A new mask every mask_frequency steps of a pruning phase; the weights it drops become 0."""
+    if recipe.mask_counts is None:
+        return state
+    counts = jnp.asarray(recipe.mask_counts)[step // recipe.mask_frequency]
+    return jax.lax.cond(step % recipe.mask_frequency == 0, _prune, lambda state, _: state, state, counts)
+
+
+def _finish_masks(recipe: Recipe, state: TrainState, step: Array) -> TrainState:
+    """The final sparsity, exactly, after the phase's last step."""
+    if recipe.mask_counts is None:
+        return state
+    counts = jnp.asarray(recipe.mask_counts)
+    last = (counts.shape[0] - 1) * recipe.mask_frequency
+    ended = step > last - recipe.mask_frequency
+    return jax.lax.cond(ended, _prune, lambda state, _: state, state, counts[-1])
+
+
+def _prune(state: TrainState, counts: Array) -> TrainState:
+    masks = pruning.kernel_masks(state.params, counts)
+    return state._replace(params=pruning.apply_masks(state.params, masks), masks=masks)
+
+
+def _update_params(
+    recipe: Recipe, state: TrainState, x: Array, y: Array, weight: Array, dropout_key: Array
+) -> tuple[TrainState, tuple[Array, Array]]:
+    """One step of Adam on one batch; also the summed loss and the number of right answers."""
+
+    def loss_fn(params: mlp.Params) -> tuple[Array, tuple[Array, Array]]:
+        key = dropout_key if recipe.model.dropout_rate else None
+        logits = mlp.apply(recipe.model, params, x, dropout_key=key)
+        losses = weight * optax.softmax_cross_entropy_with_integer_labels(logits, y)
+        hits = weight * (logits.argmax(axis=-1) == y)
+        return losses.sum() / weight.sum(), (losses.sum(), hits.sum())
+
+    gradients, sums = jax.grad(loss_fn, has_aux=True)(state.params)
+    updates, opt_state = recipe.optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    if recipe.mask_counts is not None:
+        params = pruning.apply_masks(params, state.masks)
+    return TrainState(params, opt_state, state.masks), sums
+
+
+def _sparsity(params: mlp.Params) -> Array:
+    kernels = [layer["kernel"] for layer in params.values()]
+    zeros = sum((k == 0).sum(dtype=jnp.int32) for k in kernels)
+    return jnp.asarray(zeros) / sum(k.size for k in kernels)

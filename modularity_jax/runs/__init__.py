@@ -1,0 +1,1 @@
+"""One run: its directory, tables, figures and report."""

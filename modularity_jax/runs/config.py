@@ -1,0 +1,127 @@
+"""A run's settings as frozen dataclasses, from and to plain nested dicts."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from modularity_jax.metric.checks import check_at_least, check_choice
+from modularity_jax.metric.clustering import SELECTIONS
+from modularity_jax.metric.controls import METHODS
+from modularity_jax.metric.embedding import SOLVERS
+from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.sweep import PHASES
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """The data set."""
+
+    name: str = "mnist"  # see `modularity_jax.data.load`
+    dir: str = ""  # folder with IDX files; empty takes TensorFlow Datasets
+    num_train: int = 0  # the first so many training samples; 0 takes all
+
+    def __post_init__(self) -> None:
+        check_at_least("data.num_train", self.num_train, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterConfig:
+    """The clustering and its controls."""
+
+    phases: tuple[str, ...] = PHASES  # which networks: init, unpruned, pruned
+    num_clusters: tuple[int, ...] = (4, 12)  # the two that the papers test
+    methods: tuple[str, ...] = ("layer", "layer_nonzero")  # controls, see `modularity_jax.shuffle`
+    num_shuffles: int = 200  # per network, k and method; the least p-value is 1 / (1 + this)
+    num_restarts: int = 10  # k-means starts, as in the papers
+    selection: str = "inertia"  # which start is kept, as in the papers; "ncut" is the library's own default
+    solver: str = "auto"  # of the eigenvectors
+    shuffles_per_group: int = 8  # controls under one vmap; changing it changes rounding
+
+    def __post_init__(self) -> None:
+        for name in ("num_shuffles", "num_restarts", "shuffles_per_group"):
+            check_at_least(f"cluster.{name}", getattr(self, name), 1)
+        for name in ("phases", "num_clusters", "methods"):
+            if not getattr(self, name):
+                raise ValueError(f"cluster.{name} must hold at least one entry, got none")
+        for phase in self.phases:
+            check_choice("cluster.phases", phase, PHASES)
+        for method in self.methods:
+            check_choice("cluster.methods", method, METHODS)
+        for count in self.num_clusters:
+            check_at_least("cluster.num_clusters", count, 2)
+        check_choice("cluster.selection", self.selection, SELECTIONS)
+        check_choice("cluster.solver", self.solver, SOLVERS)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's results."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    prune: PruneConfig = PruneConfig()
+    cluster: ClusterConfig = ClusterConfig()
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """Phases that the training passes through."""
+        epochs = {"init": 1, "unpruned": self.train.epochs, "pruned": self.prune.epochs}
+        return tuple(phase for phase in PHASES if epochs[phase])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested dict."""
+        return dataclasses.asdict(self)
+
+
+def from_dict(values: Mapping[str, Any]) -> RunConfig:
+    """The settings in a nested mapping, as a config file or config.json holds them; what is missing takes its default.
+
+    Raises:
+      ValueError: that names the section or field, if it is unknown, of the wrong type or out of range.
+    """
+    sections = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+    _check_names("config", values, sections)
+    return RunConfig(
+        **{name: _section(name, type(default), values.get(name, {})) for name, default in sections.items()}
+    )
+
+
+def differences(one: RunConfig, other: RunConfig) -> list[str]:
+    """The fields in which two configs differ, each as "train.num_seeds: 4 and 10"."""
+    found = []
+    for section, values in one.to_dict().items():
+        for name, value in values.items():
+            counterpart = other.to_dict()[section][name]
+            if value != counterpart:
+                found.append(f"{section}.{name}: {value} and {counterpart}")
+    return found
+
+
+def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"config.{name} must be a section with fields, got {values!r}")
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    _check_names(f"config.{name}", values, defaults)
+    return kind(**{field: _coerce(f"{name}.{field}", value, defaults[field]) for field, value in values.items()})
+
+
+def _check_names(where: str, values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+            raise ValueError(f"{where} has no field {name!r}; {hint}")
+
+
+def _coerce(name: str, value: Any, default: Any) -> Any:
+    """The value in the default's type; JSON has lists for tuples, and a flag may give an int for a float."""
+    if isinstance(default, tuple):
+        entries = tuple(value) if isinstance(value, list | tuple) else (value,)
+        return tuple(_coerce(name, entry, default[0]) for entry in entries)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        raise ValueError(f"{name} must be of type {type(default).__name__}, got {value!r}")
+    return value

@@ -1,0 +1,21 @@
+"""A run's figures: functions from plain arrays to matplotlib figures, and one that draws a whole workdir."""
+
+from modularity_jax.runs.figures.controls import controls_figure
+from modularity_jax.runs.figures.files import FigureFile, write_figures
+from modularity_jax.runs.figures.modules import cut_shares, module_flows, rank_modules, shares_figure
+from modularity_jax.runs.figures.network import network_figure
+from modularity_jax.runs.figures.spectrum import spectrum_figure
+from modularity_jax.runs.figures.training import training_figure
+
+__all__ = [
+    "FigureFile",
+    "controls_figure",
+    "cut_shares",
+    "module_flows",
+    "network_figure",
+    "rank_modules",
+    "shares_figure",
+    "spectrum_figure",
+    "training_figure",
+    "write_figures",
+]

@@ -1,0 +1,123 @@
+"""How every figure looks, and how it is saved: the same bytes for the same numbers."""
+
+import functools
+import pathlib
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from modularity_jax.runs.tables import atomic_write
+
+P = ParamSpec("P")
+
+# Okabe and Ito's colours and Tol's muted ones: told apart with any common colour blindness.
+PHASE_COLOURS = {"init": "#8A8A8A", "unpruned": "#0072B2", "pruned": "#D55E00"}
+METHOD_COLOURS = {
+    "layer": "#56B4E9",
+    "layer_nonzero": "#E69F00",
+    "row": "#009E73",
+    "column": "#CC79A7",
+    "layer_nonzero_distribution": "#999933",
+    "layer_all_distribution": "#332288",
+}
+OTHER_COLOUR = "#555555"
+ISOLATED_COLOUR = "#D4D4D4"
+INK = "#222222"
+_MODULE_COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#332288",
+    "#999933",
+    "#882255",
+    "#DDCC77",
+    "#661100",
+    "#88D4C0",
+)
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.edgecolor": "#666666",
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.titlesize": 13,
+    "figure.titleweight": "bold",
+    "svg.hashsalt": "modularity_jax",
+}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Makes a function draw in the house style without changing matplotlib's global settings."""
+
+    @functools.wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """A figure of that many inches, title at the left, laid out by itself."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def save(figure: Figure, stem: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """Saves a figure as `stem`.png (150 dpi) and `stem`.svg.
+
+    Returns:
+      The two paths.
+    """
+    png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
+    with mpl.rc_context(_STYLE):
+        with atomic_write(png) as temporary:
+            figure.savefig(temporary, dpi=150, metadata={"Software": None})
+        with atomic_write(svg) as temporary:
+            figure.savefig(temporary, dpi=150, metadata={"Date": None})
+    return png, svg
+
+
+def module_colour(module: int) -> str:
+    """The colour of a module by its rank; repeated after twelve."""
+    return _MODULE_COLOURS[module % len(_MODULE_COLOURS)]
+
+
+def write_on(axes: Axes, x: float, y: float, text: str, background: str, size: float) -> None:
+    """Centred text in black or white, whichever reads better on the background's colour."""
+    ink = "white" if np.dot(to_rgb(background), (0.299, 0.587, 0.114)) < 0.55 else INK
+    axes.text(x, y, text, color=ink, fontsize=size, weight="bold", ha="center", va="center", zorder=4)
+
+
+def lighten(colour: str, amount: np.ndarray) -> np.ndarray:
+    """`colour` mixed with white: amount [n] in [0, 1] gives [n, 3], 0 the colour itself."""
+    return 1.0 - (1.0 - np.array(to_rgb(colour))) * (1.0 - amount[:, None])
+
+
+def bare(axes: Axes) -> None:
+    """Leaves an axes without frame, ticks and grid."""
+    axes.set_axis_off()
+    axes.grid(visible=False)

@@ -1,0 +1,192 @@
+"""A run's plain files: written atomically, read with errors that name the file and the command that makes it."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import pathlib
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Row = dict[str, Any]
+
+_INTEGER = re.compile(r"[+-]?\d+")
+_FLOAT = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|nan)")
+_STAGES = {
+    "clusterability.csv": "cluster",
+    "clusters": "cluster",
+    "lesions.csv": "lesion",
+    "double_lesions.csv": "lesion",
+}
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Yields a temporary path beside `path` that takes its place when the block ends without an error.
+
+    A reader sees the old file or the whole new one, never a part. The temporary name keeps the suffix, because
+    `np.savez` and `Figure.savefig` look at it.
+
+    Args:
+      path: the file to write; its folder is made where it is missing.
+
+    Yields:
+      The path to write to.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Writes rows as a CSV file that is the same, byte for byte, whenever the values are the same.
+
+    Floats get the fewest digits that give the same number back in their own precision; None is an empty cell.
+
+    Args:
+      path: the file; written atomically.
+      rows: one mapping per row, with exactly the keys of `columns`.
+      columns: the header, in order.
+
+    Raises:
+      ValueError: if a row lacks a column or has another one.
+    """
+    for index, row in enumerate(rows):
+        if set(row) != set(columns):
+            odd = sorted(set(row) ^ set(columns))
+            raise ValueError(f"row {index} for {path} does not have the table's columns: {', '.join(odd)} differ")
+    with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_to_cell(row[column]) for column in columns] for row in rows)
+
+
+def read_csv(path: str | os.PathLike[str], columns: Sequence[str] = ()) -> list[Row]:
+    """Reads what `write_csv` wrote, numbers and True/False parsed, empty cells as None.
+
+    Args:
+      path: the file.
+      columns: columns that must be there.
+
+    Returns:
+      One dict per row, keys in the header's order.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if the file is empty, cut off in a line or damaged; the message names the file and the line.
+    """
+    try:
+        text = pathlib.Path(path).read_bytes().decode("utf-8")
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not lines:
+        raise ValueError(f"{path} is empty, not even a header")
+    if not text.endswith("\n"):
+        raise ValueError(f"{path} is cut off in line {len(lines)}")
+    header = lines[0]
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise ValueError(f"{path} lacks the columns {', '.join(missing)}")
+    for number, line in enumerate(lines, start=1):
+        if len(line) != len(header):
+            raise ValueError(f"{path}, line {number}: {len(line)} fields where the header has {len(header)}")
+    rows = [dict(zip(header, map(_from_cell, line), strict=True)) for line in lines[1:]]
+    _check_columns(path, header, rows)
+    return rows
+
+
+def require(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
+    """The path of a workdir's file, which must exist.
+
+    Args:
+      workdir: a run's directory.
+      name: the file within it, e.g. "clusters/pruned.npz".
+
+    Returns:
+      Its path.
+
+    Raises:
+      FileNotFoundError: if it is missing; the message names the command that makes it.
+    """
+    path = pathlib.Path(workdir) / name
+    if not path.is_file():
+        stage = _STAGES.get(pathlib.PurePath(name).parts[0], "train")
+        command = f"python -m experiments.{stage} --workdir={workdir}"
+        raise FileNotFoundError(f"{workdir} holds no {name}; run `{command}` first")
+    return path
+
+
+def read_table(workdir: str | os.PathLike[str], name: str, columns: Sequence[str] = ()) -> list[Row]:
+    """`read_csv` on a workdir's file that must exist."""
+    return read_csv(require(workdir, name), columns)
+
+
+def read_json(workdir: str | os.PathLike[str], name: str) -> dict[str, Any]:
+    """A workdir's JSON object.
+
+    Raises:
+      FileNotFoundError: if the file is missing.
+      ValueError: if it is no JSON object.
+    """
+    path = require(workdir, name)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged: expected a JSON object, got {type(content).__name__}")
+    return content
+
+
+def read_arrays(workdir: str | os.PathLike[str], name: str, prefix: str = "") -> dict[str, np.ndarray]:
+    """The arrays of a workdir's .npz file whose names start with `prefix`.
+
+    Raises:
+      FileNotFoundError: if the file is missing.
+      ValueError: if it is no readable .npz file.
+    """
+    path = require(workdir, name)
+    try:
+        with np.load(path) as arrays:
+            return {key: arrays[key] for key in arrays.files if key.startswith(prefix)}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _to_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    # str of a NumPy scalar is its shortest form in its own precision: 0.1 for float32(0.1), not 0.10000000149011612.
+    # (str of a 0-d array, NumPy's or JAX's, rounds to 8 digits.)
+    return str(np.asarray(value)[()] if hasattr(value, "dtype") else value)
+
+
+def _from_cell(cell: str) -> Any:
+    if cell == "":
+        return None
+    if cell in ("True", "False"):
+        return cell == "True"
+    if _INTEGER.fullmatch(cell):
+        return int(cell)
+    return float(cell) if _FLOAT.fullmatch(cell) else cell
+
+
+def _check_columns(path: str | os.PathLike[str], header: Sequence[str], rows: Sequence[Row]) -> None:
+    """Text among numbers is the mark of a damaged cell: no column of a run's tables mixes them."""
+    for column in header:
+        texts = [i for i, row in enumerate(rows) if isinstance(row[column], str)]
+        numbers = sum(isinstance(row[column], int | float) for row in rows)
+        if texts and numbers:
+            line = texts[0] + 2
+            raise ValueError(f"{path}, line {line}: {column} should be a number, got {rows[texts[0]][column]!r}")

@@ -1,0 +1,142 @@
+"""One run's directory: where everything lies, and the config that it belongs to."""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from modularity_jax.runs.config import RunConfig, differences, from_dict
+from modularity_jax.runs.tables import atomic_write, read_json
+
+PACKAGES = ("modularity_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Workdir:
+    """A run's directory, opened by `open_workdir` or `create_workdir`."""
+
+    path: pathlib.Path
+    config: RunConfig
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        """The training table."""
+        return self.path / "metrics.csv"
+
+    @property
+    def clusterability(self) -> pathlib.Path:
+        """The table of n-cuts and their controls."""
+        return self.path / "clusterability.csv"
+
+    def weights(self, phase: str) -> pathlib.Path:
+        """All networks of a phase."""
+        return self.path / "weights" / f"{phase}.npz"
+
+    def clusters(self, phase: str) -> pathlib.Path:
+        """All labels and shuffled n-cuts of a phase."""
+        return self.path / "clusters" / f"{phase}.npz"
+
+
+def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) -> Workdir:
+    """Make the directory, or open it if it holds the same config already.
+
+    Args:
+      path: the directory.
+      config: the run's settings.
+      command: what the user typed, for the report.
+
+    Raises:
+      ValueError: if it holds a run with other settings; the message names the fields.
+      OSError: if it cannot be written.
+    """
+    path = pathlib.Path(path)
+    file = path / "config.json"
+    if file.exists():
+        fields = differences(open_workdir(path).config, config)
+        if fields:
+            raise ValueError(
+                f"workdir {path} holds a run with another config (there and asked for): {'; '.join(fields)}; take a new --workdir"
+            )
+    path.mkdir(parents=True, exist_ok=True)
+    write_json(file, config.to_dict())
+    known = read_json(path, "versions.json") if (path / "versions.json").exists() else {}
+    write_json(path / "versions.json", known | describe_machine() | {"command": command})
+    return Workdir(path, config)
+
+
+def open_workdir(path: str | pathlib.Path) -> Workdir:
+    """A directory that `create_workdir` made.
+
+    Raises:
+      ValueError: if it holds no readable config.json.
+    """
+    path = pathlib.Path(path)
+    file = path / "config.json"
+    if not file.exists():
+        raise ValueError(
+            f"workdir {path} holds no config.json; make a run with `python -m experiments.run --workdir={path}`"
+        )
+    return Workdir(path, from_dict(read_json(path, file.name)))
+
+
+def record_seconds(workdir: Workdir, stage: str, seconds: float) -> None:
+    """Note a stage's wall-clock time in versions.json."""
+    versions = read_json(workdir.path, "versions.json")
+    versions["stage_seconds"] = versions.get("stage_seconds", {}) | {stage: round(seconds, 2)}
+    write_json(workdir.path / "versions.json", versions)
+
+
+def describe_machine() -> dict[str, Any]:
+    """Versions of what decides the results, the devices and the git commit (None outside a checkout)."""
+    versions: dict[str, Any] = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    versions["devices"] = [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()]
+    versions["git_commit"] = _git_commit()
+    return versions
+
+
+def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
+    """Write an object, readable, in one step."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays to an .npz file, in one step."""
+    with atomic_write(path) as temporary:
+        np.savez(temporary, **dict(arrays))  # type: ignore[arg-type]
+
+
+def command_line() -> str:
+    """What the user typed, as a command to paste."""
+    program = pathlib.Path(sys.argv[0])
+    name = f"python -m experiments.{program.stem}" if program.parent.name == "experiments" else str(program)
+    return shlex.join([*name.split(), *sys.argv[1:]])
+
+
+def _git_commit() -> str | None:
+    """Commit of the checkout that is run, marked if files differ from it; None where there is none."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        return _git(root, "rev-parse", "HEAD") + ("-modified" if _git(root, "status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(root: pathlib.Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()

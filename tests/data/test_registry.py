@@ -1,0 +1,121 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import modularity_jax.data
+from modularity_jax.data import cifar, digits, idx, registry, tfds
+
+ROOT = pathlib.Path(modularity_jax.data.__file__).parents[2]
+
+
+def test_known_names():
+    expected = {"digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "lines", "random"}
+    assert set(modularity_jax.data.known_names()) == expected
+
+
+@pytest.mark.parametrize("dir", [None, ""])
+def test_digits_need_no_folder(dir):
+    for got, expected in zip(modularity_jax.data.load("digits", dir), digits.load(), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
+def test_a_folder_of_idx_files_comes_first(tmp_path, write_idx_set, name):
+    write_idx_set(tmp_path / name, seed=0)
+    for dir in (tmp_path, str(tmp_path)):
+        got, expected = modularity_jax.data.load(name, dir), idx.load(tmp_path / name)
+        np.testing.assert_array_equal(got.x_train, expected.x_train)
+        np.testing.assert_array_equal(got.y_test, expected.y_test)
+
+
+def test_the_home_folder_is_expanded(tmp_path, write_idx_set, monkeypatch):
+    write_idx_set(tmp_path / "sets" / "mnist", seed=0)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(modularity_jax.data.load("mnist", "~/sets").y_train) == 40
+
+
+def test_cifar10_from_its_folder(tmp_path):
+    (tmp_path / "cifar10").mkdir()
+    images = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
+    labels = np.arange(10)
+    np.savez(tmp_path / "cifar10" / "cifar10.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    np.testing.assert_array_equal(
+        modularity_jax.data.load("cifar10", tmp_path).x_train, cifar.to_grey(images, labels).x
+    )
+
+
+@pytest.mark.parametrize("dir", [None, "", "folder"])
+def test_without_a_folder_of_its_own_a_set_comes_from_tfds(tmp_path, monkeypatch, dir):
+    calls = []
+    monkeypatch.setattr(tfds, "load", lambda *args, **kwargs: calls.append((args, kwargs)) or digits.load())
+    modularity_jax.data.load("kmnist", dir and tmp_path / dir)
+    assert calls == [(("kmnist", tmp_path / dir if dir else None), {"files": idx.FILES})]
+
+
+def test_mixture_of_two_folders(tmp_path, write_idx_set):
+    write_idx_set(tmp_path / "mnist", seed=0)
+    write_idx_set(tmp_path / "kmnist", seed=1)
+    first, second = (modularity_jax.data.load(name, tmp_path) for name in ("mnist", "kmnist"))
+    pooled = modularity_jax.data.load("mnist+kmnist", tmp_path)
+    rows = {row.tobytes() for row in np.concatenate([first.x_train, second.x_train])}
+    assert {row.tobytes() for row in pooled.x_train} == rows
+    divided = modularity_jax.data.load("mnist|kmnist", tmp_path)
+    rows = {row.tobytes() for row in np.concatenate([first.x_test[first.y_test < 5], second.x_test[second.y_test > 4]])}
+    assert {row.tobytes() for row in divided.x_test} == rows
+
+
+def test_num_train_keeps_the_first_samples():
+    whole, part = modularity_jax.data.load("digits"), modularity_jax.data.load("digits", num_train=100)
+    np.testing.assert_array_equal(part.x_train, whole.x_train[:100])
+    np.testing.assert_array_equal(part.y_train, whole.y_train[:100])
+    np.testing.assert_array_equal(part.x_test, whole.x_test)
+    assert len(modularity_jax.data.load("digits", num_train=1437).y_train) == 1437
+
+
+@pytest.mark.parametrize(
+    ("num_train", "text"),
+    [
+        (0, "num_train must be at least 1, got 0"),
+        (-3, "num_train must be at least 1, got -3"),
+        (1438, "num_train must be at most 1437, the training samples there are, got 1438"),
+    ],
+)
+def test_wrong_num_train(num_train, text):
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        modularity_jax.data.load("digits", num_train=num_train)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("minst", "minst"), ("", ""), ("mnist+minst", "minst"), ("Digits|mnist", "Digits")]
+)
+def test_unknown_name(name, part):
+    with pytest.raises(ValueError, match=f"^unknown data set '{part}'; known are digits, mnist, ") as caught:
+        modularity_jax.data.load(name)
+    assert all(known in str(caught.value) for known in (*registry.known_names(), "a+b", "a|b"))
+
+
+@pytest.mark.parametrize("name", ["digits+mnist", "lines|digits"])
+def test_digits_cannot_be_mixed(name):
+    with pytest.raises(
+        ValueError, match=r"digits cannot be mixed \(64 pixels, not 784\); take two of mnist,"
+    ) as caught:
+        modularity_jax.data.load(name)
+    assert str(caught.value).startswith(repr(name))
+
+
+def test_importing_it_imports_none_of_the_extras():
+    code = "import sys, modularity_jax.data; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    loaded = set(run.stdout.split())
+    assert "modularity_jax.data.tfds" in loaded
+    assert not loaded & {"sklearn", "tensorflow", "tensorflow_datasets", "requests", "PIL"}

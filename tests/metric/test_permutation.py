@@ -1,0 +1,181 @@
+"""The keyed bijection behaves like a permutation drawn uniformly.
+
+Every statistic is compared with its exact law over uniform permutations; `nets.assert_counts` allows 1e-4 in each tail.
+"""
+
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from modularity_jax.metric.permutation import NUM_ROUNDS, permuted_index, random_words
+from tests.metric import nets
+
+
+@jax.jit(static_argnames="length")
+def permutations(keys, size, *, length):
+    """The first `length` values of a permutation of 0..size - 1 for each key, [keys, length]; size is traced."""
+    index = jnp.minimum(jnp.arange(length), size - 1)
+    return jax.vmap(lambda key: permuted_index(index, size, random_words(key)))(keys)
+
+
+def whole(seed, count, size):
+    return np.asarray(permutations(nets.keys(seed, count), size, length=size))
+
+
+def z_score(samples, mean, variance):
+    """How far the samples' mean lies from theory, in standard errors."""
+    return (np.mean(samples) - mean) / math.sqrt(variance / len(samples))
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5, 6])
+def test_all_orders_are_equally_likely(size):
+    count = max(4000, 40 * math.factorial(size))
+    drawn = np.asarray(permutations(nets.keys(size, count), size, length=6))[:, :size]
+    codes = drawn @ (size ** np.arange(size))
+    known = [np.dot(order, size ** np.arange(size)) for order in itertools.permutations(range(size))]
+    assert set(codes) == set(known)
+    nets.assert_counts([np.sum(codes == code) for code in known], count / math.factorial(size))
+
+
+def test_one_element_stays():
+    assert permutations(nets.keys(0, 3), 1, length=1).tolist() == [[0]] * 3
+
+
+@pytest.mark.parametrize("size", [7, 100, 257, 2560, 65536, 200704])
+def test_is_a_bijection(size):
+    for row in np.asarray(permutations(nets.keys(1, 3), size, length=200704))[:, :size]:
+        np.testing.assert_array_equal(np.sort(row), np.arange(size))
+        assert not np.array_equal(row, np.arange(size))
+
+
+@pytest.mark.parametrize(("size", "count"), [(7, 20_000), (100, 10_000), (257, 5_000)])
+def test_every_place_gets_every_value(size, count):
+    drawn = whole(2, count, size)
+    seen = np.stack([np.bincount(column, minlength=size) for column in drawn.T])
+    # The counts of permutation matrices have fixed row and column sums, hence the factor and the degrees of freedom.
+    statistic = ((seen - count / size) ** 2 / (count / size)).sum() * (size - 1) / size
+    nets.assert_chi_square(statistic, (size - 1) ** 2)
+
+
+@pytest.mark.parametrize("by", ["range", "remainder"])
+@pytest.mark.parametrize("size", [2560, 65536])
+def test_groups_of_places_get_groups_of_values(size, by):
+    # Of one permutation, the [group of places, group of values] table of counts has a Pearson statistic of mean
+    # freedom * N / (N - 1); over permutations they add up.
+    groups, count = 16, 60
+    tables = []
+    for row in whole(3, count, size):
+        place, value = (x * groups // size if by == "range" else x % groups for x in (np.arange(size), row))
+        tables.append(np.bincount(place * groups + value, minlength=groups**2))
+    tables, expected, freedom = np.array(tables), size / groups**2, (groups - 1) ** 2
+    shrink = (size - 1) / size
+    nets.assert_chi_square(((tables - expected) ** 2 / expected).sum() * shrink, freedom * count)
+    total = tables.sum(axis=0)
+    nets.assert_chi_square(((total - count * expected) ** 2 / (count * expected)).sum() * shrink, freedom)
+
+
+@pytest.mark.parametrize("size", [100, 257])
+@pytest.mark.parametrize("lag", [1, 10, 16, 50])
+def test_values_of_two_places_are_independent(size, lag):
+    # A grid of 11 x 10 or 17 x 16 cells lies behind these sizes, so these lags join neighbours along both its sides.
+    drawn = whole(4, 20_000, size)
+    for place in (0, 9, size - lag - 1):
+        first, second = drawn[:, place], drawn[:, place + lag]
+        nets.assert_counts(np.bincount((second - first) % size, minlength=size)[1:], len(drawn) / (size - 1))
+        tenths = np.arange(size) * 10 // size
+        share = np.bincount(tenths)
+        pairs = (share[:, None] * share[None, :] - np.diag(share)) / (size * (size - 1))
+        seen = np.bincount(tenths[first] * 10 + tenths[second], minlength=100)
+        nets.assert_counts(seen, len(drawn) * pairs)
+
+
+@pytest.mark.parametrize("size", [7, 100, 257])
+def test_fixed_points(size):
+    count = 10_000
+    fixed = (whole(5, count, size) == np.arange(size)).sum(axis=1)
+    # Exactly d of n points are fixed in n! / d! * sum_{i <= n - d} (-1)^i / i! orders; Poisson(1) for large n.
+    law = [sum((-1) ** i / math.factorial(i) for i in range(size - d + 1)) / math.factorial(d) for d in range(5)]
+    nets.assert_counts(np.bincount(np.minimum(fixed, 5), minlength=6), count * np.array([*law, 1 - sum(law)]))
+
+
+def test_permutations_of_keys_in_a_row_agree_no_more_than_by_chance():
+    drawn = whole(6, 10_000, 100)
+    agree = (drawn[1::2] == drawn[::2]).sum(axis=1)
+    law = scipy.stats.poisson.pmf(np.arange(5), 1)
+    nets.assert_counts(np.bincount(np.minimum(agree, 5), minlength=6), len(agree) * np.array([*law, 1 - law.sum()]))
+
+
+def cycles(row):
+    found, seen = 0, np.zeros(row.size, bool)
+    for start in range(row.size):
+        found += not seen[start]
+        while not seen[start]:
+            seen[start] = True
+            start = row[start]
+    return found
+
+
+def test_number_of_cycles():
+    size = 60
+    found = [cycles(row) for row in whole(7, 4000, size)]
+    mean = sum(1 / i for i in range(1, size + 1))
+    variance = mean - sum(1 / i**2 for i in range(1, size + 1))
+    assert abs(z_score(found, mean, variance)) < 4
+    assert np.var(found) == pytest.approx(variance, rel=5 * math.sqrt(2 / 4000))
+
+
+@pytest.mark.parametrize("size", [60, 257])
+def test_inversions(size):
+    rows = whole(8, 2000, size)
+    found = sum((rows[:, i, None] > rows[:, i + 1 :]).sum(axis=1) for i in range(size - 1))
+    variance = size * (size - 1) * (2 * size + 5) / 72
+    assert abs(z_score(found, size * (size - 1) / 4, variance)) < 4
+    assert np.var(found) == pytest.approx(variance, rel=4 * math.sqrt(2 / 2000))
+
+
+@pytest.mark.parametrize("size", [60, 2560])
+def test_ascents(size):
+    # The number of i with value i + 1 above value i follows the Eulerian law.
+    found = (np.diff(whole(9, 1000, size), axis=1) > 0).sum(axis=1)
+    assert abs(z_score(found, (size - 1) / 2, (size + 1) / 12)) < 4
+    assert np.var(found) == pytest.approx((size + 1) / 12, rel=4 * math.sqrt(2 / 1000))
+
+
+@pytest.mark.parametrize(("size", "length"), [(256, 3), (256, 4), (2560, 4)])
+def test_serial_order_of_neighbours(size, length):
+    # The relative orders of places that do not overlap are independent and uniform over all orders.
+    rows = whole(10, 500, size)
+    parts = rows[:, : size // length * length].reshape(-1, length)
+    codes = np.argsort(parts, axis=1) @ (length ** np.arange(length))
+    _, seen = np.unique(codes, return_counts=True)
+    assert seen.size == math.factorial(length)
+    nets.assert_counts(seen, len(parts) / seen.size)
+
+
+@pytest.mark.parametrize("size", [30, 257])
+def test_no_two_keys_give_the_same_permutation(size):
+    assert len(np.unique(whole(11, 10_000, size), axis=0)) == 10_000
+
+
+def test_each_row_takes_a_permutation_of_its_own():
+    count, rows, size = 8000, 4, 3
+    draw = jax.vmap(lambda key: permuted_index(jnp.arange(size)[None, :], size, random_words(key, (rows, 1))))
+    drawn = np.asarray(jax.jit(draw)(nets.keys(12, count)))
+    assert drawn.shape == (count, rows, size)
+    np.testing.assert_array_equal(np.sort(drawn, axis=2), np.broadcast_to(np.arange(size), drawn.shape))
+    order = drawn[:, :, 0] * 2 + (drawn[:, :, 1] > drawn[:, :, 2])
+    for first, second in itertools.combinations(range(rows), 2):
+        nets.assert_counts(np.bincount(order[:, first] * 6 + order[:, second], minlength=36), count / 36)
+
+
+def test_same_words_give_the_same_permutation_whatever_is_asked():
+    words = random_words(jax.random.key(13))
+    assert words.shape == (NUM_ROUNDS,)
+    all_of_it = permuted_index(jnp.arange(100), 100, words)
+    some = jnp.array([[99, 3], [3, 0]])
+    np.testing.assert_array_equal(permuted_index(some, 100, words), all_of_it[some])

@@ -1,0 +1,177 @@
+"""Synthetic workdirs: planted modules, plausible tables, nothing from the other packages."""
+
+import itertools
+import json
+import pathlib
+
+import numpy as np
+
+from modularity_jax.runs.tables import write_csv
+
+PHASES = ("init", "unpruned", "pruned")
+METHODS = ("layer", "layer_nonzero")
+METRIC_COLUMNS = (
+    "seed",
+    "phase",
+    "epoch",
+    "step",
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "sparsity",
+)
+CLUSTER_COLUMNS = (
+    "seed",
+    "phase",
+    "num_clusters",
+    "method",
+    "ncut",
+    "lower_bound",
+    "shuffled_mean",
+    "shuffled_std",
+    "z_score",
+    "p_value",
+    "p_upper",
+    "p_low",
+    "p_high",
+    "effect_size",
+    "num_shuffles",
+    "num_isolated",
+    "num_components",
+    "test_accuracy",
+)
+
+
+def make_workdir(
+    path: pathlib.Path, widths=(64, 32, 32, 10), *, num_seeds=3, sizes=(4, 12), num_shuffles=40, epochs=4, gap=1.0
+) -> pathlib.Path:
+    """A finished run; the networks lie `gap` times the phase's usual distance below their controls."""
+    (path / "weights").mkdir(parents=True)
+    (path / "clusters").mkdir()
+    _write_json(path, widths, num_seeds, sizes, num_shuffles, epochs)
+    write_csv(path / "metrics.csv", _metrics(num_seeds, epochs), METRIC_COLUMNS)
+    rows = []
+    for index, phase in enumerate(PHASES):
+        weights, clusters = {}, {}
+        for seed in range(num_seeds):
+            rng = np.random.default_rng([index, seed])
+            planted = [rng.integers(0, max(sizes), width) for width in widths]
+            kernels = [_kernel(rng, a, b, phase) for a, b in itertools.pairwise(planted)]
+            for layer, kernel in enumerate(kernels):
+                weights[f"seed_{seed}/layer_{layer:02d}/kernel"] = kernel
+                weights[f"seed_{seed}/layer_{layer:02d}/bias"] = np.zeros(kernel.shape[1], np.float32)
+            isolated = _degrees(kernels) == 0
+            for k in sizes:
+                labels = np.where(isolated, -1, np.concatenate(planted) % k).astype(np.int32)
+                fall = gap * {"init": 0.0, "unpruned": 0.02, "pruned": 0.08}[phase]
+                made = _cluster_rows(rng, kernels, labels, k, num_shuffles, fall)
+                clusters[f"seed_{seed}/k_{k}/labels"] = labels
+                clusters[f"seed_{seed}/k_{k}/eigenvalues"] = made[0]
+                for row, method, shuffled in made[1]:
+                    clusters[f"seed_{seed}/k_{k}/{method}/shuffled_ncut"] = shuffled
+                    accuracy = None if phase == "init" else 0.97 + 0.003 * seed
+                    isolates = int(isolated.sum())
+                    common = {"seed": seed, "phase": phase, "num_clusters": k, "method": method}
+                    rows.append(common | row | {"num_isolated": isolates, "test_accuracy": accuracy})
+        np.savez(path / "weights" / f"{phase}.npz", **weights)
+        np.savez(path / "clusters" / f"{phase}.npz", **clusters)
+    write_csv(path / "clusterability.csv", rows, CLUSTER_COLUMNS)
+    return path
+
+
+def _kernel(rng: np.random.Generator, a: np.ndarray, b: np.ndarray, phase: str) -> np.ndarray:
+    strength = {"init": 1.0, "unpruned": 1.6, "pruned": 2.6}[phase]
+    kernel = rng.normal(size=(len(a), len(b))) * np.where(a[:, None] == b, strength, 1.0)
+    if phase == "pruned":
+        kernel[np.abs(kernel) < np.quantile(np.abs(kernel), 0.9)] = 0.0
+    return kernel.astype(np.float32)
+
+
+def _degrees(kernels: list[np.ndarray]) -> np.ndarray:
+    outgoing = [np.abs(kernel).sum(1) for kernel in kernels] + [np.zeros(kernels[-1].shape[1])]
+    incoming = [np.zeros(kernels[0].shape[0])] + [np.abs(kernel).sum(0) for kernel in kernels]
+    return np.concatenate([i + o for i, o in zip(incoming, outgoing, strict=True)])
+
+
+def slow_ncut(kernels: list[np.ndarray], labels: np.ndarray, num_clusters: int) -> float:
+    """The n-cut from its definition, on the dense adjacency matrix."""
+    starts = np.cumsum([0, kernels[0].shape[0], *(kernel.shape[1] for kernel in kernels)])
+    adjacency = np.zeros((starts[-1], starts[-1]))
+    for layer, kernel in enumerate(kernels):
+        adjacency[starts[layer] : starts[layer + 1], starts[layer + 1] : starts[layer + 2]] = np.abs(kernel)
+    adjacency += adjacency.T
+    members = [labels == module for module in range(num_clusters)]
+    return sum(adjacency[m][:, ~m].sum() / adjacency[m].sum() for m in members if m.any())
+
+
+def _cluster_rows(rng, kernels, labels, k, num_shuffles, fall):
+    ncut = slow_ncut(kernels, labels, k)
+    eigenvalues = np.concatenate([[1.0], 1 - np.sort(rng.uniform(0.25, 0.6, k - 1))]).astype(np.float32)
+    made = []
+    for method in METHODS:
+        distance = fall * ncut * (1.0 if method == "layer" else 0.4)
+        shuffled = rng.normal(ncut + distance, 0.01 * ncut, num_shuffles).astype(np.float32)
+        lower, upper = int((shuffled <= ncut).sum()), int((shuffled >= ncut).sum())
+        p = (1 + lower) / (num_shuffles + 1)
+        row = {
+            "ncut": ncut,
+            "lower_bound": float(k - eigenvalues.sum()),
+            "shuffled_mean": float(shuffled.mean()),
+            "shuffled_std": float(shuffled.std()),
+            "z_score": float((ncut - shuffled.mean()) / shuffled.std()),
+            "p_value": p,
+            "p_upper": (1 + upper) / (num_shuffles + 1),
+            "p_low": p / 3,
+            "p_high": min(1.0, 3 * p),
+            "effect_size": float((np.median(shuffled) - ncut) / shuffled.std()),
+            "num_shuffles": num_shuffles,
+            "num_components": 1,
+        }
+        made.append((row, method, shuffled))
+    return eigenvalues, made
+
+
+def _metrics(num_seeds: int, epochs: int) -> list[dict]:
+    rows = []
+    for seed in range(num_seeds):
+        rng = np.random.default_rng(seed)
+        for phase in PHASES[1:]:
+            for epoch in range(1, epochs + 1):
+                done = epoch / epochs
+                age = epoch + (epochs if phase == "pruned" else 0)
+                noise = 1 + 0.05 * rng.normal()
+                row = {"seed": seed, "phase": phase, "epoch": epoch, "step": 469 * epoch}
+                row |= {"train_loss": 0.4 / age**1.5 * noise, "train_accuracy": 1 - 0.06 / age**1.5 * noise}
+                row |= {"test_loss": 0.1 + 0.2 / age * noise, "test_accuracy": 0.982 - 0.04 / age * noise}
+                row["sparsity"] = 0.9 - 0.4 * (1 - done) ** 3 if phase == "pruned" else 0.0
+                rows.append(row)
+    return rows
+
+
+def _write_json(path: pathlib.Path, widths, num_seeds, sizes, num_shuffles, epochs) -> None:
+    config = {
+        "data": {"name": "mnist", "dir": None, "num_train": 60000},
+        "model": {"widths": list(widths), "dropout_rate": 0.0},
+        "train": {"num_seeds": num_seeds, "seed": 0, "epochs": epochs, "batch_size": 128, "learning_rate": 0.001},
+        "prune": {"epochs": epochs, "initial_sparsity": 0.5, "final_sparsity": 0.9, "frequency": 10},
+        "cluster": {
+            "num_clusters": list(sizes),
+            "methods": list(METHODS),
+            "num_shuffles": num_shuffles,
+            "selection": "ncut",
+            "num_restarts": 10,
+        },
+        "report": {},
+    }
+    versions = {
+        "modularity_jax": "0.1.0",
+        "jax": "0.10.2",
+        "python": "3.11.2",
+        "git_commit": "0123456789abcdef",
+        "devices": ["cpu:0"],
+        "command": "python -m experiments.run --config=configs/mnist.py --workdir=runs/mnist",
+        "stage_seconds": {"train": 123.4, "cluster": 45.6},
+    }
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "versions.json").write_text(json.dumps(versions))
