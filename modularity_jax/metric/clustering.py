@@ -12,6 +12,7 @@ from modularity_jax.metric.embedding import SOLVERS, Embedding, embed
 from modularity_jax.metric.graph import Graph
 from modularity_jax.metric.kmeans import kmeans
 from modularity_jax.metric.ncut import batched_ncut
+from modularity_jax.metric.numerics import full_precision
 
 Array = jax.Array
 
@@ -79,6 +80,7 @@ def _cluster(graph: Graph, key: Array, num_clusters: int, num_restarts: int, sel
     )
 
 
+@full_precision
 def partition(
     graph: Graph, key: Array, num_clusters: int, num_restarts: int, selection: str, solver: str
 ) -> tuple[Embedding, Array, Array, Array]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from modularity_jax.metric import checks
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
+from modularity_jax.metric.numerics import prefix_sum
 from modularity_jax.metric.permutation import permuted_index, random_words
 
 Array = jax.Array
@@ -104,7 +105,7 @@ def _resample(values: Array, places: Array, key: Array) -> Array:
 
 def _rank(places: Array) -> Array:
     """Number of marked places before each one, [M] int32."""
-    return jnp.cumsum(places.astype(jnp.int32)) - places
+    return prefix_sum(places.astype(jnp.int32)) - places
 
 
 def _compact(values: Array, places: Array) -> Array:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from modularity_jax.metric.numerics import prefix_sum
+
 Array = jax.Array
 
 MAX_ITERATIONS = 300
@@ -94,7 +96,7 @@ def _greedy_start(points: Array, key: Array, weights: Array, num_clusters: int) 
 
 def _draw(mass: Array, uniforms: Array) -> Array:
     """Indices drawn in proportion to mass [N], one for each of the uniforms [C]."""
-    total = jnp.cumsum(mass)
+    total = prefix_sum(mass)
     drawn = jnp.searchsorted(total, uniforms * total[-1], side="right")
     return jnp.minimum(drawn, mass.size - 1)
 

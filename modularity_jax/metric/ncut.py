@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from modularity_jax.metric import checks
 from modularity_jax.metric.graph import Graph
+from modularity_jax.metric.numerics import full_precision
 
 Array = jax.Array
 
@@ -34,6 +35,7 @@ def ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
     return batched_ncut(graph, labels[None], num_clusters=num_clusters)[0]
 
 
+@full_precision
 def batched_ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
     """n-cuts [X] of X partitions [X, N] of one graph, by one product with the adjacency matrix; no check."""
     degrees = graph.degrees()

@@ -6,7 +6,8 @@ gives the same bits on every device. n may be a traced value.
 
 The bijection is an alternating Feistel network on the grid Z_a x Z_b with a b >= n (Luby and Rackoff 1988; for mixed
 radices Black and Rogaway 2002). Points that land at n or above are mapped again until they fall below n (cycle
-walking); a b - n < a, so few do. Using a keyed bijection to shuffle on a GPU is due to Mitchell et al. 2021.
+walking); a b - n < 2 a once n exceeds 12, so few do. Using a keyed bijection to shuffle on a GPU is due to Mitchell
+et al. 2021.
 """
 
 import jax
@@ -14,8 +15,10 @@ import jax.numpy as jnp
 
 Array = jax.Array
 
-# Tests of uniformity over all orders of up to 6 elements, and over pairs of places for more, pass from 8 rounds on.
+# Two million draws at each size from 4 to 8 show no departure from uniformity over all orders with these two numbers;
+# on a grid of 3 x 2 cells the twelve rounds would leave some orders of 6 elements 23% too likely.
 NUM_ROUNDS = 12
+SHORTEST_SIDE = 4
 
 
 def permuted_index(index: Array, size: Array | int, words: Array) -> Array:
@@ -31,8 +34,9 @@ def permuted_index(index: Array, size: Array | int, words: Array) -> Array:
       int32 of the shape that index and words broadcast to.
     """
     size = jnp.maximum(jnp.asarray(size, jnp.uint32), 1)
-    rows = jnp.floor(jnp.sqrt(size.astype(jnp.float32))).astype(jnp.uint32) + 1
-    columns = (size + rows - 1) // rows
+    rows = jnp.maximum(jnp.floor(jnp.sqrt(size.astype(jnp.float32))).astype(jnp.uint32) + 1, SHORTEST_SIDE)
+    columns = jnp.maximum((size + rows - 1) // rows, SHORTEST_SIDE)
+    columns = columns + (rows & columns & 1)  # on a grid with two odd sides every rotation is an even permutation
 
     def walk(state: tuple[Array, Array]) -> tuple[Array, Array]:
         x, outside = state

@@ -107,7 +107,7 @@ def six_places(method):
     first[np.ix_([0, 2, 3], [1, 3])] = np.arange(1, 7).reshape(3, 2)
     second[[1, 3], 0] = 1
     graph = mj.LayeredGraph.from_weights([first, second])
-    drawn = jax.jit(jax.vmap(lambda key: mj.shuffle(graph, key, method=method)))(nets.keys(1, 30_000))
+    drawn = jax.jit(jax.vmap(lambda key: mj.shuffle(graph, key, method=method)))(nets.keys(1, 60_000))
     return np.asarray(drawn.affinities[0])[:, [0, 2, 3]][:, :, [1, 3]].astype(int)
 
 

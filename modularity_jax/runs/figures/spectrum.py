@@ -25,7 +25,7 @@ def spectrum_figure(eigenvalues: Mapping[str, np.ndarray]) -> Figure:
     figure = new_figure(10, 4.4, "Smallest eigenvalues of the graph's normalised Laplacian")
     axes = figure.subplots()
     for phase in sorted(eigenvalues, key=phase_rank):
-        laplacian = eigenvalues[phase]
+        laplacian = 1.0 - eigenvalues[phase]
         index = np.arange(1, laplacian.shape[1] + 1)
         colour = PHASE_COLOURS.get(phase, OTHER_COLOUR)
         seeds = len(laplacian)
