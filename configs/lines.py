@@ -2,7 +2,8 @@
 
 Command: python -m experiments.run --config=configs/lines.py
 Time on 2 cores: as configs/mnist.py, MINUTES
-Expect: n-cut at k = 4 about 1.60 pruned, test accuracy 1.0, little below the `layer` controls (z about -1.4; 2003.04881).
+Expect: n-cut at k = 4 about 1.60 pruned, test accuracy 1.0, little below the `layer` controls (z about -1.4;
+2003.04881).
 """
 
 import ml_collections

@@ -1,5 +1,6 @@
 """What all launchers share: flags, one-line errors, the compilation cache."""
 
+import logging as py_logging
 import os
 import pathlib
 import sys
@@ -21,7 +22,9 @@ CACHE = pathlib.Path("~/.cache/modularity_jax").expanduser()
 
 def define_config(default: str = "configs/digits.py") -> None:
     """Define --config; only launchers that start a run take it, the others read the workdir's config.json."""
-    config_flags.DEFINE_config_file("config", default, "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick.")
+    config_flags.DEFINE_config_file(
+        "config", default, "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
+    )
 
 
 def workdir_from_flags() -> Workdir:
@@ -44,6 +47,7 @@ def launch(main: Callable[[Workdir], None]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
+    py_logging.getLogger("jax").setLevel(py_logging.WARNING)
 
     def run(_: Sequence[str]) -> None:
         _use_compilation_cache()

@@ -19,4 +19,14 @@ from modularity_jax.metric import (
     shuffle_test,
 )
 
-__all__ = ["METHODS", "Clustering", "LayeredGraph", "ShuffleTest", "SparseGraph", "cluster", "ncut", "shuffle", "shuffle_test"]
+__all__ = [
+    "METHODS",
+    "Clustering",
+    "LayeredGraph",
+    "ShuffleTest",
+    "SparseGraph",
+    "cluster",
+    "ncut",
+    "shuffle",
+    "shuffle_test",
+]

@@ -6,4 +6,14 @@ from modularity_jax.metric.graph import LayeredGraph, SparseGraph
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 
-__all__ = ["METHODS", "Clustering", "LayeredGraph", "ShuffleTest", "SparseGraph", "cluster", "ncut", "shuffle", "shuffle_test"]
+__all__ = [
+    "METHODS",
+    "Clustering",
+    "LayeredGraph",
+    "ShuffleTest",
+    "SparseGraph",
+    "cluster",
+    "ncut",
+    "shuffle",
+    "shuffle_test",
+]

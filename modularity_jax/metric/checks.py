@@ -47,7 +47,9 @@ def check_edges(senders: jax.Array, receivers: jax.Array, weights: jax.Array, nu
     """Edges are three arrays [E] whose ends are two different vertices below num_nodes."""
     shapes = senders.shape, receivers.shape, weights.shape
     if len(set(shapes)) > 1 or len(shapes[0]) != 1:
-        raise ValueError(f"senders, receivers and weights must have one shape [E], got {shapes[0]}, {shapes[1]}, {shapes[2]}")
+        raise ValueError(
+            f"senders, receivers and weights must have one shape [E], got {shapes[0]}, {shapes[1]}, {shapes[2]}"
+        )
     if num_nodes < 1:
         raise ValueError(f"num_nodes must be at least 1, got {num_nodes}")
     check_finite("weights", weights)
@@ -59,7 +61,9 @@ def check_edges(senders: jax.Array, receivers: jax.Array, weights: jax.Array, nu
     loops = np.flatnonzero(np.asarray(senders) == np.asarray(receivers))
     if loops.size:
         vertex = int(np.asarray(senders)[loops[0]])
-        raise ValueError(f"senders and receivers must differ, got {loops.size} edges from a vertex to itself, first at {vertex}")
+        raise ValueError(
+            f"senders and receivers must differ, got {loops.size} edges from a vertex to itself, first at {vertex}"
+        )
 
 
 def check_symmetric(adjacency: Any) -> None:
@@ -68,7 +72,9 @@ def check_symmetric(adjacency: Any) -> None:
         raise ValueError(f"matrix must have shape [N, N], got {adjacency.shape}")
     difference = abs(adjacency - adjacency.T).max() if adjacency.nnz else 0.0
     if difference > 1e-6 * abs(adjacency).max():
-        raise ValueError(f"matrix must be symmetric, got entries that differ from their mirror by up to {difference:.3g}")
+        raise ValueError(
+            f"matrix must be symmetric, got entries that differ from their mirror by up to {difference:.3g}"
+        )
 
 
 def check_num_clusters(num_clusters: int, graph: Any) -> None:
@@ -81,7 +87,9 @@ def check_num_clusters(num_clusters: int, graph: Any) -> None:
         if not connected:
             raise ValueError("graph must have at least one edge, got none: every weight is 0")
     if num_clusters > connected:
-        raise ValueError(f"num_clusters must be at most the number of connected neurons, {connected}, got {num_clusters}")
+        raise ValueError(
+            f"num_clusters must be at most the number of connected neurons, {connected}, got {num_clusters}"
+        )
 
 
 def check_labels(labels: jax.Array, num_clusters: int, num_nodes: int) -> None:

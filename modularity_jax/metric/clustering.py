@@ -33,7 +33,13 @@ class Clustering(NamedTuple):
 
 
 def cluster(
-    graph: Graph, key: Array, *, num_clusters: int, num_restarts: int = 10, selection: str = "ncut", solver: str = "auto"
+    graph: Graph,
+    key: Array,
+    *,
+    num_clusters: int,
+    num_restarts: int = 10,
+    selection: str = "ncut",
+    solver: str = "auto",
 ) -> Clustering:
     """Spectral clustering (Shi and Malik 2000), as scikit-learn does it with a precomputed affinity.
 

@@ -4,6 +4,7 @@ Vertices that are isolated in the given graph take no part, so its isolated vert
 isolate more; degrees tell, and everything downstream leaves them out again.
 """
 
+import dataclasses
 from typing import TypeVar
 
 import jax
@@ -15,7 +16,7 @@ from modularity_jax.metric.numerics import prefix_sum
 from modularity_jax.metric.permutation import permuted_index, random_words
 
 Array = jax.Array
-G = TypeVar("G", LayeredGraph, SparseGraph)
+G = TypeVar("G", bound=LayeredGraph | SparseGraph)
 
 METHODS = ("layer", "layer_nonzero", "row", "column", "layer_nonzero_distribution", "layer_all_distribution")
 SPARSE_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
@@ -41,18 +42,13 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
     """
     if isinstance(graph, SparseGraph):
         checks.check_choice("method (of a SparseGraph)", method, SPARSE_METHODS)
-        return _shuffle_sparse(graph, key, method)
+        change = _permute if method == "layer_nonzero" else _resample
+        return dataclasses.replace(graph, weights=change(graph.weights, graph.weights > 0, key))
     checks.check_choice("method", method, METHODS)
     live = graph.split(graph.degrees() > 0)
-    blocks = zip(graph.affinities, live, live[1:], strict=False)
-    return LayeredGraph(
-        tuple(_shuffle_block(w, rows, columns, jax.random.fold_in(key, i), method) for i, (w, rows, columns) in enumerate(blocks))
-    )
-
-
-def _shuffle_sparse(graph: SparseGraph, key: Array, method: str) -> SparseGraph:
-    change = _permute if method == "layer_nonzero" else _resample
-    return SparseGraph(graph.senders, graph.receivers, change(graph.weights, graph.weights > 0, key), graph.num_nodes)
+    keys = [jax.random.fold_in(key, layer) for layer in range(len(graph.affinities))]
+    blocks = zip(graph.affinities, live, live[1:], keys, strict=False)
+    return dataclasses.replace(graph, affinities=tuple(_shuffle_block(*block, method) for block in blocks))
 
 
 def _shuffle_block(block: Array, rows: Array, columns: Array, key: Array, method: str) -> Array:

@@ -97,8 +97,8 @@ class LayeredGraph:
         blocks = self.split(x)
         return jnp.concatenate([self.into_layer(layer, blocks) for layer in range(len(self.widths))])
 
-    def into_layer(self, layer: int, blocks: Sequence[Array]) -> Array:
-        """What one layer's neurons receive from their neighbours, [d_layer, M]; only the two layers beside it are read."""
+    def into_layer(self, layer: int, blocks: Sequence[Array] | Mapping[int, Array]) -> Array:
+        """What one layer's neurons receive from their neighbours, [d_layer, M]; blocks are the layers' rows."""
         received = []
         if layer > 0:
             received.append(self.affinities[layer - 1].T @ blocks[layer - 1])
@@ -110,8 +110,12 @@ class LayeredGraph:
         """Least of values [N] among each neuron's neighbours, [N]."""
         blocks = self.split(values)
         largest = jnp.iinfo(values.dtype).max
-        below = [jnp.where(w > 0, v[:, None], largest).min(axis=0) for w, v in zip(self.affinities, blocks, strict=False)]
-        above = [jnp.where(w > 0, v[None, :], largest).min(axis=1) for w, v in zip(self.affinities, blocks[1:], strict=True)]
+        below = [
+            jnp.where(w > 0, v[:, None], largest).min(axis=0) for w, v in zip(self.affinities, blocks, strict=False)
+        ]
+        above = [
+            jnp.where(w > 0, v[None, :], largest).min(axis=1) for w, v in zip(self.affinities, blocks[1:], strict=True)
+        ]
         inner = [jnp.minimum(a, b) for a, b in zip(below, above[1:], strict=False)]
         return jnp.concatenate([above[0], *inner, below[-1]])
 

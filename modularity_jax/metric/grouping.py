@@ -12,10 +12,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 
-def grouped_map(
-    fn: Callable[..., Any], items: Any, *shared: Any, group_size: int, mesh: Mesh | None = None
-) -> Any:
-    """`jax.vmap(lambda item: fn(item, *shared))(items)` in groups of group_size, in memory bounded by one group per device.
+def grouped_map(fn: Callable[..., Any], items: Any, *shared: Any, group_size: int, mesh: Mesh | None = None) -> Any:
+    """`jax.vmap(lambda item: fn(item, *shared))(items)` in groups of a fixed size, which bounds the memory.
 
     Args:
       fn: function of one item (a pytree without its leading axis) and of what is shared. With a mesh it must close over

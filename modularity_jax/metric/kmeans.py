@@ -65,7 +65,9 @@ def kmeans(points: Array, key: Array, *, weights: Array, num_clusters: int, num_
         return ~state.done.all() & (state.iteration < MAX_ITERATIONS)
 
     unlabelled = jnp.full((num_restarts, points.shape[0]), -1, jnp.int32)
-    final = jax.lax.while_loop(unfinished, improve, _State(start, unlabelled, jnp.zeros(num_restarts, bool), jnp.asarray(0)))
+    final = jax.lax.while_loop(
+        unfinished, improve, _State(start, unlabelled, jnp.zeros(num_restarts, bool), jnp.asarray(0))
+    )
     labels, distances = _assign(centred, final.centres)
     labels = jax.vmap(lambda own, far: _fill_empty(own, far, weights, num_clusters))(labels, distances)
     return _measure(centred, weights, labels, num_clusters)
@@ -124,7 +126,7 @@ def _centres(members: Array, points: Array) -> tuple[Array, Array]:
 
 
 def _update(points: Array, weights: Array, labels: Array, distances: Array, num_clusters: int) -> tuple[Array, Array]:
-    """New centres [X, K, D]; the first empty cluster of a restart moves to the farthest point. Also whether one was empty."""
+    """New centres [X, K, D]; a restart's first empty cluster moves to the farthest point. Also if one was empty."""
     centres, sizes = _centres(_members(labels, weights, num_clusters), points)
     empty = sizes == 0
     farthest = jnp.where(weights > 0, distances, -1).argmax(axis=1)

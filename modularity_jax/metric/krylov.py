@@ -34,7 +34,12 @@ class _State(NamedTuple):
 
 
 def leading_eigenpairs(
-    operator: Callable[[Array], Array], start: Array, *, num_pairs: int, tolerance: float, max_restarts: int = MAX_RESTARTS
+    operator: Callable[[Array], Array],
+    start: Array,
+    *,
+    num_pairs: int,
+    tolerance: float,
+    max_restarts: int = MAX_RESTARTS,
 ) -> Eigenpairs:
     """The num_pairs largest eigenvalues of an operator with spectrum in [0, 1].
 
@@ -72,7 +77,11 @@ def _restart(operator: Callable[[Array], Array], state: _State, num_pairs: int) 
         block = _orthonormal(latest, basis)
         image = operator(block)
         place = (0, depth * width)
-        return jax.lax.dynamic_update_slice(basis, block, place), jax.lax.dynamic_update_slice(images, image, place), image
+        return (
+            jax.lax.dynamic_update_slice(basis, block, place),
+            jax.lax.dynamic_update_slice(images, image, place),
+            image,
+        )
 
     basis, images, _ = jax.lax.fori_loop(0, DEPTH, extend, (empty, empty, state.block))
     projected = basis.T @ images
@@ -84,7 +93,7 @@ def _restart(operator: Callable[[Array], Array], state: _State, num_pairs: int) 
 
 
 def _orthonormal(block: Array, basis: Array) -> Array:
-    """Orthonormal columns with the span of block [M, B] outside basis [M, C]; zero columns for what it lacks of full rank.
+    """Orthonormal columns that span what block [M, B] adds to basis [M, C]; zero columns where that lacks full rank.
 
     Two rounds by the eigenvectors of the small Gram matrix (Stathopoulos and Wu 2002): products only, and a direction
     that is mere rounding is dropped rather than blown up. A zero column is harmless: its Ritz value is 0, the least.

@@ -43,10 +43,9 @@ def permuted_index(index: Array, size: Array | int, words: Array) -> Array:
         moved = jnp.where(outside, _feistel(x, rows, columns, words), x)
         return moved, moved >= size
 
-    start = index.astype(jnp.uint32)
-    shape = jnp.broadcast_shapes(start.shape, words.shape[1:])
-    start = jnp.broadcast_to(start, shape), jnp.ones(shape, bool)
-    end, _ = jax.lax.while_loop(lambda state: state[1].any(), walk, start)
+    shape = jnp.broadcast_shapes(index.shape, words.shape[1:])
+    start = jnp.broadcast_to(index.astype(jnp.uint32), shape)
+    end, _ = jax.lax.while_loop(lambda state: state[1].any(), walk, (start, jnp.ones(shape, bool)))
     return end.astype(jnp.int32)
 
 

@@ -1,0 +1,1 @@
+"""Networks: the Flax MLP, magnitude pruning, training over seeds and devices."""

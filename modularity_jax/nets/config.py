@@ -59,4 +59,6 @@ def check_in_range(name: str, value: float, low: float, high: float, *, closed_a
       ValueError: that names the setting and what it got.
     """
     if not (low <= value <= high) or (value == high and not closed_above):
-        raise ValueError(f"{name} must be at least {low} and {'at most' if closed_above else 'below'} {high}, got {value}")
+        raise ValueError(
+            f"{name} must be at least {low} and {'at most' if closed_above else 'below'} {high}, got {value}"
+        )

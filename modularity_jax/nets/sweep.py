@@ -12,7 +12,16 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from modularity_jax.metric.grouping import grouped_map
 from modularity_jax.nets import mlp
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
-from modularity_jax.nets.training import EpochMetrics, Recipe, Samples, TrainState, initial_metrics, make_recipe, start_phase, train_epoch
+from modularity_jax.nets.training import (
+    EpochMetrics,
+    Recipe,
+    Samples,
+    TrainState,
+    initial_metrics,
+    make_recipe,
+    start_phase,
+    train_epoch,
+)
 
 Array = jax.Array
 
@@ -64,14 +73,18 @@ def train_seeds(
     if mesh is not None:
         samples = jax.device_put(samples, NamedSharding(mesh, PartitionSpec()))
     params = _init(keys, model.widths)
-    yield Progress("init", 0, 0, params, jax.device_get(_measure(params, samples, mlp.MLP(model.widths), train.seeds_per_group)))
+    yield Progress(
+        "init", 0, 0, params, jax.device_get(_measure(params, samples, mlp.MLP(model.widths), train.seeds_per_group))
+    )
     for index, (phase, epochs) in enumerate((("unpruned", train.epochs), ("pruned", prune.epochs)), start=1):
         if epochs:
             recipe = make_recipe(model, train, prune, phase=phase, num_train=samples.y_train.size)
             run_epoch = _epoch_program(recipe, train.seeds_per_group, mesh)
             states = jax.vmap(functools.partial(start_phase, recipe))(params)
             for epoch in range(epochs):
-                states, params, metrics = run_epoch(states, _fold_in_twice(keys, index, epoch), samples, jnp.asarray(epoch))
+                states, params, metrics = run_epoch(
+                    states, _fold_in_twice(keys, index, epoch), samples, jnp.asarray(epoch)
+                )
                 yield Progress(phase, epoch + 1, epochs, params, jax.device_get(metrics))
 
 
@@ -84,13 +97,17 @@ def check_samples(samples: Samples, model: ModelConfig) -> None:
         raise ValueError(f"model.widths must end with at least the data's {classes} classes, got {model.widths}")
 
 
-def _epoch_program(recipe: Recipe, group_size: int, mesh: Mesh | None) -> Callable[..., tuple[TrainState, mlp.Params, EpochMetrics]]:
+def _epoch_program(
+    recipe: Recipe, group_size: int, mesh: Mesh | None
+) -> Callable[..., tuple[TrainState, mlp.Params, EpochMetrics]]:
     """One epoch of all networks as a compiled program, which takes over the memory of the states it is given."""
 
     def one(item: tuple[TrainState, Array], samples: Samples, epoch: Array) -> tuple[TrainState, EpochMetrics]:
         return train_epoch(recipe, *item, samples, epoch)
 
-    def run_epoch(states: TrainState, keys: Array, samples: Samples, epoch: Array) -> tuple[TrainState, mlp.Params, EpochMetrics]:
+    def run_epoch(
+        states: TrainState, keys: Array, samples: Samples, epoch: Array
+    ) -> tuple[TrainState, mlp.Params, EpochMetrics]:
         states, metrics = grouped_map(one, (states, keys), samples, epoch, group_size=group_size, mesh=mesh)
         # A copy for the caller, since the next call takes the states' memory.
         return states, jax.tree.map(jnp.copy, states.params), metrics

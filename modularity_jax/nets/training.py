@@ -33,7 +33,7 @@ class TrainState(NamedTuple):
 
 
 class EpochMetrics(NamedTuple):
-    """One epoch: training figures are means over its batches, as they were trained on (with dropout, where there is any)."""
+    """One epoch; training figures are means over its batches while they were trained on, dropout included."""
 
     train_loss: Array  # [], nats per sample
     train_accuracy: Array  # []
@@ -52,9 +52,7 @@ class Recipe(NamedTuple):
     mask_frequency: int
 
 
-def make_recipe(
-    model: ModelConfig, train: TrainConfig, prune: PruneConfig, *, phase: str, num_train: int
-) -> Recipe:
+def make_recipe(model: ModelConfig, train: TrainConfig, prune: PruneConfig, *, phase: str, num_train: int) -> Recipe:
     """The recipe of a phase, "unpruned" or "pruned", on num_train samples."""
     net = mlp.MLP(model.widths, model.dropout_rate)
     optimizer = optax.adam(train.learning_rate, eps=ADAM_EPSILON)
@@ -81,7 +79,9 @@ def start_phase(recipe: Recipe, params: mlp.Params) -> TrainState:
     return TrainState(params, recipe.optimizer.init(params), masks)
 
 
-def train_epoch(recipe: Recipe, state: TrainState, key: Array, samples: Samples, epoch: Array) -> tuple[TrainState, EpochMetrics]:
+def train_epoch(
+    recipe: Recipe, state: TrainState, key: Array, samples: Samples, epoch: Array
+) -> tuple[TrainState, EpochMetrics]:
     """One epoch of one network.
 
     Args:
@@ -105,7 +105,9 @@ def train_epoch(recipe: Recipe, state: TrainState, key: Array, samples: Samples,
     state = _finish_masks(recipe, state, (epoch + 1) * num_steps)
     test_loss, test_accuracy = evaluate(recipe.model, state.params, samples.x_test, samples.y_test)
     count = samples.y_train.size
-    return state, EpochMetrics(losses.sum() / count, hits.sum() / count, test_loss, test_accuracy, _sparsity(state.params))
+    return state, EpochMetrics(
+        losses.sum() / count, hits.sum() / count, test_loss, test_accuracy, _sparsity(state.params)
+    )
 
 
 def initial_metrics(model: mlp.MLP, params: mlp.Params, samples: Samples) -> EpochMetrics:

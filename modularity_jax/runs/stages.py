@@ -36,7 +36,7 @@ _CLUSTER_STREAM = 2**32 - 1
 
 
 def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
-    """Train and prune the run's networks: metrics.csv and weights/<phase>.npz. Nothing to do where all of them exist."""
+    """Train and prune the run's networks: metrics.csv and weights/<phase>.npz; nothing to do where they exist."""
     config = workdir.config
     files = [workdir.weights(phase) for phase in config.phases]
     if workdir.metrics.exists() and all(file.exists() for file in files):
@@ -52,7 +52,8 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
             if epoch.epoch == epoch.num_epochs:
                 write_arrays(workdir.weights(epoch.phase), _flatten(epoch.params, config.train.num_seeds))
                 write_csv(workdir.metrics, rows, METRICS_COLUMNS)
-            progress.advance(f"{epoch.phase} {epoch.epoch}/{epoch.num_epochs}, test accuracy {epoch.metrics.test_accuracy.mean():.3f}")
+            accuracy = epoch.metrics.test_accuracy.mean()
+            progress.advance(f"{epoch.phase} {epoch.epoch}/{epoch.num_epochs}, test accuracy {accuracy:.3f}")
 
 
 def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
@@ -83,7 +84,9 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
             for count, method, test in _tests(graphs[phase][seed], seed, config, mesh):
                 rows.append(_clusterability_row(phase, seed, count, method, test, accuracy[phase, seed]))
                 arrays |= _cluster_arrays(f"seed_{seed}/k_{count}", method, test)
-                progress.advance(f"{phase} seed {seed}, k = {count}, {method}: n-cut {test.ncut:.3f}, z {test.z_score:.1f}")
+                progress.advance(
+                    f"{phase} seed {seed}, k = {count}, {method}: n-cut {test.ncut:.3f}, z {test.z_score:.1f}"
+                )
             write_arrays(workdir.clusters(phase), arrays)
             write_csv(workdir.clusterability, rows, CLUSTERABILITY_COLUMNS)
 
@@ -94,7 +97,9 @@ def load_samples(config: RunConfig) -> Samples:
     return Samples(*(jax.numpy.asarray(array) for array in (found.x_train, found.y_train, found.x_test, found.y_test)))
 
 
-def _tests(graph: LayeredGraph, seed: int, config: RunConfig, mesh: Mesh | None) -> Iterator[tuple[int, str, ShuffleTest]]:
+def _tests(
+    graph: LayeredGraph, seed: int, config: RunConfig, mesh: Mesh | None
+) -> Iterator[tuple[int, str, ShuffleTest]]:
     """All shuffle tests of one network. They share the key, so all start from the same clustering of the network."""
     settings: ClusterConfig = config.cluster
     stream = jax.random.fold_in(jax.random.key(config.train.seed), _CLUSTER_STREAM)
@@ -148,7 +153,9 @@ def _flatten(params: Params, num_seeds: int) -> dict[str, np.ndarray]:
     }
 
 
-def _clusterability_row(phase: str, seed: int, num_clusters: int, method: str, test: ShuffleTest, accuracy: float) -> Row:
+def _clusterability_row(
+    phase: str, seed: int, num_clusters: int, method: str, test: ShuffleTest, accuracy: float
+) -> Row:
     found = test.clustering
     return {
         "seed": seed,
@@ -175,11 +182,12 @@ def _clusterability_row(phase: str, seed: int, num_clusters: int, method: str, t
 
 
 def _cluster_arrays(prefix: str, method: str, test: ShuffleTest) -> dict[str, np.ndarray]:
-    return {
+    arrays = {
         f"{prefix}/labels": test.clustering.labels,
         f"{prefix}/eigenvalues": test.clustering.eigenvalues,
         f"{prefix}/{method}/shuffled_ncut": test.shuffled_ncut,
     }
+    return {name: np.asarray(array) for name, array in arrays.items()}
 
 
 @contextlib.contextmanager

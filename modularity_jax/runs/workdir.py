@@ -65,7 +65,8 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
         fields = differences(open_workdir(path).config, config)
         if fields:
             raise ValueError(
-                f"workdir {path} holds a run with another config (there and asked for): {'; '.join(fields)}; take a new --workdir"
+                f"workdir {path} holds a run with another config (there and asked for): {'; '.join(fields)}; "
+                "take a new --workdir"
             )
     path.mkdir(parents=True, exist_ok=True)
     write_json(file, config.to_dict())

@@ -124,7 +124,9 @@ def standard_error(samples: np.ndarray) -> float:
 def assert_chi_square(statistic: float, freedom: int) -> None:
     """The statistic is neither too large nor too small: each tail of chi-square beyond it holds at least 1e-4."""
     upper = scipy.stats.chi2.sf(statistic, freedom)
-    assert 1e-4 < upper < 1 - 1e-4, f"chi-square {statistic:.1f} at {freedom} degrees of freedom, upper tail {upper:.2g}"
+    assert 1e-4 < upper < 1 - 1e-4, (
+        f"chi-square {statistic:.1f} at {freedom} degrees of freedom, upper tail {upper:.2g}"
+    )
 
 
 def assert_counts(counts: np.ndarray, expected: np.ndarray | float) -> None:

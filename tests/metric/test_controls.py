@@ -203,7 +203,9 @@ def test_net_without_a_weight_in_one_layer():
 
 @pytest.mark.parametrize("method", ["rows", "", "Layer"])
 def test_unknown_method_of_a_layered_graph(method):
-    known = r"method must be one of layer, layer_nonzero, row, column, layer_nonzero_distribution, layer_all_distribution, "
+    known = (
+        r"method must be one of layer, layer_nonzero, row, column, layer_nonzero_distribution, layer_all_distribution, "
+    )
     with pytest.raises(ValueError, match=known + f"got '{method}'"):
         mj.shuffle(holed(), jax.random.key(0), method=method)
 

@@ -78,7 +78,9 @@ def dense_params(names):
     """Layers 3-4-5-6 under the names, in this order."""
     widths = (3, 4, 5, 6)
     shapes = zip(widths, widths[1:], strict=False)
-    return {name: {"kernel": np.ones(s, np.float32), "bias": np.ones(s[1])} for name, s in zip(names, shapes, strict=True)}
+    return {
+        name: {"kernel": np.ones(s, np.float32), "bias": np.ones(s[1])} for name, s in zip(names, shapes, strict=True)
+    }
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,9 @@ def test_from_params_takes_layers_by_number(names):
 
 
 def test_from_params_passes_over_layers_without_kernel():
-    params = dense_params(("Dense_0", "Dense_1", "Dense_2")) | {"BatchNorm_0": {"scale": np.ones(4), "bias": np.ones(4)}}
+    params = dense_params(("Dense_0", "Dense_1", "Dense_2")) | {
+        "BatchNorm_0": {"scale": np.ones(4), "bias": np.ones(4)}
+    }
     assert mj.LayeredGraph.from_params(params).widths == (3, 4, 5, 6)
 
 
@@ -146,11 +150,17 @@ ONES = np.ones((3, 4))
     ("weights", "text"),
     [
         ([], r"weights must hold at least one layer, got none"),
-        ([ONES, ONES], r"weights must chain: weights\[0\] has shape \(3, 4\), so weights\[1\] needs 4 rows, got \(3, 4\)"),
+        (
+            [ONES, ONES],
+            r"weights must chain: weights\[0\] has shape \(3, 4\), so weights\[1\] needs 4 rows, got \(3, 4\)",
+        ),
         ([np.ones(3)], r"weights\[0\] must have shape \[d_in, d_out\], got \(3,\)"),
         ([ONES, np.ones((4, 2, 2))], r"weights\[1\] must have shape \[d_in, d_out\], got \(4, 2, 2\)"),
         ([ONES, np.ones((4, 0))], r"weights\[1\] must not be empty, got \(4, 0\)"),
-        ([ONES, np.array([[1.0], [np.nan], [np.inf], [0.0]])], r"weights\[1\] must be finite, got 2 non-finite of 4 values"),
+        (
+            [ONES, np.array([[1.0], [np.nan], [np.inf], [0.0]])],
+            r"weights\[1\] must be finite, got 2 non-finite of 4 values",
+        ),
     ],
 )
 def test_bad_weights(weights, text):
@@ -170,7 +180,10 @@ def test_shapes_are_checked_under_jit_and_values_are_not():
     [
         ({}, r"params must hold at least one layer with a kernel, got the entries \[\]"),
         ({"scale": {"bias": np.ones(3)}}, r"at least one layer with a kernel, got the entries \['scale'\]"),
-        (dense_params(("first", "second", "third")), r"a number of its own at the end, got \['first', 'second', 'third'\]"),
+        (
+            dense_params(("first", "second", "third")),
+            r"a number of its own at the end, got \['first', 'second', 'third'\]",
+        ),
         (dense_params(("a_1", "b_1", "c_2")), r"a number of its own at the end, got \['a_1', 'b_1', 'c_2'\]"),
     ],
 )
@@ -200,7 +213,10 @@ def test_bad_edges(senders, receivers, weights, num_nodes, text):
     ("matrix", "text"),
     [
         (np.ones((2, 3)), r"matrix must have shape \[N, N\], got \(2, 3\)"),
-        (np.array([[0, 1.0], [0.5, 0]]), r"matrix must be symmetric, got entries that differ from their mirror by up to 0\.5"),
+        (
+            np.array([[0, 1.0], [0.5, 0]]),
+            r"matrix must be symmetric, got entries that differ from their mirror by up to 0\.5",
+        ),
         (np.eye(3), r"must differ, got 3 edges from a vertex to itself, first at 0"),
         (np.array([[0, np.nan], [np.nan, 0]]), r"weights must be finite, got 1 non-finite"),
     ],

@@ -7,7 +7,17 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-HEAVY = ("flax", "absl", "matplotlib", "sklearn", "tensorflow", "tensorflow_datasets", "ml_collections", "optax", "pandas")
+HEAVY = (
+    "flax",
+    "absl",
+    "matplotlib",
+    "sklearn",
+    "tensorflow",
+    "tensorflow_datasets",
+    "ml_collections",
+    "optax",
+    "pandas",
+)
 
 
 @pytest.fixture(scope="module")

@@ -166,7 +166,9 @@ def test_small_cut_between_heavy_parts_is_exact():
 
 def test_eager_equals_jitted():
     net, labels = nets.random_net(9, (5, 6, 4)), [0, 1, 2] * 5
-    np.testing.assert_allclose(mj.ncut(net, labels, num_clusters=3), ncut(net, jnp.array(labels), num_clusters=3), rtol=1e-6)
+    np.testing.assert_allclose(
+        mj.ncut(net, labels, num_clusters=3), ncut(net, jnp.array(labels), num_clusters=3), rtol=1e-6
+    )
 
 
 def test_batched_equals_one_by_one():
