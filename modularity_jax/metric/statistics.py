@@ -74,7 +74,7 @@ def _beta_quantile(probability: float, a: Array, b: Array) -> Array:
 
 
 def _in_units(difference: Array, unit: Array, slack: Array) -> Array:
-    """The difference over the unit; where the unit is no more than rounding, 0 for no difference and a signed infinity else."""
+    """The difference over the unit; where that is no more than rounding, 0 or a signed infinity."""
     flat = unit <= slack
     extreme = jnp.where(jnp.abs(difference) <= slack, 0, jnp.sign(difference) * jnp.inf)
     return jnp.where(flat, extreme, difference / jnp.where(flat, 1, unit))

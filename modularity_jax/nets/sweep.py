@@ -80,7 +80,8 @@ def train_seeds(
         if epochs:
             recipe = make_recipe(model, train, prune, phase=phase, num_train=samples.y_train.size)
             run_epoch = _epoch_program(recipe, train.seeds_per_group, mesh)
-            states = jax.vmap(functools.partial(start_phase, recipe))(params)
+            # A copy, since the first epoch takes the states' memory and the caller may hold the parameters.
+            states = jax.vmap(functools.partial(start_phase, recipe))(jax.tree.map(jnp.copy, params))
             for epoch in range(epochs):
                 states, params, metrics = run_epoch(
                     states, _fold_in_twice(keys, index, epoch), samples, jnp.asarray(epoch)

@@ -1,0 +1,209 @@
+"""Clustering against planted blocks, brute force and scikit-learn, and its invariances."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.cluster
+
+import modularity_jax as mj
+from modularity_jax.metric import clustering
+from tests.metric import nets
+
+WIDTHS = (64, 32, 32, 10)
+
+
+def sparse_net(seed):
+    """A pruned net: heavy-tailed weights, one in five kept; some neurons end up isolated."""
+    rng = np.random.default_rng(seed)
+    shapes = itertools.pairwise(WIDTHS)
+    return mj.LayeredGraph.from_weights([rng.standard_t(3, s) * (rng.random(s) < 0.2) * (rng.random((s[0], 1)) < 0.95) for s in shapes])
+
+
+def scikit_ncut(graph, num_clusters, seed):
+    """n-cut of scikit-learn's spectral clustering of the connected vertices."""
+    adjacency = nets.dense(graph)
+    connected = np.flatnonzero(adjacency.sum(axis=0) > 0)
+    adjacency = adjacency[np.ix_(connected, connected)]
+    fit = sklearn.cluster.SpectralClustering(
+        num_clusters, affinity="precomputed", eigen_solver="arpack", assign_labels="kmeans", n_init=10, random_state=seed
+    ).fit(adjacency)
+    return nets.slow_ncut(adjacency, fit.labels_, num_clusters)
+
+
+@functools.cache
+def cuts(num_clusters, selection):
+    """n-cuts of 10 sparse nets."""
+    found = []
+    for seed in range(10):
+        result = mj.cluster(sparse_net(seed), jax.random.key(seed), num_clusters=num_clusters, selection=selection)
+        found.append(float(result.ncut))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("num_clusters", [2, 4, 7])
+def test_agrees_with_scikit_learn(num_clusters):
+    theirs = np.array([scikit_ncut(sparse_net(seed), num_clusters, seed) for seed in range(10)])
+    assert cuts(num_clusters, "inertia").mean() == pytest.approx(theirs.mean(), rel=0.005)
+
+
+@pytest.mark.parametrize("num_clusters", [2, 4, 7])
+def test_selection_by_ncut_is_never_above_selection_by_inertia_on_average(num_clusters):
+    assert cuts(num_clusters, "ncut").mean() <= cuts(num_clusters, "inertia").mean() + 1e-6
+
+
+def test_selection_by_ncut_differs_somewhere():
+    assert (cuts(7, "ncut") < cuts(7, "inertia") - 1e-4).any()
+
+
+@pytest.mark.parametrize("selection", ["ncut", "inertia"])
+def test_result_of_a_net_with_isolated_neurons(selection):
+    graph = sparse_net(0)
+    result = mj.cluster(graph, jax.random.key(0), num_clusters=4, selection=selection)
+    isolated = np.asarray(graph.degrees()) == 0
+    labels = np.asarray(result.labels)
+    assert isolated.any()
+    assert result.num_isolated == isolated.sum()
+    np.testing.assert_array_equal(labels == -1, isolated)
+    assert set(labels[~isolated]) == {0, 1, 2, 3}
+    assert result.num_empty == 0
+    assert result.converged
+    np.testing.assert_allclose(result.ncut, nets.slow_ncut(nets.dense(graph), labels, 4), rtol=1e-5)
+    np.testing.assert_allclose(result.eigenvalues, nets.spectrum(nets.dense(graph))[0][:4], atol=1e-4)
+    np.testing.assert_allclose(result.lower_bound, 4 - result.eigenvalues.sum(), atol=1e-5)
+    assert result.lower_bound <= result.ncut
+
+
+def planted(noise):
+    return mj.LayeredGraph.from_weights(nets.planted_weights(0, WIDTHS, 4, noise))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_planted_blocks_are_found(noise):
+    result = mj.cluster(planted(noise), jax.random.key(0), num_clusters=4)
+    truth = np.concatenate([nets.block_labels(width, 4) for width in WIDTHS])
+    assert nets.same_partition(result.labels, truth)
+    assert result.ncut == pytest.approx(nets.slow_ncut(nets.dense(planted(noise)), truth, 4), rel=1e-4)
+    assert result.num_components == (4 if noise == 0 else 1)
+    assert result.num_isolated == 0
+
+
+def test_planted_blocks_are_found_in_an_edge_list():
+    graph = nets.sparse_twin(mj.LayeredGraph.from_weights(nets.planted_weights(1, (16, 12, 8), 4)))
+    result = mj.cluster(graph, jax.random.key(0), num_clusters=4)
+    assert nets.same_partition(result.labels, np.concatenate([nets.block_labels(width, 4) for width in (16, 12, 8)]))
+    assert result.converged
+
+
+def test_best_of_all_bipartitions_is_found():
+    # 11 connected neurons, 1023 partitions into two parts: the relaxation need not find the best, but comes close.
+    ratios = []
+    for seed in range(5):
+        graph = nets.random_net(seed, (5, 4, 2), 0.6)
+        connected = np.flatnonzero(np.asarray(graph.degrees()) > 0)
+        adjacency = nets.dense(graph)[np.ix_(connected, connected)]
+        codes = np.arange(1, 2 ** (connected.size - 1))
+        members = (codes[:, None] >> np.arange(connected.size)) & 1
+        cut = np.einsum("pi,ij,pj->p", members, adjacency, 1 - members)
+        volume = members @ adjacency.sum(axis=0)
+        best = (cut / volume + cut / (adjacency.sum() - volume)).min()
+        ratios.append(float(mj.cluster(graph, jax.random.key(seed), num_clusters=2).ncut) / best)
+    assert min(ratios) > 1 - 1e-4
+    assert np.mean(ratios) < 1.05
+
+
+def test_vmap_equals_the_loop():
+    graphs = [sparse_net(seed) for seed in range(4)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *graphs)
+    batched = jax.vmap(lambda g, key: mj.cluster(g, key, num_clusters=4))(stacked, nets.keys(0, 4))
+    for i, (graph, key) in enumerate(zip(graphs, nets.keys(0, 4), strict=True)):
+        alone = mj.cluster(graph, key, num_clusters=4)
+        one = jax.tree.map(lambda leaf, i=i: leaf[i], batched)
+        np.testing.assert_allclose(one.eigenvalues, alone.eigenvalues, atol=1e-5)
+        np.testing.assert_allclose(one.ncut, alone.ncut, rtol=1e-4)
+        assert (np.asarray(one.labels) == -1).sum() == alone.num_isolated
+        for name in ("num_isolated", "num_components", "num_empty", "converged"):
+            assert getattr(one, name) == getattr(alone, name)
+
+
+def test_order_of_the_neurons_changes_little():
+    # 10 k-means restarts find about the same best; a wrong pairing of weights would move it by far more.
+    rng = np.random.default_rng(0)
+    moved, original = [], []
+    for seed in range(10):
+        graph = sparse_net(seed)
+        orders = [rng.permutation(width) for width in WIDTHS]
+        kernels = [np.asarray(w)[a][:, b] for w, a, b in zip(graph.affinities, orders, orders[1:], strict=False)]
+        moved.append(float(mj.cluster(mj.LayeredGraph.from_weights(kernels), jax.random.key(seed), num_clusters=4).ncut))
+        original.append(cuts(4, "ncut")[seed])
+    difference = np.array(moved) - original
+    assert abs(difference.mean()) <= 1e-3 + 3 * nets.standard_error(difference)
+    assert abs(difference).max() < 0.05
+
+
+def test_scaling_the_weights_changes_nothing():
+    scaled = mj.LayeredGraph(tuple(1024 * w for w in sparse_net(1).affinities))
+    before, after = (mj.cluster(g, jax.random.key(1), num_clusters=4) for g in (sparse_net(1), scaled))
+    np.testing.assert_allclose(after.ncut, before.ncut, rtol=1e-4)
+
+
+def test_second_call_with_the_same_shapes_does_not_compile():
+    mj.cluster(sparse_net(0), jax.random.key(0), num_clusters=4)
+    before = clustering._cluster._cache_size()
+    mj.cluster(sparse_net(1), jax.random.key(1), num_clusters=4)
+    assert clustering._cluster._cache_size() == before
+
+
+def test_works_inside_jit():
+    inside = jax.jit(lambda w, key: mj.cluster(mj.LayeredGraph.from_weights(w), key, num_clusters=4).ncut)
+    graph = sparse_net(2)
+    found = inside(list(graph.affinities), jax.random.key(2))
+    np.testing.assert_allclose(found, mj.cluster(graph, jax.random.key(2), num_clusters=4).ncut, rtol=1e-4)
+
+
+def test_empty_clusters_are_counted_where_values_cannot_be_checked():
+    # Under jit nobody sees that only 4 neurons have an edge.
+    kernel = jnp.zeros((4, 4)).at[0, 0].set(1.0).at[1, 1].set(1.0)
+    result = jax.jit(lambda w: mj.cluster(mj.LayeredGraph.from_weights([w]), jax.random.key(0), num_clusters=6))(kernel)
+    assert result.num_empty == 2
+    assert result.num_isolated == 4
+    assert result.num_components == 2
+    assert np.isfinite(result.ncut)
+
+
+FULL = nets.random_net(0, (4, 3))
+HOLED = mj.LayeredGraph.from_weights(np.pad(np.ones((1, 2, 2)), ((0, 0), (0, 2), (0, 1))))
+
+
+@pytest.mark.parametrize(
+    ("graph", "arguments", "text"),
+    [
+        (FULL, {"num_clusters": 1}, r"num_clusters must be at least 2, got 1"),
+        (FULL, {"num_clusters": 8}, r"num_clusters must be at most the number of connected neurons, 7, got 8"),
+        (HOLED, {"num_clusters": 5}, r"num_clusters must be at most the number of connected neurons, 4, got 5"),
+        (FULL, {"num_clusters": 2, "num_restarts": 0}, r"num_restarts must be at least 1, got 0"),
+        (FULL, {"num_clusters": 2, "selection": "best"}, r"selection must be one of ncut, inertia, got 'best'"),
+        (FULL, {"num_clusters": 2, "solver": "arpack"}, r"solver must be one of auto, eigh, krylov, got 'arpack'"),
+        (
+            mj.LayeredGraph.from_weights([np.zeros((3, 3))]),
+            {"num_clusters": 2},
+            r"graph must have at least one edge, got none: every weight is 0",
+        ),
+        (
+            mj.SparseGraph.from_edges([], [], [], num_nodes=3),
+            {"num_clusters": 2},
+            r"graph must have at least one edge, got none",
+        ),
+    ],
+)
+def test_bad_input(graph, arguments, text):
+    with pytest.raises(ValueError, match=text):
+        mj.cluster(graph, jax.random.key(0), **arguments)
+
+
+def test_sizes_are_checked_under_jit():
+    with pytest.raises(ValueError, match=r"at most the number of connected neurons, 7, got 8"):
+        jax.jit(lambda g: mj.cluster(g, jax.random.key(0), num_clusters=8))(FULL)

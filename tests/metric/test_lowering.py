@@ -1,0 +1,55 @@
+"""Every jitted entry point lowers for GPU and TPU: nothing of it is for the CPU only."""
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import pytest
+
+import modularity_jax as mj
+from tests.metric import nets
+
+NET = nets.random_net(0, (6, 5, 4))
+WIDE = nets.random_net(0, (300, 200, 10))
+EDGES = nets.sparse_twin(NET)
+
+
+def lowered(fn, graph, platform):
+    """Text of the program that would run there; keys travel as raw words."""
+    call = jax.jit(lambda leaves, words: fn(jax.tree.unflatten(jax.tree.structure(graph), leaves), jax.random.wrap_key_data(words)))
+    exported = jax.export.export(call, platforms=[platform])(jax.tree.leaves(graph), jax.random.key_data(jax.random.key(0)))
+    assert exported.platforms == (platform,)
+    return exported.mlir_module()
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("solver", ["eigh", "krylov"])
+@pytest.mark.parametrize("graph", [NET, EDGES], ids=["layered", "sparse"])
+def test_cluster(graph, solver, platform):
+    text = lowered(lambda g, key: mj.cluster(g, key, num_clusters=3, solver=solver), graph, platform)
+    assert "lapack" not in text
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_cluster_above_the_dense_size(platform):
+    assert "lapack" not in lowered(lambda g, key: mj.cluster(g, key, num_clusters=3), WIDE, platform)
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize(("graph", "method"), [*((NET, m) for m in mj.METHODS), (EDGES, "layer_nonzero")])
+def test_shuffle(graph, method, platform):
+    lowered(lambda g, key: mj.shuffle(g, key, method=method), graph, platform)
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("graph", [NET, EDGES], ids=["layered", "sparse"])
+def test_shuffle_test(graph, platform):
+    def run(g, key):
+        return mj.shuffle_test(g, key, num_clusters=3, num_shuffles=5, method="layer_nonzero", shuffles_per_group=2)
+
+    assert "lapack" not in lowered(run, graph, platform)
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_ncut_and_its_gradient(platform):
+    labels = jnp.arange(NET.num_nodes) % 3
+    lowered(lambda g, key: jax.grad(lambda h: mj.ncut(h, labels, num_clusters=3))(g), NET, platform)
