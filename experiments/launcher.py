@@ -3,6 +3,7 @@
 import logging as py_logging
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -11,7 +12,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.runs.config import from_dict
+from modularity_jax.runs.config import check_setting, from_dict
 from modularity_jax.runs.workdir import Workdir, command_line, create_workdir, open_workdir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory; runs/<config's name> by default.")
@@ -22,6 +23,7 @@ CACHE = pathlib.Path("~/.cache/modularity_jax").expanduser()
 
 def define_config(default: str = "configs/digits.py") -> None:
     """Define --config; only launchers that start a run take it, the others read the workdir's config.json."""
+    _check_overrides(sys.argv[1:])
     config_flags.DEFINE_config_file(
         "config", default, "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
     )
@@ -53,7 +55,7 @@ def launch(main: Callable[[Workdir], None]) -> None:
         _use_compilation_cache()
         try:
             main(workdir_from_flags())
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError) as error:
             if _TRACEBACK.value:
                 raise
             _fail(error, 1)
@@ -63,10 +65,20 @@ def launch(main: Callable[[Workdir], None]) -> None:
     app.run(run, flags_parser=_parse)
 
 
+def _check_overrides(arguments: Sequence[str]) -> None:
+    """Refuse unknown settings; ml_collections would, with a traceback, while the flag is defined."""
+    try:
+        for argument in arguments:
+            if found := re.match(r"--?config\.([\w.]+)", argument):
+                check_setting(found[1])
+    except ValueError as error:
+        _fail(error, 2)
+
+
 def _parse(argv: Sequence[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
-    except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError) as error:
+    except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError, SyntaxError) as error:
         _fail(error, 2)
     if rest[1:]:
         _fail(f"unknown argument {rest[1]!r}; settings are given as --config.<section>.<field>=<value>", 2)
@@ -74,7 +86,10 @@ def _parse(argv: Sequence[str]) -> list[str]:
 
 
 def _fail(error: object, code: int) -> None:
-    text = " ".join(str(error).split())
+    text = str(error)
+    if "Traceback (most recent call last)" in text:  # ml_collections quotes the one of a config file that fails
+        text = text.strip().splitlines()[-1]
+    text = " ".join(text.split())
     sys.stderr.write(f"error: {text}\n")
     sys.exit(code)
 

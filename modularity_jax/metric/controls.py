@@ -40,15 +40,22 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
     Raises:
       ValueError: if the method is unknown, or needs layers that the graph does not have.
     """
+    check_method(graph, method)
     if isinstance(graph, SparseGraph):
-        checks.check_choice("method (of a SparseGraph)", method, SPARSE_METHODS)
         change = _permute if method == "layer_nonzero" else _resample
         return dataclasses.replace(graph, weights=change(graph.weights, graph.weights > 0, key))
-    checks.check_choice("method", method, METHODS)
     live = graph.split(graph.degrees() > 0)
     keys = [jax.random.fold_in(key, layer) for layer in range(len(graph.affinities))]
     blocks = zip(graph.affinities, live, live[1:], keys, strict=False)
     return dataclasses.replace(graph, affinities=tuple(_shuffle_block(*block, method) for block in blocks))
+
+
+def check_method(graph: LayeredGraph | SparseGraph, method: str) -> None:
+    """A control that this kind of graph has."""
+    if isinstance(graph, SparseGraph):
+        checks.check_choice("method (of a SparseGraph)", method, SPARSE_METHODS)
+    else:
+        checks.check_choice("method", method, METHODS)
 
 
 def _shuffle_block(block: Array, rows: Array, columns: Array, key: Array, method: str) -> Array:

@@ -43,7 +43,7 @@ def kmeans(points: Array, key: Array, *, weights: Array, num_clusters: int, num_
     are num_clusters weighted points.
     """
     count = jnp.maximum(weights.sum(), 1)
-    centred = jnp.where(weights[:, None] > 0, points - (weights @ points) / count, 0)
+    centred = jnp.where(weights[:, None] > 0, points - (weights @ points)[None, :] / count, 0)
     tolerance = SHIFT_TOLERANCE * (centred**2).sum() / (count * points.shape[1])
     keys = jax.random.split(key, num_restarts)
     start = jax.vmap(lambda k: _greedy_start(centred, k, weights, num_clusters))(keys)
@@ -82,12 +82,12 @@ def _greedy_start(points: Array, key: Array, weights: Array, num_clusters: int) 
 
     def distances_to(centres: Array) -> Array:
         """Squared distances [C, N] of all points to the centres [C, D]."""
-        squared = (centres**2).sum(axis=1)[:, None] - 2 * centres @ points.T + norms
-        return weights * jnp.maximum(squared, 0)
+        squared = (centres**2).sum(axis=1)[:, None] - 2 * centres @ points.T + norms[None, :]
+        return weights[None, :] * jnp.maximum(squared, 0)
 
     def add_centre(nearest: Array, uniforms: Array) -> tuple[Array, Array]:
         candidates = points[_draw(nearest, uniforms)]
-        after = jnp.minimum(nearest, distances_to(candidates))
+        after = jnp.minimum(nearest[None, :], distances_to(candidates))
         best = after.sum(axis=1).argmin()
         return after[best], candidates[best]
 
@@ -114,7 +114,7 @@ def _assign(points: Array, centres: Array) -> tuple[Array, Array]:
 
 def _members(labels: Array, weights: Array, num_clusters: int) -> Array:
     """Indicator [X, K, N] of the weighted points of each cluster."""
-    return jnp.where(labels[:, None, :] == jnp.arange(num_clusters)[None, :, None], weights, 0)
+    return jnp.where(labels[:, None, :] == jnp.arange(num_clusters)[None, :, None], weights[None, None, :], 0)
 
 
 def _centres(members: Array, points: Array) -> tuple[Array, Array]:
@@ -129,7 +129,7 @@ def _update(points: Array, weights: Array, labels: Array, distances: Array, num_
     """New centres [X, K, D]; a restart's first empty cluster moves to the farthest point. Also if one was empty."""
     centres, sizes = _centres(_members(labels, weights, num_clusters), points)
     empty = sizes == 0
-    farthest = jnp.where(weights > 0, distances, -1).argmax(axis=1)
+    farthest = jnp.where(weights[None, :] > 0, distances, -1).argmax(axis=1)
     moved = empty & (jnp.cumsum(empty, axis=1) == 1)
     return jnp.where(moved[:, :, None], points[farthest][:, None, :], centres), empty.any(axis=1)
 
@@ -151,5 +151,5 @@ def _measure(points: Array, weights: Array, labels: Array, num_clusters: int) ->
     """Inertia by the variance of each cluster around its mean, once the labels are final."""
     centres, sizes = _centres(_members(labels, weights, num_clusters), points)
     own = jax.vmap(lambda c, label: c[label])(centres, labels)
-    inertia = (weights * ((points - own) ** 2).sum(axis=2)).sum(axis=1)
+    inertia = (weights[None, :] * ((points[None] - own) ** 2).sum(axis=2)).sum(axis=1)
     return KMeans(labels, inertia, (sizes == 0).sum(axis=1))

@@ -88,7 +88,7 @@ def _restart(operator: Callable[[Array], Array], state: _State, num_pairs: int) 
     values, rotation = jnp.linalg.eigh((projected + projected.T) / 2)
     values, best = values[::-1][:width], rotation[:, ::-1][:, :width]
     vectors = basis @ best
-    residual = jnp.linalg.norm(images @ best - vectors * values, axis=0)
+    residual = jnp.linalg.norm(images @ best - vectors * values[None, :], axis=0)
     return _State(vectors, values, residual[:num_pairs].max(), state.restart + 1)
 
 
@@ -103,9 +103,9 @@ def _orthonormal(block: Array, basis: Array) -> Array:
     def improve(_: Array, block: Array) -> Array:
         block = block - basis @ (basis.T @ block)
         norms = jnp.linalg.norm(block, axis=0)
-        block = jnp.where(norms > 30 * eps, block / jnp.where(norms > 30 * eps, norms, 1), 0)
+        block = jnp.where(norms[None, :] > 30 * eps, block / jnp.where(norms > 30 * eps, norms, 1)[None, :], 0)
         spectrum, vectors = jnp.linalg.eigh(block.T @ block)
         kept = spectrum > 100 * eps * jnp.maximum(spectrum[-1], eps)
-        return block @ (vectors * jnp.where(kept, jax.lax.rsqrt(jnp.where(kept, spectrum, 1)), 0))
+        return block @ (vectors * jnp.where(kept, jax.lax.rsqrt(jnp.where(kept, spectrum, 1)), 0)[None, :])
 
     return jax.lax.fori_loop(0, 2, improve, block)

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from modularity_jax.metric import checks
 from modularity_jax.metric.clustering import Clustering, check_settings, cluster, partition
-from modularity_jax.metric.controls import shuffle
+from modularity_jax.metric.controls import check_method, shuffle
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
 from modularity_jax.metric.grouping import grouped_map
 from modularity_jax.metric.statistics import compare
@@ -70,6 +70,7 @@ def shuffle_test(
     checks.check_at_least("num_shuffles", num_shuffles, 1)
     checks.check_at_least("shuffles_per_group", shuffles_per_group, 1)
     check_settings(graph, num_clusters, num_restarts, selection, solver)
+    check_method(graph, method)
     # Two programs rather than one: the first serves every control method, and compiling it is what takes long.
     observed = cluster(
         graph,
@@ -111,4 +112,8 @@ def _cluster_controls(
         return cut, embedding.converged
 
     indices = jnp.arange(num_shuffles, dtype=jnp.uint32)
-    return grouped_map(control, indices, graph, key, group_size=group_size, mesh=mesh)
+    results = grouped_map(control, indices, graph, key, group_size=group_size, mesh=mesh)
+    if mesh is not None:
+        # Whole on every device: a sum over parts on two devices rounds otherwise than the sum over all on one.
+        results = jax.lax.with_sharding_constraint(results, NamedSharding(mesh, PartitionSpec()))
+    return results

@@ -70,8 +70,10 @@ def train_seeds(
     check_samples(samples, model)
     ids = jnp.asarray(range(train.num_seeds) if seed_ids is None else seed_ids)
     keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(train.seed)))(ids)
+    sharding = None
     if mesh is not None:
         samples = jax.device_put(samples, NamedSharding(mesh, PartitionSpec()))
+        sharding = NamedSharding(mesh, PartitionSpec("seed" if ids.size % mesh.size == 0 else None))
     params = _init(keys, model.widths)
     yield Progress(
         "init", 0, 0, params, jax.device_get(_measure(params, samples, mlp.MLP(model.widths), train.seeds_per_group))
@@ -79,13 +81,14 @@ def train_seeds(
     for index, (phase, epochs) in enumerate((("unpruned", train.epochs), ("pruned", prune.epochs)), start=1):
         if epochs:
             recipe = make_recipe(model, train, prune, phase=phase, num_train=samples.y_train.size)
-            run_epoch = _epoch_program(recipe, train.seeds_per_group, mesh)
+            run_epoch = _epoch_program(recipe, train.seeds_per_group, mesh, sharding)
             # A copy, since the first epoch takes the states' memory and the caller may hold the parameters.
             states = jax.vmap(functools.partial(start_phase, recipe))(jax.tree.map(jnp.copy, params))
             for epoch in range(epochs):
-                states, params, metrics = run_epoch(
-                    states, _fold_in_twice(keys, index, epoch), samples, jnp.asarray(epoch)
-                )
+                inputs = states, _fold_in_twice(keys, index, epoch)
+                # Placed as the results are: otherwise the second epoch would be another program than the first.
+                inputs = jax.device_put(inputs, sharding) if sharding else inputs
+                states, params, metrics = run_epoch(*inputs, samples, jnp.asarray(epoch))
                 yield Progress(phase, epoch + 1, epochs, params, jax.device_get(metrics))
 
 
@@ -99,7 +102,7 @@ def check_samples(samples: Samples, model: ModelConfig) -> None:
 
 
 def _epoch_program(
-    recipe: Recipe, group_size: int, mesh: Mesh | None
+    recipe: Recipe, group_size: int, mesh: Mesh | None, sharding: NamedSharding | None
 ) -> Callable[..., tuple[TrainState, mlp.Params, EpochMetrics]]:
     """One epoch of all networks as a compiled program, which takes over the memory of the states it is given."""
 
@@ -113,7 +116,7 @@ def _epoch_program(
         # A copy for the caller, since the next call takes the states' memory.
         return states, jax.tree.map(jnp.copy, states.params), metrics
 
-    return jax.jit(run_epoch, donate_argnums=0)
+    return jax.jit(run_epoch, donate_argnums=0, out_shardings=sharding)
 
 
 def _fold_in_twice(keys: Array, phase: int, epoch: int) -> Array:

@@ -9,6 +9,7 @@ import optax
 
 from modularity_jax.nets import mlp, pruning
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.optimizer import adam
 
 Array = jax.Array
 
@@ -50,13 +51,14 @@ class Recipe(NamedTuple):
     batch_size: int
     mask_counts: np.ndarray | None  # [U, L] weights kept by the phase's U masks; None trains without pruning
     mask_frequency: int
+    num_mask_steps: int  # steps of the phase, after which the last mask comes; 0 without pruning
 
 
 def make_recipe(model: ModelConfig, train: TrainConfig, prune: PruneConfig, *, phase: str, num_train: int) -> Recipe:
     """The recipe of a phase, "unpruned" or "pruned", on num_train samples."""
     net = mlp.MLP(model.widths, model.dropout_rate)
-    optimizer = optax.adam(train.learning_rate, eps=ADAM_EPSILON)
-    counts = None
+    optimizer = adam(train.learning_rate, epsilon=ADAM_EPSILON)
+    counts, num_steps = None, 0
     if phase == "pruned":
         num_steps = steps_per_epoch(num_train, train.batch_size) * prune.epochs
         updates = np.append(np.arange(0, num_steps, prune.frequency), num_steps)
@@ -65,7 +67,7 @@ def make_recipe(model: ModelConfig, train: TrainConfig, prune: PruneConfig, *, p
         )
         sizes = [a * b for a, b in zip(model.widths, model.widths[1:], strict=False)]
         counts = pruning.num_kept(sparsity, sizes)
-    return Recipe(net, optimizer, train.batch_size, counts, prune.frequency)
+    return Recipe(net, optimizer, train.batch_size, counts, prune.frequency, num_steps)
 
 
 def steps_per_epoch(num_train: int, batch_size: int) -> int:
@@ -145,10 +147,8 @@ def _finish_masks(recipe: Recipe, state: TrainState, step: Array) -> TrainState:
     """The final sparsity, exactly, after the phase's last step."""
     if recipe.mask_counts is None:
         return state
-    counts = jnp.asarray(recipe.mask_counts)
-    last = (counts.shape[0] - 1) * recipe.mask_frequency
-    ended = step > last - recipe.mask_frequency
-    return jax.lax.cond(ended, _prune, lambda state, _: state, state, counts[-1])
+    counts = jnp.asarray(recipe.mask_counts)[-1]
+    return jax.lax.cond(step == recipe.num_mask_steps, _prune, lambda state, _: state, state, counts)
 
 
 def _prune(state: TrainState, counts: Array) -> TrainState:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from modularity_jax.metric.checks import check_at_least, check_choice
@@ -88,6 +88,19 @@ def from_dict(values: Mapping[str, Any]) -> RunConfig:
     )
 
 
+def check_setting(path: str) -> None:
+    """A field's dotted name, such as "train.num_seeds", or a section's.
+
+    Raises:
+      ValueError: that names the section or field, if it is unknown.
+    """
+    section, _, name = path.partition(".")
+    sections: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+    _check_names("config", [section], sections)
+    if name:
+        _check_names(f"config.{section}", [name], [field.name for field in dataclasses.fields(sections[section])])
+
+
 def differences(one: RunConfig, other: RunConfig) -> list[str]:
     """The fields in which two configs differ, each as "train.num_seeds: 4 and 10"."""
     found = []
@@ -107,8 +120,8 @@ def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:
     return kind(**{field: _coerce(f"{name}.{field}", value, defaults[field]) for field, value in values.items()})
 
 
-def _check_names(where: str, values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    for name in values:
+def _check_names(where: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
         if name not in known:
             close = difflib.get_close_matches(str(name), known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"

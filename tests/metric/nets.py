@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 import scipy.stats
+import threadpoolctl
 
 import modularity_jax as mj
 
@@ -108,6 +109,11 @@ def spectrum(adjacency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lifted = np.zeros((adjacency.shape[0], connected.size))
     lifted[connected] = vectors
     return values[::-1], lifted[:, ::-1]
+
+
+def one_thread() -> threadpoolctl.threadpool_limits:
+    """Context in which scikit-learn and BLAS take one thread; at these sizes more would only wait for each other."""
+    return threadpoolctl.threadpool_limits(1)
 
 
 def same_partition(labels: np.ndarray, others: np.ndarray) -> bool:

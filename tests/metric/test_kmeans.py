@@ -38,9 +38,12 @@ def test_no_worse_than_scikit_learn(num_clusters):
     points = embedding(num_clusters)
     ours, theirs = [], []
     for seed in range(20):
-        result = run(points, jax.random.key(seed), weights=everywhere(points), num_clusters=num_clusters, num_restarts=10)
+        result = run(
+            points, jax.random.key(seed), weights=everywhere(points), num_clusters=num_clusters, num_restarts=10
+        )
         ours.append(slow_inertia(points, np.asarray(result.labels[result.inertia.argmin()])))
-        fit = sklearn.cluster.KMeans(num_clusters, n_init=10, random_state=seed).fit(np.asarray(points))
+        with nets.one_thread():
+            fit = sklearn.cluster.KMeans(num_clusters, n_init=10, random_state=seed).fit(np.asarray(points))
         theirs.append(slow_inertia(points, fit.labels_))
     difference = np.array(ours) - np.array(theirs)
     # A thousandth for Lloyd's stopping rule, and two standard errors of the mean of 20 paired runs.
@@ -78,7 +81,7 @@ def blobs(num_blobs, size=20, dimensions=3):
     return jnp.asarray(centres[truth] + rng.normal(size=(truth.size, dimensions)), jnp.float32), truth
 
 
-@pytest.mark.parametrize("num_blobs", [2, 5, 12])
+@pytest.mark.parametrize("num_blobs", [5, 12])
 def test_blobs_are_found(num_blobs):
     points, truth = blobs(num_blobs)
     result = run(points, jax.random.key(0), weights=everywhere(points), num_clusters=num_blobs, num_restarts=10)
@@ -100,7 +103,9 @@ def test_points_of_weight_zero_do_not_matter():
     results = []
     for filling in (0.0, 1e3):
         filled = jnp.where(kept[:, None], points, filling)
-        results.append(run(filled, jax.random.key(0), weights=jnp.asarray(kept, jnp.float32), num_clusters=5, num_restarts=10))
+        results.append(
+            run(filled, jax.random.key(0), weights=jnp.asarray(kept, jnp.float32), num_clusters=5, num_restarts=10)
+        )
     np.testing.assert_allclose(results[0].inertia, results[1].inertia, rtol=1e-6)
     np.testing.assert_array_equal(results[0].labels[:, kept], results[1].labels[:, kept])
     best = results[0].labels[results[0].inertia.argmin()]

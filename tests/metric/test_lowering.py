@@ -15,8 +15,12 @@ EDGES = nets.sparse_twin(NET)
 
 def lowered(fn, graph, platform):
     """Text of the program that would run there; keys travel as raw words."""
-    call = jax.jit(lambda leaves, words: fn(jax.tree.unflatten(jax.tree.structure(graph), leaves), jax.random.wrap_key_data(words)))
-    exported = jax.export.export(call, platforms=[platform])(jax.tree.leaves(graph), jax.random.key_data(jax.random.key(0)))
+    call = jax.jit(
+        lambda leaves, words: fn(jax.tree.unflatten(jax.tree.structure(graph), leaves), jax.random.wrap_key_data(words))
+    )
+    exported = jax.export.export(call, platforms=[platform])(
+        jax.tree.leaves(graph), jax.random.key_data(jax.random.key(0))
+    )
     assert exported.platforms == (platform,)
     return exported.mlir_module()
 

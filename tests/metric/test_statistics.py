@@ -61,7 +61,9 @@ def test_z_score_and_effect_size_by_hand():
     np.testing.assert_allclose(found.effect_size, 3 / 2, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("observed", "z_score", "effect_size"), [(2, 0, 0), (1, -np.inf, np.inf), (3, np.inf, -np.inf)])
+@pytest.mark.parametrize(
+    ("observed", "z_score", "effect_size"), [(2, 0, 0), (1, -np.inf, np.inf), (3, np.inf, -np.inf)]
+)
 @pytest.mark.parametrize("constant", [[2.0] * 7, [2.0]])
 def test_controls_that_do_not_vary(observed, z_score, effect_size, constant):
     found = of(observed, constant)
@@ -87,7 +89,7 @@ def test_observed_value_of_zero():
 def test_interval_equals_scipy(trials):
     hits = np.unique(np.array([0, 1, 2, trials // 20, trials // 2, trials - 1, trials]))
     hits = hits[(hits >= 0) & (hits <= trials)]
-    found = jax.vmap(lambda h: clopper_pearson(h, trials))(jnp.asarray(hits))
+    found = jax.jit(jax.vmap(lambda h: clopper_pearson(h, trials)))(jnp.asarray(hits))
     expected = [scipy.stats.binomtest(int(h), trials).proportion_ci(method="exact") for h in hits]
     np.testing.assert_allclose(found, expected, atol=2e-5)
     np.testing.assert_allclose(found[1:, 0], np.array(expected)[1:, 0], rtol=2e-3)
@@ -106,5 +108,5 @@ def test_interval_counts_the_ties():
 
 def test_vmap():
     controls = np.random.default_rng(1).normal(size=(5, 30))
-    batched = jax.vmap(compare)(jnp.zeros(5), jnp.asarray(controls, jnp.float32))
+    batched = jax.jit(jax.vmap(compare))(jnp.zeros(5), jnp.asarray(controls, jnp.float32))
     np.testing.assert_allclose(batched.p_value, (1 + (controls <= 0).sum(axis=1)) / 31, rtol=1e-6)

@@ -1,0 +1,157 @@
+"""The test against shuffled weights: its laws, its repeatability and its errors."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+from jax.sharding import AxisType
+
+import modularity_jax as mj
+from modularity_jax.metric.statistics import compare
+from tests.metric import nets
+
+# A net of three layers and few restarts: compiling takes most of the time.
+NET = nets.random_net(0, (10, 8, 6))
+SETTINGS = {"num_clusters": 3, "num_restarts": 3, "shuffles_per_group": 4}
+
+
+@functools.cache
+def result(num_shuffles=18, devices=None):
+    mesh = None
+    if devices:
+        mesh = jax.make_mesh((devices,), ("shuffle",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
+    return mj.shuffle_test(NET, jax.random.key(7), num_shuffles=num_shuffles, mesh=mesh, **SETTINGS)
+
+
+def keys_of_shuffle(index):
+    """What DESIGN.md fixes: shuffle r uses fold_in(key, r)."""
+    return jax.random.split(jax.random.fold_in(jax.random.key(7), index))
+
+
+def test_shuffled_ncut_is_that_of_the_control():
+    shuffle = jax.jit(mj.shuffle, static_argnames="method")
+    for index in (0, 5, 17):
+        shuffle_key, cluster_key = keys_of_shuffle(index)
+        control = shuffle(NET, shuffle_key, method="layer")
+        expected = mj.cluster(control, cluster_key, num_clusters=3, num_restarts=3).ncut
+        np.testing.assert_allclose(result().shuffled_ncut[index], expected, rtol=1e-4)
+
+
+def test_no_two_shuffles_of_a_test_are_equal():
+    shuffle = jax.jit(jax.vmap(lambda i: mj.shuffle(NET, keys_of_shuffle(i)[0], method="layer")))
+    flat = np.concatenate([np.asarray(w).reshape(500, -1) for w in shuffle(jnp.arange(500)).affinities], axis=1)
+    assert len(np.unique(flat, axis=0)) == 500
+    assert len(np.unique(result().shuffled_ncut)) == 18
+
+
+def test_fields_agree_with_each_other():
+    found = result()
+    expected = jax.jit(compare)(found.ncut, found.shuffled_ncut)
+    for name, value in expected._asdict().items():
+        np.testing.assert_allclose(getattr(found, name), value, rtol=1e-4)
+    assert found.shuffled_ncut.shape == (18,)
+    assert found.ncut == found.clustering.ncut
+    assert found.clustering.labels.shape == (24,)
+    assert found.all_converged
+    np.testing.assert_allclose(found.p_value, (1 + (found.shuffled_ncut <= found.ncut).sum()) / 19, rtol=1e-6)
+
+
+def test_shuffles_are_the_same_whatever_their_number():
+    np.testing.assert_array_equal(result(num_shuffles=5).shuffled_ncut, result().shuffled_ncut[:5])
+    assert result(num_shuffles=5).ncut == result().ncut
+
+
+@pytest.mark.parametrize("devices", [1, 2, 4])
+def test_same_bits_on_any_number_of_devices(devices):
+    for one, other in zip(jax.tree.leaves(result()), jax.tree.leaves(result(devices=devices)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_second_call_with_the_same_shapes_does_not_compile(caplog):
+    def compiled():
+        return [r.getMessage() for r in caplog.records if "Finished XLA compilation" in r.getMessage()]
+
+    result()
+    with jax.log_compiles():
+        mj.shuffle_test(nets.random_net(1, (10, 8, 6)), jax.random.key(8), num_shuffles=18, **SETTINGS)
+        assert not compiled()
+        jax.jit(lambda x: x + 1)(jnp.ones(()))  # the log does tell of compilations
+        assert compiled()
+
+
+def test_planted_blocks_get_the_least_p_value():
+    graph = mj.LayeredGraph.from_weights(nets.planted_weights(0, (10, 8, 6), 3, noise=0.001))
+    found = mj.shuffle_test(graph, jax.random.key(0), num_shuffles=18, **SETTINGS)
+    assert found.p_value == pytest.approx(1 / 19)
+    assert found.p_upper == 1
+    assert found.ncut < 0.02
+    assert found.z_score < -8
+    assert found.effect_size > 8
+    assert found.shuffled_ncut.min() > 0.5
+    np.testing.assert_allclose(found.p_interval, scipy.stats.binomtest(0, 18).proportion_ci(method="exact"), atol=1e-5)
+
+
+def test_edge_list():
+    # Two heavy cliques that a light ring holds together: permuting the weights destroys them.
+    size = 8
+    ends = np.array([(i, j) for i in range(2 * size) for j in range(i)])
+    weights = np.where((ends // size)[:, 0] == (ends // size)[:, 1], 1.0, 0.01)
+    graph = mj.SparseGraph.from_edges(*ends.T, weights, num_nodes=2 * size)
+    found = mj.shuffle_test(graph, jax.random.key(0), num_clusters=2, num_shuffles=39, method="layer_nonzero")
+    assert found.p_value == pytest.approx(1 / 40)
+    np.testing.assert_allclose(found.ncut, 2 * 0.64 / (56 + 0.64), rtol=1e-4)
+
+
+def test_p_values_are_uniform_on_nets_of_independent_weights():
+    # The observed net is one of R + 1 exchangeable nets, so its rank among them is uniform once ties are broken at
+    # random. There are ties: where a small net's best cut runs between two layers, every shuffle has the same n-cut.
+    num_nets, num_shuffles = 256, 99
+    kernels = [nets.random_weights(seed, (12, 8, 8, 4)) for seed in range(num_nets)]
+
+    def p_values(weights, key):
+        graph = mj.LayeredGraph.from_weights(weights)
+        test = mj.shuffle_test(
+            graph, key, num_clusters=2, num_shuffles=num_shuffles, num_restarts=3, shuffles_per_group=25
+        )
+        return test.p_value, test.p_upper
+
+    stacked = [jnp.stack(layer) for layer in zip(*kernels, strict=True)]
+    lower, upper = (np.asarray(p, float) for p in jax.jit(jax.vmap(p_values))(stacked, nets.keys(0, num_nets)))
+    least, most = 1 - upper, lower  # shares of the R + 1 that lie strictly below, and below or tied
+    smooth = least + np.random.default_rng(0).random(num_nets) * (most - least)
+    assert scipy.stats.kstest(smooth, "uniform").pvalue > 0.01
+    assert ((most - least) * (num_shuffles + 1) > 0.99).all()  # the observed net itself always counts
+    # As reported, p errs to the safe side only.
+    assert scipy.stats.kstest(lower, "uniform", alternative="greater").pvalue > 0.01
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"num_clusters": 1}, r"num_clusters must be at least 2, got 1"),
+        ({"num_clusters": 25}, r"num_clusters must be at most the number of connected neurons, 24, got 25"),
+        ({"num_clusters": 2, "num_shuffles": 0}, r"num_shuffles must be at least 1, got 0"),
+        ({"num_clusters": 2, "shuffles_per_group": 0}, r"shuffles_per_group must be at least 1, got 0"),
+        ({"num_clusters": 2, "num_restarts": 0}, r"num_restarts must be at least 1, got 0"),
+        ({"num_clusters": 2, "selection": "best"}, r"selection must be one of ncut, inertia, got 'best'"),
+        ({"num_clusters": 2, "solver": "lobpcg"}, r"solver must be one of auto, eigh, krylov, got 'lobpcg'"),
+        ({"num_clusters": 2, "method": "rows"}, r"method must be one of layer, .*layer_all_distribution, got 'rows'"),
+    ],
+)
+def test_bad_input(arguments, text):
+    with pytest.raises(ValueError, match=text):
+        mj.shuffle_test(NET, jax.random.key(0), **arguments)
+
+
+def test_graph_without_edges():
+    graph = mj.LayeredGraph.from_weights([np.zeros((3, 3))])
+    with pytest.raises(ValueError, match=r"graph must have at least one edge, got none"):
+        mj.shuffle_test(graph, jax.random.key(0), num_clusters=2)
+
+
+def test_method_that_a_sparse_graph_does_not_have():
+    with pytest.raises(ValueError, match=r"method \(of a SparseGraph\) must be one of .*, got 'layer'"):
+        mj.shuffle_test(nets.sparse_twin(NET), jax.random.key(0), num_clusters=2, method="layer")

@@ -1,0 +1,209 @@
+import functools
+import re
+
+import jax
+import jax.monitoring
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modularity_jax.nets import sweep, training
+from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+
+PAPER = ModelConfig(dropout_rate=0.5)  # 784-256-256-256-256-10
+SMALL = ModelConfig(widths=(12, 8, 6, 4))
+GROUP = 2
+
+
+def draw(inputs, classes, num_train, num_test):
+    rng = np.random.default_rng(0)
+
+    def split(count):
+        return jnp.asarray(rng.random((count, inputs), np.float32)), jnp.asarray(rng.integers(0, classes, count))
+
+    x_train, y_train = split(num_train)
+    return training.Samples(x_train, y_train, *split(num_test))
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return draw(12, 4, 50, 20)
+
+
+def train(
+    samples, model, seed_ids, num_devices=None, epochs=1, prune_epochs=1, group_size=GROUP, num_seeds=4, batch_size=128
+):
+    mesh = sweep.seed_mesh(jax.devices()[:num_devices]) if num_devices else None
+    return list(
+        sweep.train_seeds(
+            samples,
+            model=model,
+            train=TrainConfig(num_seeds=num_seeds, epochs=epochs, seeds_per_group=group_size, batch_size=batch_size),
+            prune=PruneConfig(epochs=prune_epochs, frequency=2),
+            mesh=mesh,
+            seed_ids=seed_ids,
+        )
+    )
+
+
+@functools.cache
+def paper_run(num_devices, seed_ids=(0, 1, 2, 3)):
+    """One epoch of training and one of pruning of the paper's networks."""
+    run = train(draw(784, 10, 300, 40), PAPER, list(seed_ids), num_devices)
+    return jax.device_get([(progress.params, progress.metrics) for progress in run])
+
+
+def assert_same_bits(one, other):
+    leaves = jax.tree_util.tree_leaves_with_path(one)
+    assert len(leaves) == 3 * (2 * 5 + 5)  # phases of kernels, biases and metrics
+    for (path, a), b in zip(leaves, jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
+
+
+def pick(run, seeds):
+    return jax.tree.map(lambda leaf: leaf[np.array(seeds)], run)
+
+
+@pytest.mark.parametrize("num_devices", [2, 4])
+def test_the_number_of_devices_changes_no_bit(num_devices):
+    assert_same_bits(paper_run(1), paper_run(num_devices))
+
+
+def test_a_seed_alone_equals_the_seed_among_others():
+    assert_same_bits(pick(paper_run(1), [2]), paper_run(1, (2,)))
+
+
+def test_the_networks_were_trained_and_pruned():
+    """Otherwise the tests above would compare nothing."""
+    (init, _), (unpruned, _), (pruned, metrics) = paper_run(1)
+    for name, layer in init.items():
+        # Dropout in three steps leaves some units without a gradient.
+        assert (unpruned[name]["kernel"] != layer["kernel"]).mean() > 0.6, name
+        size = layer["kernel"][0].size
+        assert [(kernel == 0).sum() for kernel in pruned[name]["kernel"]] == [size - round(0.1 * size)] * 4
+    np.testing.assert_allclose(metrics.sparsity, 0.9, atol=1e-4)
+
+
+def test_seeds_differ():
+    for phase, _ in paper_run(1):
+        for layer in phase.values():
+            for i in range(4):
+                for j in range(i):
+                    assert (layer["kernel"][i] != layer["kernel"][j]).any()
+
+
+@pytest.fixture(scope="module")
+def small_run(samples):
+    """Three seeds in groups of two, four steps per epoch."""
+    return train(samples, SMALL, None, epochs=8, prune_epochs=2, num_seeds=3, batch_size=16)
+
+
+def test_progress_of_a_run(small_run):
+    assert [(p.phase, p.epoch, p.num_epochs) for p in small_run] == [
+        ("init", 0, 0), *(("unpruned", epoch, 8) for epoch in range(1, 9)), ("pruned", 1, 2), ("pruned", 2, 2),
+    ]  # fmt: skip
+    for progress in small_run:
+        # Everything that was handed out is still there after the run.
+        assert all(leaf.shape[0] == 3 for leaf in jax.tree.leaves(jax.device_get(progress.params)))
+        assert all(isinstance(leaf, np.ndarray) and leaf.shape == (3,) for leaf in progress.metrics)
+
+
+def test_pruning_goes_on_from_the_trained_weights(small_run):
+    """After four steps of pruning what is left lies within four steps of the trained weights, far from the initial."""
+    init, trained, pruned = (small_run[i].params for i in (0, 8, 9))
+    for name, layer in pruned.items():
+        kept = np.asarray(layer["kernel"] != 0)
+        assert kept.mean() == pytest.approx(1 - (0.9 - 0.4 * 0.75**3), abs=0.02)  # the mask of step 2 of 8
+        moved, learned = (np.abs(layer["kernel"] - other[name]["kernel"])[kept].max() for other in (trained, init))
+        assert moved < 0.0042 < 0.012 < learned
+
+
+def test_uneven_seeds_on_devices(samples, small_run):
+    """Three seeds in groups of two on four devices: the padding is dropped and changes nothing."""
+    mine = train(samples, SMALL, [2, 0, 1], num_devices=4, epochs=8, prune_epochs=2, batch_size=16)
+    for one, other in zip(small_run, mine, strict=True):
+        for a, b in zip(jax.tree.leaves(one[3:]), jax.tree.leaves(other[3:]), strict=True):
+            np.testing.assert_array_equal(np.asarray(a)[[2, 0, 1]], b)
+
+
+def test_phases_of_no_epochs_are_left_out(samples):
+    assert [p.phase for p in train(samples, SMALL, [0], epochs=0, prune_epochs=0)] == ["init"]
+    assert [p.phase for p in train(samples, SMALL, [0], epochs=0, prune_epochs=1)] == ["init", "pruned"]
+
+
+@pytest.fixture
+def compilations():
+    """Counts the programs that XLA compiles."""
+    names = []
+
+    def listen(event, duration, **kwargs):
+        if event == "/jax/core/compile/backend_compile_duration":
+            names.append(kwargs.get("fun_name"))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield names
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.mark.parametrize("seed_ids", [[0, 1, 2, 3], [0, 1, 2]])
+def test_one_compilation_per_phase(samples, compilations, monkeypatch, seed_ids):
+    traces = []
+
+    def traced(*arguments):
+        traces.append(arguments[0].mask_counts is not None)
+        return training.train_epoch(*arguments)
+
+    monkeypatch.setattr(sweep, "train_epoch", traced)
+    train(samples, SMALL, seed_ids, num_devices=4, epochs=3, prune_epochs=3, group_size=1)
+    assert traces == [False, True]
+    assert compilations.count("jit(run_epoch)") == 2
+
+
+def compiled_epoch(samples, num_devices):
+    """The text of the compiled program of a pruning epoch, one seed per device."""
+    mesh = sweep.seed_mesh(jax.devices()[:num_devices])
+    sharding = jax.NamedSharding(mesh, jax.P("seed"))
+    recipe = training.make_recipe(SMALL, TrainConfig(), PruneConfig(), phase="pruned", num_train=samples.y_train.size)
+    keys = jax.random.split(jax.random.key(0), num_devices)
+    states = jax.vmap(functools.partial(training.start_phase, recipe))(sweep._init(keys, SMALL.widths))
+    states, keys = jax.device_put((states, keys), sharding)
+    replicated = jax.device_put(samples, jax.NamedSharding(mesh, jax.P()))
+    return sweep._epoch_program(recipe, 1, mesh, sharding).lower(states, keys, replicated, 0).compile().as_text()
+
+
+COLLECTIVES = re.compile(r"\b(all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)\b")
+
+
+def test_devices_do_not_communicate(samples):
+    text = compiled_epoch(samples, 4)
+    assert "num_partitions=4" in text
+    assert not COLLECTIVES.findall(text)
+
+
+def test_the_search_for_collectives_finds_one(samples):
+    """That the test above can fail."""
+    mesh = sweep.seed_mesh(jax.devices()[:4])
+    x = jax.device_put(jnp.arange(8.0), jax.NamedSharding(mesh, jax.P("seed")))
+    assert COLLECTIVES.findall(jax.jit(jnp.sum).lower(x).compile().as_text())
+
+
+def test_mesh_over_all_devices():
+    mesh = sweep.seed_mesh()
+    assert mesh.size == len(jax.devices()) == 4
+    assert mesh.axis_names == ("seed",)
+
+
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [
+        ((13, 8, 4), r"model.widths must begin with the data's 12 inputs, got \(13, 8, 4\)"),
+        ((12, 8, 3), r"model.widths must end with at least the data's 4 classes, got \(12, 8, 3\)"),
+    ],
+)
+def test_data_that_do_not_fit(samples, widths, message):
+    with pytest.raises(ValueError, match=message):
+        train(samples, ModelConfig(widths=widths), [0])
+
+
+def test_more_outputs_than_classes_are_fine(samples):
+    sweep.check_samples(samples, ModelConfig(widths=(12, 5)))

@@ -1,0 +1,184 @@
+import dataclasses
+import json
+
+import pytest
+
+from modularity_jax.runs.config import ClusterConfig, RunConfig, check_setting, differences, from_dict
+
+# One value per field that differs from its default.
+OTHER = {
+    "data": {"name": "lines", "dir": "somewhere", "num_train": 500},
+    "model": {"widths": [64, 32, 10], "dropout_rate": 0.5},
+    "train": {
+        "num_seeds": 3, "seed": 7, "epochs": 2, "batch_size": 32, "learning_rate": 0.01, "seeds_per_group": 1,
+    },
+    "prune": {"epochs": 1, "initial_sparsity": 0.1, "final_sparsity": 0.8, "frequency": 3},
+    "cluster": {
+        "phases": ["pruned"], "num_clusters": [2, 3], "methods": ["row"], "num_shuffles": 9, "num_restarts": 2,
+        "selection": "ncut", "solver": "eigh", "shuffles_per_group": 4,
+    },
+}  # fmt: skip
+
+
+def test_nothing_given_is_the_study():
+    config = from_dict({})
+    assert config == RunConfig()
+    assert config.model.widths == (784, 256, 256, 256, 256, 10)
+    assert (config.train.epochs, config.prune.epochs, config.train.batch_size) == (20, 20, 128)
+    assert (config.prune.initial_sparsity, config.prune.final_sparsity, config.prune.frequency) == (0.5, 0.9, 10)
+    assert (config.train.learning_rate, config.model.dropout_rate) == (1e-3, 0.0)
+
+
+def test_every_field_is_taken_over():
+    config = from_dict(OTHER)
+    assert json.loads(json.dumps(config.to_dict())) == OTHER
+    assert len(differences(config, RunConfig())) == sum(len(fields) for fields in OTHER.values())
+    fields = {f.name: {g.name for g in dataclasses.fields(f.default)} for f in dataclasses.fields(RunConfig)}
+    assert fields == {section: set(values) for section, values in OTHER.items()}
+
+
+def test_round_trip_through_json():
+    for config in (RunConfig(), from_dict(OTHER)):
+        again = from_dict(json.loads(json.dumps(config.to_dict())))
+        assert again == config
+        assert isinstance(again.model.widths, tuple)
+        assert isinstance(again.cluster.methods, tuple)
+        assert hash(again.model) == hash(config.model)
+
+
+def test_what_a_flag_gives_becomes_the_fields_type():
+    config = from_dict(
+        {"model": {"dropout_rate": 0, "widths": (5, 4)}, "cluster": {"methods": "row", "num_clusters": 3}}
+    )
+    assert isinstance(config.model.dropout_rate, float)
+    assert config.model.widths == (5, 4)
+    assert config.cluster.methods == ("row",)
+    assert config.cluster.num_clusters == (3,)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"trian": {}}, "config has no field 'trian'; did you mean 'train'?"),
+        ({"lesson": {}}, "config has no field 'lesson'; known: data, model, train, prune, cluster"),
+        ({"train": {"num_seed": 3}}, "config.train has no field 'num_seed'; did you mean 'num_seeds'?"),
+        (
+            {"prune": {"xyz": 3}},
+            "config.prune has no field 'xyz'; known: epochs, initial_sparsity, final_sparsity, frequency",
+        ),
+        ({"train": 3}, "config.train must be a section with fields, got 3"),
+        ({"train": {"epochs": "many"}}, "train.epochs must be of type int, got 'many'"),
+        ({"train": {"epochs": 2.5}}, "train.epochs must be of type int, got 2.5"),
+        ({"train": {"epochs": True}}, "train.epochs must be of type int, got True"),
+        ({"train": {"epochs": None}}, "train.epochs must be of type int, got None"),
+        ({"train": {"learning_rate": "fast"}}, "train.learning_rate must be of type float, got 'fast'"),
+        ({"train": {"learning_rate": True}}, "train.learning_rate must be of type float, got True"),
+        ({"data": {"name": 3}}, "data.name must be of type str, got 3"),
+        ({"model": {"widths": [784, "wide"]}}, "model.widths must be of type int, got 'wide'"),
+        ({"cluster": {"methods": ["row", 3]}}, "cluster.methods must be of type str, got 3"),
+    ],
+)
+def test_unknown_names_and_wrong_types(values, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        from_dict(values)
+    assert str(caught.value) == message
+
+
+KNOWN_METHODS = "layer, layer_nonzero, row, column, layer_nonzero_distribution, layer_all_distribution"
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("data", {"num_train": -1}, "data.num_train must be at least 0, got -1"),
+        ("model", {"widths": []}, "model.widths must be at least two layers of at least one neuron, got ()"),
+        ("model", {"widths": [7]}, "model.widths must be at least two layers of at least one neuron, got (7,)"),
+        (
+            "model",
+            {"widths": [7, 0, 3]},
+            "model.widths must be at least two layers of at least one neuron, got (7, 0, 3)",
+        ),
+        ("model", {"dropout_rate": 1.0}, "model.dropout_rate must be at least 0 and below 1, got 1.0"),
+        ("model", {"dropout_rate": -0.1}, "model.dropout_rate must be at least 0 and below 1, got -0.1"),
+        ("model", {"dropout_rate": float("nan")}, "model.dropout_rate must be at least 0 and below 1, got nan"),
+        ("train", {"num_seeds": 0}, "train.num_seeds must be at least 1, got 0"),
+        ("train", {"seed": -1}, "train.seed must be at least 0, got -1"),
+        ("train", {"epochs": -1}, "train.epochs must be at least 0, got -1"),
+        ("train", {"batch_size": 0}, "train.batch_size must be at least 1, got 0"),
+        ("train", {"learning_rate": 0}, "train.learning_rate must be above 0, got 0.0"),
+        ("train", {"learning_rate": float("nan")}, "train.learning_rate must be above 0, got nan"),
+        ("train", {"seeds_per_group": 0}, "train.seeds_per_group must be at least 1, got 0"),
+        ("prune", {"epochs": -1}, "prune.epochs must be at least 0, got -1"),
+        ("prune", {"frequency": 0}, "prune.frequency must be at least 1, got 0"),
+        ("prune", {"initial_sparsity": 1.0}, "prune.initial_sparsity must be at least 0 and below 1, got 1.0"),
+        ("prune", {"initial_sparsity": -0.5}, "prune.initial_sparsity must be at least 0 and below 1, got -0.5"),
+        ("prune", {"final_sparsity": 0.4}, "prune.final_sparsity must be at least 0.5 and below 1, got 0.4"),
+        ("prune", {"final_sparsity": 1.0}, "prune.final_sparsity must be at least 0.5 and below 1, got 1.0"),
+        ("cluster", {"num_shuffles": 0}, "cluster.num_shuffles must be at least 1, got 0"),
+        ("cluster", {"num_restarts": 0}, "cluster.num_restarts must be at least 1, got 0"),
+        ("cluster", {"shuffles_per_group": 0}, "cluster.shuffles_per_group must be at least 1, got 0"),
+        ("cluster", {"num_clusters": [4, 1]}, "cluster.num_clusters must be at least 2, got 1"),
+        ("cluster", {"num_clusters": []}, "cluster.num_clusters must hold at least one entry, got none"),
+        ("cluster", {"methods": []}, "cluster.methods must hold at least one entry, got none"),
+        ("cluster", {"phases": []}, "cluster.phases must hold at least one entry, got none"),
+        ("cluster", {"phases": ["late"]}, "cluster.phases must be one of init, unpruned, pruned, got 'late'"),
+        ("cluster", {"methods": ["rows"]}, f"cluster.methods must be one of {KNOWN_METHODS}, got 'rows'"),
+        ("cluster", {"selection": "best"}, "cluster.selection must be one of ncut, inertia, got 'best'"),
+        ("cluster", {"solver": "lu"}, "cluster.solver must be one of auto, eigh, krylov, got 'lu'"),
+    ],
+)
+def test_out_of_range(section, values, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        from_dict({section: values})
+    assert str(caught.value) == message
+
+
+def test_the_edges_of_the_ranges_are_fine():
+    config = from_dict(
+        {
+            "model": {"widths": [1, 1], "dropout_rate": 0.0},
+            "train": {"num_seeds": 1, "seed": 0, "epochs": 0, "batch_size": 1, "seeds_per_group": 1},
+            "prune": {"epochs": 0, "frequency": 1, "initial_sparsity": 0.0, "final_sparsity": 0.0},
+            "cluster": {"num_shuffles": 1, "num_restarts": 1, "shuffles_per_group": 1, "num_clusters": [2]},
+        }
+    )
+    assert config.phases == ("init",)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "prune_epochs", "phases"),
+    [(1, 1, ("init", "unpruned", "pruned")), (0, 1, ("init", "pruned")), (1, 0, ("init", "unpruned"))],
+)
+def test_phases(epochs, prune_epochs, phases):
+    assert from_dict({"train": {"epochs": epochs}, "prune": {"epochs": prune_epochs}}).phases == phases
+
+
+def test_differences_name_the_fields_and_both_values():
+    one = from_dict({})
+    other = from_dict({"train": {"num_seeds": 4}, "cluster": {"methods": ["row"]}})
+    assert differences(one, one) == []
+    assert differences(one, other) == [
+        "train.num_seeds: 10 and 4",
+        f"cluster.methods: {ClusterConfig().methods} and ('row',)",
+    ]
+
+
+def test_names_of_settings():
+    for section, fields in OTHER.items():
+        check_setting(section)
+        for field in fields:
+            check_setting(f"{section}.{field}")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("trian.epochs", "config has no field 'trian'; did you mean 'train'?"),
+        ("train.epoch", "config.train has no field 'epoch'; did you mean 'epochs'?"),
+        ("train.epochs.more", "config.train has no field 'epochs.more'; did you mean 'epochs'?"),
+    ],
+)
+def test_unknown_names_of_settings(path, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        check_setting(path)
+    assert str(caught.value) == message

@@ -1,0 +1,268 @@
+import csv
+import dataclasses
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import modularity_jax as mj
+from modularity_jax import data
+from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.runs import stages
+from modularity_jax.runs.config import from_dict
+from modularity_jax.runs.tables import read_arrays, read_csv, read_json
+from modularity_jax.runs.workdir import create_workdir
+
+WIDTHS = (64, 16, 12, 10)
+CONFIG = from_dict(
+    {
+        "data": {"name": "digits", "num_train": 300},
+        "model": {"widths": WIDTHS},
+        "train": {"num_seeds": 2, "seed": 3, "epochs": 2, "seeds_per_group": 2},
+        "prune": {"epochs": 1},
+        "cluster": {"num_clusters": [3], "methods": ["layer", "layer_nonzero"], "num_shuffles": 6, "num_restarts": 2},
+    }
+)
+METRICS = "seed,phase,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,sparsity"
+CLUSTERABILITY = (
+    "seed,phase,num_clusters,method,ncut,lower_bound,shuffled_mean,shuffled_std,z_score,p_value,p_upper,p_low,p_high,"
+    "effect_size,num_shuffles,num_isolated,num_components,num_empty,converged,test_accuracy"
+)
+
+
+def make(path, config=CONFIG):
+    return create_workdir(path, config, "a command")
+
+
+def content(path):
+    """The bytes of a workdir's results; versions.json holds wall-clock times."""
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and file.name != "versions.json"
+    }
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    made = make(tmp_path_factory.mktemp("run") / "a")
+    stages.train_stage(made)
+    stages.cluster_stage(made)
+    return made
+
+
+@pytest.fixture
+def copy(workdir, tmp_path):
+    """A copy of the finished run to meddle with."""
+    shutil.copytree(workdir.path, tmp_path / "copy")
+    return dataclasses.replace(workdir, path=tmp_path / "copy")
+
+
+@pytest.fixture
+def forbidden(monkeypatch):
+    """Training and clustering are errors."""
+
+    def fail(*arguments, **settings):
+        raise AssertionError("this was computed already")
+
+    monkeypatch.setattr(stages, "shuffle_test", fail)
+    monkeypatch.setattr(stages, "train_seeds", fail)
+
+
+def test_files_of_a_run(workdir):
+    assert list(content(workdir.path)) == [
+        "clusterability.csv", "clusters/init.npz", "clusters/pruned.npz", "clusters/unpruned.npz", "config.json",
+        "metrics.csv", "weights/init.npz", "weights/pruned.npz", "weights/unpruned.npz",
+    ]  # fmt: skip
+    assert set(read_json(workdir.path, "versions.json")["stage_seconds"]) == {"train", "cluster"}
+
+
+def test_metrics(workdir):
+    assert workdir.metrics.read_text().splitlines()[0] == METRICS
+    rows = read_csv(workdir.metrics)
+    # 300 samples in batches of 128: 3 steps per epoch.
+    expected = [("init", 0, 0), ("unpruned", 1, 3), ("unpruned", 2, 6), ("pruned", 1, 3)]
+    assert [(r["seed"], r["phase"], r["epoch"], r["step"]) for r in rows] == [(s, *e) for e in expected for s in (0, 1)]
+    by_epoch = {(r["seed"], r["phase"], r["epoch"]): r for r in rows}
+    for seed in (0, 1):
+        assert by_epoch[seed, "unpruned", 2]["train_loss"] < by_epoch[seed, "init", 0]["train_loss"]
+        assert by_epoch[seed, "unpruned", 2]["sparsity"] == 0
+
+
+def test_weights(workdir):
+    shapes = list(zip(WIDTHS, WIDTHS[1:], strict=False))
+    for phase in ("init", "unpruned", "pruned"):
+        arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
+        expected = {f"seed_{s}/layer_{i:02d}/kernel": shape for s in (0, 1) for i, shape in enumerate(shapes)}
+        expected |= {f"seed_{s}/layer_{i:02d}/bias": shape[1:] for s in (0, 1) for i, shape in enumerate(shapes)}
+        assert {name: array.shape for name, array in arrays.items()} == expected
+        zeros = {name: int((array == 0).sum()) for name, array in arrays.items() if name.endswith("kernel")}
+        if phase == "pruned":
+            assert list(zeros.values()) == [a * b - round(0.1 * a * b) for a, b in shapes] * 2
+        else:
+            assert not any(zeros.values())
+        assert (arrays["seed_0/layer_00/kernel"] != arrays["seed_1/layer_00/kernel"]).any()
+
+
+def test_the_accuracies_are_those_of_the_exported_weights(workdir):
+    digits = data.load("digits")
+    rows = read_csv(workdir.metrics)
+    last = {(row["phase"], row["seed"]): row for row in rows}
+    for phase in ("init", "unpruned", "pruned"):
+        arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
+        for seed in (0, 1):
+            x = digits.x_test
+            for i in range(3):
+                x = x @ arrays[f"seed_{seed}/layer_{i:02d}/kernel"] + arrays[f"seed_{seed}/layer_{i:02d}/bias"]
+                x = np.maximum(x, 0) if i < 2 else x
+            accuracy = (x.argmax(1) == digits.y_test).mean()
+            assert last[phase, seed]["test_accuracy"] == pytest.approx(accuracy, rel=1e-6)
+            clustered = [r for r in read_csv(workdir.clusterability) if (r["phase"], r["seed"]) == (phase, seed)]
+            assert {r["test_accuracy"] for r in clustered} == {last[phase, seed]["test_accuracy"]}
+
+
+def test_clusterability_equals_the_metric_on_the_exported_weights(workdir):
+    assert workdir.clusterability.read_text().splitlines()[0] == CLUSTERABILITY
+    rows = read_csv(workdir.clusterability)
+    assert [(r["phase"], r["seed"], r["num_clusters"], r["method"]) for r in rows] == [
+        (phase, seed, 3, method)
+        for phase in ("init", "unpruned", "pruned")
+        for seed in (0, 1)
+        for method in ("layer", "layer_nonzero")
+    ]
+    for row in rows:
+        weights = read_arrays(workdir.path, f"weights/{row['phase']}.npz", f"seed_{row['seed']}/")
+        graph = mj.LayeredGraph.from_weights([weights[f"seed_{row['seed']}/layer_{i:02d}/kernel"] for i in range(3)])
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(3), 2**32 - 1), row["seed"])
+        test = mj.shuffle_test(
+            graph, key, num_clusters=3, num_shuffles=6, method=row["method"], num_restarts=2, selection="inertia"
+        )
+        expected = {
+            "ncut": test.ncut, "lower_bound": test.clustering.lower_bound, "shuffled_mean": test.mean,
+            "shuffled_std": test.std, "z_score": test.z_score, "p_value": test.p_value, "p_upper": test.p_upper,
+            "p_low": test.p_interval[0], "p_high": test.p_interval[1], "effect_size": test.effect_size,
+        }  # fmt: skip
+        assert {name: np.float32(row[name]) for name in expected} == {n: np.float32(v) for n, v in expected.items()}
+        assert (row["num_shuffles"], row["num_empty"], row["converged"]) == (6, 0, True)
+        assert row["num_isolated"] == int((np.asarray(graph.degrees()) == 0).sum())
+        assert row["num_components"] == int(test.clustering.num_components)
+        prefix = f"seed_{row['seed']}/k_3"
+        arrays = read_arrays(workdir.path, f"clusters/{row['phase']}.npz", prefix)
+        assert set(arrays) == {
+            f"{prefix}/{name}"
+            for name in ("labels", "eigenvalues", "layer/shuffled_ncut", "layer_nonzero/shuffled_ncut")
+        }
+        np.testing.assert_array_equal(arrays[f"{prefix}/labels"], test.clustering.labels)
+        np.testing.assert_array_equal(arrays[f"{prefix}/eigenvalues"], test.clustering.eigenvalues)
+        np.testing.assert_array_equal(arrays[f"{prefix}/{row['method']}/shuffled_ncut"], test.shuffled_ncut)
+    pruned = [row for row in rows if row["phase"] == "pruned"]
+    assert all(row["num_isolated"] > 0 for row in pruned)
+
+
+def test_a_second_run_computes_nothing(workdir, forbidden):
+    before = content(workdir.path)
+    times = {file: file.stat().st_mtime_ns for file in workdir.path.rglob("*") if file.is_file()}
+    stages.train_stage(workdir)
+    stages.cluster_stage(workdir)
+    assert content(workdir.path) == before
+    assert {file: file.stat().st_mtime_ns for file in times} == times
+
+
+def test_another_workdir_gets_the_same_bytes_on_more_devices(workdir, tmp_path):
+    other = make(tmp_path / "b")
+    stages.train_stage(other, seed_mesh())
+    stages.cluster_stage(other, seed_mesh(jax.devices()[:2]))
+    mine, yours = content(workdir.path), content(other.path)
+    assert mine.keys() == yours.keys()
+    for name in mine:
+        if name.endswith(".npz"):
+            for array, expected in zip(
+                read_arrays(other.path, name).items(), read_arrays(workdir.path, name).items(), strict=True
+            ):
+                assert array[0] == expected[0]
+                np.testing.assert_array_equal(array[1], expected[1], err_msg=f"{name}: {array[0]}")
+        else:
+            assert mine[name] == yours[name], name
+
+
+def test_a_half_finished_clustering_goes_on(workdir, copy, monkeypatch):
+    """Interrupted within the fourth network: the first three stay as they are, and the whole ends the same."""
+    with open(copy.clusterability, newline="") as file:
+        lines = list(csv.reader(file))
+    copy.clusterability.write_text("\n".join(",".join(line) for line in lines[: 1 + 3 * 2]) + "\n")
+    copy.clusters("pruned").unlink()
+    arrays = read_arrays(copy.path, "clusters/unpruned.npz", "seed_0")
+    np.savez(copy.clusters("unpruned"), **arrays)
+    calls = []
+
+    def counted(graph, key, **settings):
+        calls.append(settings["method"])
+        return mj.shuffle_test(graph, key, **settings)
+
+    monkeypatch.setattr(stages, "shuffle_test", counted)
+    stages.cluster_stage(copy)
+    assert calls == ["layer", "layer_nonzero"] * 3
+    assert copy.clusterability.read_bytes() == workdir.clusterability.read_bytes()
+    for phase in ("init", "unpruned", "pruned"):
+        mine, yours = (read_arrays(w.path, f"clusters/{phase}.npz") for w in (copy, workdir))
+        assert mine.keys() == yours.keys()
+        assert all((mine[name] == yours[name]).all() for name in mine)
+
+
+def test_training_starts_again_where_a_file_is_missing(workdir, copy):
+    copy.weights("unpruned").unlink()
+    stages.train_stage(copy)
+    np.testing.assert_equal(
+        read_arrays(copy.path, "weights/unpruned.npz"), read_arrays(workdir.path, "weights/unpruned.npz")
+    )
+
+
+def test_too_many_clusters_are_refused_before_anything_is_computed(workdir, copy, forbidden):
+    """The initial networks have 102 connected neurons, the pruned ones fewer."""
+    copy.clusterability.unlink()
+    for phase in ("init", "unpruned", "pruned"):
+        copy.clusters(phase).unlink()
+    connected = min(102 - r["num_isolated"] for r in read_csv(workdir.clusterability) if r["phase"] == "pruned")
+    cluster = dataclasses.replace(CONFIG.cluster, num_clusters=(3, connected + 1))
+    asked = dataclasses.replace(copy, config=dataclasses.replace(CONFIG, cluster=cluster))
+    message = rf"num_clusters must be at most the number of connected neurons, \d+, got {connected + 1}"
+    with pytest.raises(ValueError, match=message):
+        stages.cluster_stage(asked)
+    assert not copy.clusterability.exists()
+
+
+def test_only_the_phases_that_the_config_asks_for(copy, monkeypatch):
+    copy.clusterability.unlink()
+    seen = []
+
+    def refuse(graph, key, **settings):
+        seen.append(graph)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages, "shuffle_test", refuse)
+    cluster = dataclasses.replace(CONFIG.cluster, phases=("pruned",))
+    asked = dataclasses.replace(copy, config=dataclasses.replace(CONFIG, cluster=cluster))
+    with pytest.raises(KeyboardInterrupt):
+        stages.cluster_stage(asked)
+    expected = read_arrays(copy.path, "weights/pruned.npz")["seed_0/layer_01/kernel"]
+    np.testing.assert_array_equal(seen[0].affinities[1], np.abs(expected))
+
+
+def test_clustering_without_networks_names_the_command(tmp_path, workdir, copy):
+    empty = make(tmp_path / "empty")
+    with pytest.raises(
+        FileNotFoundError, match=rf"no metrics.csv; run `python -m experiments.train --workdir={empty.path}`"
+    ):
+        stages.cluster_stage(empty)
+    copy.weights("pruned").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no weights/pruned.npz; run `python -m experiments.train "):
+        stages.cluster_stage(copy)
+
+
+def test_samples_are_the_data_sets():
+    samples, digits = stages.load_samples(CONFIG), data.load("digits")
+    np.testing.assert_array_equal(samples.x_train, digits.x_train[:300])
+    np.testing.assert_array_equal(samples.y_test, digits.y_test)
+    whole = stages.load_samples(dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, num_train=0)))
+    assert whole.x_train.shape == digits.x_train.shape

@@ -1,0 +1,146 @@
+import dataclasses
+import importlib.metadata
+import json
+import re
+import subprocess
+
+import jax
+import numpy as np
+import pytest
+
+from modularity_jax.runs import workdir
+from modularity_jax.runs.config import RunConfig, from_dict
+
+CONFIG = from_dict({"data": {"name": "digits"}, "train": {"num_seeds": 4}})
+
+
+def test_a_new_workdir_holds_config_and_versions(tmp_path):
+    made = workdir.create_workdir(tmp_path / "runs" / "a", CONFIG, "python -m experiments.run --x='a b'")
+    assert json.loads((tmp_path / "runs/a/config.json").read_text())["train"]["num_seeds"] == 4
+    versions = json.loads((tmp_path / "runs/a/versions.json").read_text())
+    assert versions["command"] == "python -m experiments.run --x='a b'"
+    for name in ("jax", "jaxlib", "flax", "optax", "numpy", "scipy"):
+        assert versions[name] == importlib.metadata.version(name)
+    assert len(versions["devices"]) == len(jax.devices())
+    assert versions["devices"][0].startswith("cpu:0")
+    assert re.fullmatch(r"3\.\d+\.\d+.*", versions["python"])
+    assert "git_commit" in versions
+    assert workdir.open_workdir(made.path) == made
+    assert made.config == CONFIG
+
+
+def test_where_everything_lies(tmp_path):
+    made = workdir.Workdir(tmp_path, CONFIG)
+    names = [str(p.relative_to(tmp_path)) for p in (made.metrics, made.clusterability, made.weights("init"))]
+    assert names == ["metrics.csv", "clusterability.csv", "weights/init.npz"]
+    assert made.clusters("pruned") == tmp_path / "clusters" / "pruned.npz"
+
+
+def test_the_same_config_opens_it_again_and_keeps_what_was_noted(tmp_path):
+    made = workdir.create_workdir(tmp_path, CONFIG, "first")
+    workdir.record_seconds(made, "train", 12.3456)
+    workdir.record_seconds(made, "cluster", 1)
+    again = workdir.create_workdir(str(tmp_path), CONFIG, "second")
+    assert again == made
+    versions = json.loads((tmp_path / "versions.json").read_text())
+    assert versions["stage_seconds"] == {"train": 12.35, "cluster": 1}
+    assert versions["command"] == "second"
+
+
+def test_another_config_is_refused_and_nothing_changes(tmp_path):
+    workdir.create_workdir(tmp_path, CONFIG, "first")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    other = dataclasses.replace(
+        CONFIG,
+        train=dataclasses.replace(CONFIG.train, num_seeds=5),
+        prune=dataclasses.replace(CONFIG.prune, final_sparsity=0.95),
+    )
+    message = (
+        f"workdir {tmp_path} holds a run with another config (there and asked for): "
+        "train.num_seeds: 4 and 5; prune.final_sparsity: 0.9 and 0.95; take a new --workdir"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        workdir.create_workdir(tmp_path, other, "second")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_opening_what_is_no_workdir(tmp_path, existing):
+    path = tmp_path if existing else tmp_path / "nowhere"
+    message = f"workdir {path} holds no config.json; make a run with `python -m experiments.run --workdir={path}`"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        workdir.open_workdir(path)
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"train": {"num_seeds"', r"config\.json is damaged: "),
+        ("[1, 2]", r"config\.json is damaged: expected a JSON object, got list"),
+        ('{"train": {"num_seed": 4}}', "config.train has no field 'num_seed'; did you mean 'num_seeds'?"),
+        ('{"train": {"num_seeds": 0}}', "train.num_seeds must be at least 1, got 0"),
+    ],
+)
+def test_a_damaged_config(tmp_path, content, message):
+    (tmp_path / "config.json").write_text(content)
+    for use in (workdir.open_workdir, lambda path: workdir.create_workdir(path, RunConfig(), "x")):
+        with pytest.raises(ValueError, match=message):
+            use(tmp_path)
+    assert (tmp_path / "config.json").read_text() == content
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match="file"):
+            workdir.create_workdir(path, CONFIG, "x")
+
+
+def commit(root, name):
+    environment = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    (root / name).write_text(name)
+    subprocess.run(["git", "-C", root, "add", name], check=True)
+    subprocess.run(["git", "-C", root, *environment, "commit", "-q", "-m", name], check=True)
+    return subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
+
+
+def test_git_commit_of_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr(workdir, "__file__", str(tmp_path / "modularity_jax" / "runs" / "workdir.py"))
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    head = commit(tmp_path, "a").strip()
+    assert workdir.describe_machine()["git_commit"] == head
+    (tmp_path / "a").write_text("changed")
+    assert workdir.describe_machine()["git_commit"] == f"{head}-modified"
+
+
+def test_no_git_commit_outside_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr(workdir, "__file__", str(tmp_path / "site-packages" / "runs" / "workdir.py"))
+    assert workdir.describe_machine()["git_commit"] is None
+
+
+def test_no_git_commit_without_git(tmp_path, monkeypatch):
+    monkeypatch.setattr(workdir, "__file__", str(tmp_path / "modularity_jax" / "runs" / "workdir.py"))
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert workdir.describe_machine()["git_commit"] is None
+
+
+def test_arrays_are_written_under_their_names(tmp_path):
+    workdir.write_arrays(tmp_path / "weights" / "a.npz", {"seed_0/layer_00/kernel": np.arange(6.0).reshape(2, 3)})
+    with np.load(tmp_path / "weights" / "a.npz") as arrays:
+        assert arrays.files == ["seed_0/layer_00/kernel"]
+        np.testing.assert_array_equal(arrays["seed_0/layer_00/kernel"], [[0, 1, 2], [3, 4, 5]])
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["a.npz"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["/somewhere/experiments/run.py", "--workdir=a b"], "python -m experiments.run '--workdir=a b'"),
+        (["/somewhere/tool.py", "--x=1"], "/somewhere/tool.py --x=1"),
+    ],
+)
+def test_command_line_can_be_pasted(monkeypatch, arguments, command):
+    monkeypatch.setattr(workdir.sys, "argv", arguments)
+    assert workdir.command_line() == command
