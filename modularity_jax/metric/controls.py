@@ -5,6 +5,7 @@ isolate more; degrees tell, and everything downstream leaves them out again.
 """
 
 import dataclasses
+import functools
 from typing import TypeVar
 
 import jax
@@ -41,6 +42,11 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
       ValueError: if the method is unknown, or needs layers that the graph does not have.
     """
     check_method(graph, method)
+    return _shuffle(graph, key, method)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _shuffle(graph: G, key: Array, method: str) -> G:
     if isinstance(graph, SparseGraph):
         change = _permute if method == "layer_nonzero" else _resample
         return dataclasses.replace(graph, weights=change(graph.weights, graph.weights > 0, key))

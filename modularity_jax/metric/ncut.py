@@ -1,5 +1,7 @@
 """The normalised cut of a partition (Shi and Malik 2000)."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -35,9 +37,10 @@ def ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
     return batched_ncut(graph, labels[None], num_clusters=num_clusters)[0]
 
 
+@functools.partial(jax.jit, static_argnames="num_clusters")
 @full_precision
 def batched_ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
-    """n-cuts [X] of X partitions [X, N] of one graph, by one product with the adjacency matrix; no check."""
+    """n-cuts [X] of X partitions [X, N] of one graph, by one product with the adjacency matrix; unchecked."""
     degrees = graph.degrees()
     members = (labels[:, :, None] == jnp.arange(num_clusters)[None, None, :]).astype(degrees.dtype)
     stacked = members.transpose(1, 0, 2)

@@ -1,0 +1,172 @@
+import gzip
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from modularity_jax.runs.config import from_dict
+from modularity_jax.runs.tables import read_csv
+from modularity_jax.runs.workdir import create_workdir
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+TRAIN_IMAGES = "train-images-idx3-ubyte"
+
+
+def environment(folder):
+    """One device, and nothing written to or read from the home directory."""
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache"), "HOME": str(folder)}
+    inherited = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    return inherited | cache | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "Agg"}
+
+
+def write_idx(folder, sizes=(40, 20)):
+    """A set in MNIST's files."""
+    folder.mkdir(parents=True)
+    for prefix, size in zip(("train", "t10k"), sizes, strict=True):
+        for name, shape in (("images-idx3", (size, 28, 28)), ("labels-idx1", (size,))):
+            header = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes()
+            content = header + (np.arange(np.prod(shape)) % 10).astype(np.uint8).tobytes()
+            (folder / f"{prefix}-{name}-ubyte.gz").write_bytes(gzip.compress(content))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder to start from, with what the command lines below point to."""
+    place = tmp_path_factory.mktemp("place")
+    (place / "configs").symlink_to(REPOSITORY / "configs")
+    (place / "file").write_text("")
+    (place / "notes.md").write_text("These are notes.\n")
+    write_idx(place / "missing" / "mnist")
+    (place / "missing" / "mnist" / f"{TRAIN_IMAGES}.gz").unlink()
+    write_idx(place / "short" / "mnist")
+    images = place / "short" / "mnist" / f"{TRAIN_IMAGES}.gz"
+    images.write_bytes(images.read_bytes()[:-20])
+    write_idx(place / "plain" / "mnist")
+    images = place / "plain" / "mnist" / f"{TRAIN_IMAGES}.gz"
+    (place / "plain" / "mnist" / TRAIN_IMAGES).write_bytes(gzip.decompress(images.read_bytes())[:-1])
+    config = from_dict({"data": {"name": "digits"}, "model": {"widths": [64, 10]}, "train": {"num_seeds": 4}})
+    create_workdir(place / "started", config, "x")
+    (place / "damaged").mkdir()
+    (place / "damaged" / "config.json").write_text('{"train": ')
+    (place / "empty").mkdir()
+    return place
+
+
+RUN, TRAIN, CLUSTER, REPORT = (f"experiments.{name}" for name in ("run", "train", "cluster", "report"))
+MNIST = (RUN, "--config=configs/mnist.py:quick")
+# Command line -> exit code and what the error line must say. Nothing of these gets as far as training.
+BAD = {
+    (RUN, "--wrong=1"): (2, "Unknown command line flag 'wrong'"),
+    (RUN, "stray"): (2, "unknown argument 'stray'; settings are given as --config.<section>.<field>=<value>"),
+    (RUN, "--config.train.foo=1"): (2, "config.train has no field 'foo'; known: num_seeds, "),
+    (RUN, "--config.train.num_seed=1"): (2, "config.train has no field 'num_seed'; did you mean 'num_seeds'?"),
+    (TRAIN, "--config.trian.epochs", "3"): (2, "config has no field 'trian'; did you mean 'train'?"),
+    (RUN, "--config.train.num_seeds=abc"): (2, "flag --config.train.num_seeds=abc: invalid literal for int()"),
+    (RUN, "--config.train=3"): (2, "flag --config.train=3: Failed to parse '3'"),
+    (RUN, "--config.train.num_seeds=0", "--workdir=new"): (1, "train.num_seeds must be at least 1, got 0"),
+    (RUN, "--config.cluster.methods=('rows',)", "--workdir=new"): (1, "cluster.methods must be one of layer, "),
+    (RUN, "--config.data.name=nothing", "--workdir=other"): (1, "unknown data set 'nothing'; known are digits, "),
+    (RUN, "--config.data.num_train=9999", "--workdir=more"): (1, "num_train must be at most 1437, "),
+    (RUN, "--config.model.widths=(7,10)", "--workdir=thin"): (1, "model.widths must begin with the data's 64 inputs"),
+    (*MNIST, "--config.data.dir=missing"): (1, f"missing/mnist: no file {TRAIN_IMAGES} or {TRAIN_IMAGES}.gz"),
+    (*MNIST, "--config.data.dir=short", "--workdir=s"): (1, f"short/mnist/{TRAIN_IMAGES}.gz: cut off or corrupt gzip"),
+    (*MNIST, "--config.data.dir=plain", "--workdir=p"): (
+        1, f"plain/mnist/{TRAIN_IMAGES}: announces 40 x 28 x 28 = 31360 bytes but holds 31359",
+    ),
+    (RUN, "--workdir=file/below"): (1, "Not a directory: 'file/below'"),
+    (RUN, "--workdir=file"): (1, "File exists: 'file'"),
+    (RUN, "--config=configs/nothing.py"): (1, "No such file or directory: 'configs/nothing.py'"),
+    (RUN, "--config=configs/mnist.py:slow"): (2, "config variant must be empty or 'quick', got 'slow'"),
+    (RUN, "--config=notes.md"): (2, "invalid syntax"),
+    (RUN, "--workdir=started"): (1, "workdir started holds a run with another config (there and asked for): "),
+    (TRAIN, "--workdir=damaged"): (1, "damaged/config.json is damaged: "),
+    (CLUSTER,): (1, "--workdir must name a run's directory, got none"),
+    (REPORT,): (1, "--workdir must name a run's directory, got none"),
+    (CLUSTER, "--workdir=empty"): (1, "workdir empty holds no config.json; make a run with `python -m experiments.run"),
+    (REPORT, "--workdir=nowhere"): (1, "workdir nowhere holds no config.json; make a run with "),
+    (CLUSTER, "--workdir=damaged"): (1, "damaged/config.json is damaged: "),
+    (CLUSTER, "--workdir=started"): (1, "started holds no metrics.csv; run `python -m experiments.train "),
+    (REPORT, "--workdir=started"): (1, "started holds no clusterability.csv; run `python -m experiments.cluster "),
+    (CLUSTER, "--config=configs/mnist.py", "--workdir=started"): (2, "Unknown command line flag 'config'"),
+}  # fmt: skip
+TRACEBACK = (CLUSTER, "--workdir=nowhere", "--traceback")
+
+
+@pytest.fixture(scope="module")
+def launched(place):
+    """Exit code, standard output and standard error of all command lines."""
+    commands = [*BAD, TRACEBACK]
+    found = subprocess.run(
+        [sys.executable, "-m", "tests.experiments.launches"],
+        input=json.dumps(commands), cwd=place, env=environment(place), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    return dict(zip(commands, json.loads(found.stdout), strict=True))
+
+
+@pytest.mark.parametrize("command", BAD, ids=" ".join)
+def test_bad_input_ends_with_one_line(launched, command):
+    expected, message = BAD[command]
+    code, _, stderr = launched[command]
+    lines = stderr.splitlines()
+    assert message in lines[-1], stderr
+    assert lines[-1].startswith("error: ")
+    assert sum(line.startswith("error:") for line in lines) == 1
+    assert "Traceback" not in stderr
+    assert code == expected
+
+
+def test_a_refused_workdir_keeps_its_config(launched, place):
+    config = json.loads((place / "started" / "config.json").read_text())
+    assert config["train"]["num_seeds"] == 4
+    _, _, stderr = launched[RUN, "--workdir=started"]
+    assert "train.num_seeds: 4 and 10" in stderr
+    assert not (place / "nowhere").exists()
+    assert not (place / "new").exists()
+
+
+def test_the_default_workdir_has_the_configs_name(launched, place):
+    """The run over a missing file stopped after it had made its workdir."""
+    assert json.loads((place / "runs/mnist-quick/config.json").read_text())["data"]["dir"] == "missing"
+
+
+def test_a_traceback_where_it_is_asked_for(launched):
+    code, _, stderr = launched[TRACEBACK]
+    assert code != 0
+    assert "Traceback" in stderr
+    assert "ValueError: workdir nowhere holds no config.json" in stderr
+
+
+def python(place, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=REPOSITORY, env=environment(place), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def test_wrong_flag_as_a_user_types_it(place):
+    ended = python(place, RUN, "--wrong=1")
+    assert (ended.returncode, ended.stderr) == (2, "error: Unknown command line flag 'wrong'\n")
+
+
+def test_a_whole_run(place):
+    workdir = place / "whole"
+    command = [RUN, "--config=configs/digits.py:quick", f"--workdir={workdir}", "--config.cluster.num_shuffles=4"]
+    first = python(place, *command)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.endswith(f"\nReport: {workdir / 'report.html'}\n")
+    assert len(read_csv(workdir / "clusterability.csv")) == 2 * 3 * 2
+    assert (workdir / "report.html").stat().st_size > 10_000
+    recorded = json.loads((workdir / "versions.json").read_text())
+    assert recorded["command"] == " ".join(["python -m", *command])
+    tables = {name: (workdir / name).read_bytes() for name in ("metrics.csv", "clusterability.csv")}
+    # The second run finds everything done, and prints the same table.
+    second = python(place, *command)
+    assert (second.returncode, second.stdout) == (0, first.stdout)
+    assert re.search("holds its trained networks already", second.stderr)
+    assert {name: (workdir / name).read_bytes() for name in tables} == tables
