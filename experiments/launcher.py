@@ -11,7 +11,6 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs.config import check_setting, from_dict
 from modularity_jax.runs.workdir import Workdir, command_line, create_workdir, open_workdir
 
@@ -37,11 +36,6 @@ def workdir_from_flags() -> Workdir:
         return open_workdir(_WORKDIR.value)
     path = _WORKDIR.value or f"runs/{_config_name()}"
     return create_workdir(path, from_dict(flags.FLAGS.config.to_dict()), command_line())
-
-
-def mesh():  # type: ignore[no-untyped-def]
-    """All devices, on one axis."""
-    return seed_mesh()
 
 
 def launch(main: Callable[[Workdir], None]) -> None:

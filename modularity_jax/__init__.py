@@ -7,17 +7,11 @@ Axis letters in every docstring: S seeds, B batch, L layers, N vertices, K clust
 E edges, d_l the width of layer l.
 """
 
-from modularity_jax.metric import (
-    METHODS,
-    Clustering,
-    LayeredGraph,
-    ShuffleTest,
-    SparseGraph,
-    cluster,
-    ncut,
-    shuffle,
-    shuffle_test,
-)
+from modularity_jax.metric.clustering import Clustering, cluster
+from modularity_jax.metric.controls import METHODS, shuffle
+from modularity_jax.metric.graph import LayeredGraph, SparseGraph
+from modularity_jax.metric.ncut import ncut
+from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 
 __all__ = [
     "METHODS",

@@ -36,7 +36,7 @@ class ClusterConfig:
     num_restarts: int = 10  # k-means starts, as in the papers
     selection: str = "inertia"  # which start is kept, as in the papers; "ncut" is the library's own default
     solver: str = "auto"  # of the eigenvectors
-    shuffles_per_group: int = 1  # controls under one vmap: 1 is fastest on a CPU, take 32 on a GPU; changes rounding
+    shuffles_per_group: int = 1  # controls under one vmap; best at 1 on a CPU; changes rounding
 
     def __post_init__(self) -> None:
         for name in ("num_shuffles", "num_restarts", "shuffles_per_group"):

@@ -11,8 +11,9 @@ from absl import logging
 from jax.sharding import Mesh
 
 from modularity_jax import data
-from modularity_jax.metric import LayeredGraph, ShuffleTest, shuffle_test
 from modularity_jax.metric.checks import check_num_clusters
+from modularity_jax.metric.graph import LayeredGraph
+from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.nets.mlp import Params, layer_name
 from modularity_jax.nets.sweep import Progress as Epoch
 from modularity_jax.nets.sweep import train_seeds
