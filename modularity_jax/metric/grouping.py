@@ -31,8 +31,13 @@ def grouped_map(fn: Callable[..., Any], items: Any, *shared: Any, group_size: in
     groups = -(-count // (group_size * devices)) * devices
     filled = jax.tree.map(lambda x: _pad(x, groups * group_size).reshape(groups, group_size, *x.shape[1:]), items)
 
+    def run_group(group: Any, shared: Any) -> Any:
+        # XLA unrolls a loop of one group and would then fuse it with what stands around it, which rounds otherwise.
+        group, shared = jax.lax.optimization_barrier((group, shared))
+        return jax.lax.optimization_barrier(jax.vmap(lambda item: fn(item, *shared))(group))
+
     def run(part: Any, *shared: Any) -> Any:
-        return jax.lax.map(jax.vmap(lambda item: fn(item, *shared)), part)
+        return jax.lax.map(lambda group: run_group(group, shared), part)
 
     if mesh is not None:
         # check_vma=False: devices share nothing here, and the check would sum gradients of unsharded values over them.

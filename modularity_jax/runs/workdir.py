@@ -50,18 +50,20 @@ class Workdir:
 def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) -> Workdir:
     """Make the directory, or open it if it holds the same config already.
 
+    Where nothing is computed yet, a new config takes the old one's place: a typo must not claim a directory.
+
     Args:
       path: the directory.
       config: the run's settings.
       command: what the user typed, for the report.
 
     Raises:
-      ValueError: if it holds a run with other settings; the message names the fields.
+      ValueError: if it holds results of other settings; the message names the fields.
       OSError: if it cannot be written.
     """
     path = pathlib.Path(path)
     file = path / "config.json"
-    if file.exists():
+    if file.exists() and (path / "metrics.csv").exists():
         fields = differences(open_workdir(path).config, config)
         if fields:
             raise ValueError(

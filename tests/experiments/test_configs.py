@@ -60,7 +60,7 @@ def cifar_dir(tmp_path_factory):
 
 
 def test_all_configs_are_here():
-    assert NAMES == sorted([*PROTOCOL, "digits"])
+    assert sorted([*PROTOCOL, "digits"]) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,8 +107,9 @@ def test_the_quick_variant_is_the_same_at_a_toy_size(name):
     assert quick.data.num_train == 1000
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROTOCOL)
 def test_the_quick_variant_runs(name, tmp_path, request):
+    """That of digits has other shapes, hence programs of its own; test_launchers runs it as a user does."""
     config = load(name, "quick")
     if "mnist" in name:
         config.data.dir = str(request.getfixturevalue("real_data_dir"))
@@ -134,7 +135,7 @@ def test_the_quick_variant_runs(name, tmp_path, request):
         assert row["converged"]
     # Trained networks know their digits, where there is something to know and so little training shows it.
     last = [row["test_accuracy"] for row in metrics if row["phase"] == "unpruned" and row["epoch"] == 2]
-    if name in ("mnist", "fashion_mnist", "digits"):
+    if name in ("mnist", "fashion_mnist"):
         assert min(last) > 0.25
     if name in ("random", "cifar10"):
         assert max(last) < 0.15

@@ -18,10 +18,10 @@ TRAIN_IMAGES = "train-images-idx3-ubyte"
 
 
 def environment(folder):
-    """One device, and nothing written to or read from the home directory."""
+    """One device, quick compilation, and nothing written to or read from the home directory."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache"), "HOME": str(folder)}
-    inherited = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    return inherited | cache | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "Agg"}
+    flags = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    return os.environ | cache | flags | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "Agg"}
 
 
 def write_idx(folder, sizes=(40, 20)):
@@ -51,6 +51,7 @@ def place(tmp_path_factory):
     (place / "plain" / "mnist" / TRAIN_IMAGES).write_bytes(gzip.decompress(images.read_bytes())[:-1])
     config = from_dict({"data": {"name": "digits"}, "model": {"widths": [64, 10]}, "train": {"num_seeds": 4}})
     create_workdir(place / "started", config, "x")
+    create_workdir(place / "trained", config, "x").metrics.touch()
     (place / "damaged").mkdir()
     (place / "damaged" / "config.json").write_text('{"train": ')
     (place / "empty").mkdir()
@@ -83,7 +84,7 @@ BAD = {
     (RUN, "--config=configs/nothing.py"): (1, "No such file or directory: 'configs/nothing.py'"),
     (RUN, "--config=configs/mnist.py:slow"): (2, "config variant must be empty or 'quick', got 'slow'"),
     (RUN, "--config=notes.md"): (2, "invalid syntax"),
-    (RUN, "--workdir=started"): (1, "workdir started holds a run with another config (there and asked for): "),
+    (RUN, "--workdir=trained"): (1, "workdir trained holds a run with another config (there and asked for): "),
     (TRAIN, "--workdir=damaged"): (1, "damaged/config.json is damaged: "),
     (CLUSTER,): (1, "--workdir must name a run's directory, got none"),
     (REPORT,): (1, "--workdir must name a run's directory, got none"),
@@ -122,9 +123,9 @@ def test_bad_input_ends_with_one_line(launched, command):
 
 
 def test_a_refused_workdir_keeps_its_config(launched, place):
-    config = json.loads((place / "started" / "config.json").read_text())
+    config = json.loads((place / "trained" / "config.json").read_text())
     assert config["train"]["num_seeds"] == 4
-    _, _, stderr = launched[RUN, "--workdir=started"]
+    _, _, stderr = launched[RUN, "--workdir=trained"]
     assert "train.num_seeds: 4 and 10" in stderr
     assert not (place / "nowhere").exists()
     assert not (place / "new").exists()

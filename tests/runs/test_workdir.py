@@ -48,7 +48,7 @@ def test_the_same_config_opens_it_again_and_keeps_what_was_noted(tmp_path):
 
 
 def test_another_config_is_refused_and_nothing_changes(tmp_path):
-    workdir.create_workdir(tmp_path, CONFIG, "first")
+    workdir.create_workdir(tmp_path, CONFIG, "first").metrics.touch()
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     other = dataclasses.replace(
         CONFIG,
@@ -62,6 +62,13 @@ def test_another_config_is_refused_and_nothing_changes(tmp_path):
     with pytest.raises(ValueError, match=re.escape(message)):
         workdir.create_workdir(tmp_path, other, "second")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_config_without_results_gives_way_to_another(tmp_path):
+    workdir.create_workdir(tmp_path, CONFIG, "with a typo")
+    other = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, name="digits"))
+    assert workdir.create_workdir(tmp_path, other, "without").config == other
+    assert workdir.open_workdir(tmp_path).config == other
 
 
 @pytest.mark.parametrize("existing", [True, False])
