@@ -63,9 +63,9 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
     """
     path = pathlib.Path(path)
     file = path / "config.json"
-    if file.exists() and (path / "metrics.csv").exists():
+    if file.exists():
         fields = differences(open_workdir(path).config, config)
-        if fields:
+        if fields and (path / "metrics.csv").exists():
             raise ValueError(
                 f"workdir {path} holds a run with another config (there and asked for): {'; '.join(fields)}; "
                 "take a new --workdir"
