@@ -1,7 +1,7 @@
 """Fashion-MNIST with dropout 0.5 after each hidden layer.
 
 Command: python -m experiments.run --config=configs/fashion_mnist_dropout.py --config.data.dir=<folder>
-Time on 2 cores: as configs/mnist_dropout.py, MINUTES
+Time on 2 cores: as configs/mnist.py
 Expect: the study prints no mean for it; pruned test accuracy near .87, n-cut below the `layer` controls.
 """
 
