@@ -1,8 +1,9 @@
 """Handwritten digits, 8 x 8, that ship inside scikit-learn: the demo, without a download.
 
 Command: python -m experiments.run
-Time on 2 cores: under a minute, compilation included.
-Expect: pruned test accuracy about .97; pruned nets below their `layer` controls at k = 4 (see the README's table).
+Time on 2 cores: TIME
+Expect: pruned test accuracy about .95; n-cut at k = 4 about 2.53 at initialisation, 2.51 unpruned, 1.8 pruned, and no
+clear difference from the controls (of ten seeds, two lay below their `layer` controls): the set is small.
 """
 
 import ml_collections
@@ -17,6 +18,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.model.widths = (64, 64, 64, 64, 10)
     config.cluster.num_clusters = (4,)
     if variant != "quick":
+        config.train.num_seeds = 5
+        config.cluster.num_shuffles = 100
         config.train.epochs = 40  # 12 steps each: the set is 40 times smaller than MNIST
         config.prune.epochs = 40
     return config
