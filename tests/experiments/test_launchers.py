@@ -126,7 +126,7 @@ def test_a_refused_workdir_keeps_its_config(launched, place):
     config = json.loads((place / "trained" / "config.json").read_text())
     assert config["train"]["num_seeds"] == 4
     _, _, stderr = launched[RUN, "--workdir=trained"]
-    assert "train.num_seeds: 4 and 10" in stderr
+    assert "train.num_seeds: 4 and 5" in stderr
     assert not (place / "nowhere").exists()
     assert not (place / "new").exists()
 
