@@ -19,7 +19,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.model.widths = (784, 32, 24, 10)
         config.train.num_seeds = 2
         config.train.epochs = 2
-        config.train.seeds_per_group = 2
         config.prune.epochs = 2
         config.cluster.num_clusters = (4,)
         config.cluster.num_shuffles = 19

@@ -12,6 +12,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from modularity_jax.runs.config import check_setting, from_dict
+from modularity_jax.runs.devices import use_all_cores
 from modularity_jax.runs.workdir import Workdir, command_line, create_workdir, open_workdir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory; runs/<config's name> by default.")
@@ -47,6 +48,7 @@ def launch(main: Callable[[Workdir], None]) -> None:
 
     def run(_: Sequence[str]) -> None:
         _use_compilation_cache()
+        use_all_cores()
         try:
             main(workdir_from_flags())
         except (ValueError, OSError, ImportError) as error:

@@ -6,10 +6,11 @@ isolate more; degrees tell, and everything downstream leaves them out again.
 
 import dataclasses
 import functools
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from modularity_jax.metric import checks
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
@@ -42,18 +43,65 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
       ValueError: if the method is unknown, or needs layers that the graph does not have.
     """
     check_method(graph, method)
-    return _shuffle(graph, key, method)
+    return _shuffle(graph, key, method, capacities(graph))
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _shuffle(graph: G, key: Array, method: str) -> G:
+class Stock(NamedTuple):
+    """What all shuffles of one block of weights have in common; the block has M places."""
+
+    values: Array  # [C], the non-zero weights in the order of their places, then zeros
+    ranks: Array  # [C] int32 ascending, the rank of each value's place among those that may hold one
+    places: Array  # [P] int32, the place of each rank
+    num_values: Array  # []
+    num_places: Array  # [], places that may hold a value
+
+
+def capacities(graph: LayeredGraph | SparseGraph) -> tuple[int, ...]:
+    """Places for the non-zero weights of each block, in sixteenths of the block.
+
+    Where the weights are concrete, a pruned block needs few, which makes its shuffles as much cheaper; under a
+    transformation any number may be non-zero. The result of a shuffle does not depend on it.
+    """
+    blocks = _blocks(graph)
+    if not checks.is_concrete(blocks):
+        return tuple(block.size for block in blocks)
+    steps = [-(-block.size // 16) for block in blocks]
+    counts = [int(np.count_nonzero(block)) for block in blocks]
+    return tuple(
+        min(block.size, step * max(1, -(-count // step)))
+        for block, step, count in zip(blocks, steps, counts, strict=True)
+    )
+
+
+def stock(graph: LayeredGraph | SparseGraph, method: str, capacities: tuple[int, ...]) -> tuple[Stock, ...]:
+    """The stock of each block; none for the controls that permute within a neuron's weights."""
+    if method in ("row", "column"):
+        return ()
+    everywhere = method in ("layer", "layer_all_distribution")
+    return tuple(
+        _stock(block.ravel(), inside.ravel() if everywhere else block.ravel() > 0, capacity)
+        for block, inside, capacity in zip(_blocks(graph), _inside(graph), capacities, strict=True)
+    )
+
+
+def deal(graph: G, stocks: tuple[Stock, ...], key: Array, method: str) -> G:
+    """One control of the graph from its stock."""
     if isinstance(graph, SparseGraph):
-        change = _permute if method == "layer_nonzero" else _resample
-        return dataclasses.replace(graph, weights=change(graph.weights, graph.weights > 0, key))
-    live = graph.split(graph.degrees() > 0)
+        return dataclasses.replace(graph, weights=_deal(stocks[0], key, method, graph.weights.size))
     keys = [jax.random.fold_in(key, layer) for layer in range(len(graph.affinities))]
-    blocks = zip(graph.affinities, live, live[1:], keys, strict=False)
-    return dataclasses.replace(graph, affinities=tuple(_shuffle_block(*block, method) for block in blocks))
+    if method in ("row", "column"):
+        live = graph.split(graph.degrees() > 0)
+        blocks = zip(graph.affinities, live, live[1:], keys, strict=False)
+        return dataclasses.replace(graph, affinities=tuple(_permute_lines(*block, method) for block in blocks))
+    dealt = zip(graph.affinities, stocks, keys, strict=True)
+    return dataclasses.replace(
+        graph, affinities=tuple(_deal(s, k, method, block.size).reshape(block.shape) for block, s, k in dealt)
+    )
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _shuffle(graph: G, key: Array, method: str, capacities: tuple[int, ...]) -> G:
+    return deal(graph, stock(graph, method, capacities), key, method)
 
 
 def check_method(graph: LayeredGraph | SparseGraph, method: str) -> None:
@@ -64,60 +112,78 @@ def check_method(graph: LayeredGraph | SparseGraph, method: str) -> None:
         checks.check_choice("method", method, METHODS)
 
 
-def _shuffle_block(block: Array, rows: Array, columns: Array, key: Array, method: str) -> Array:
-    """One layer's control; block [d_in, d_out], rows [d_in] and columns [d_out] tell the connected neurons."""
-    if method == "row":
-        return _permute_rows(block, columns, key)
-    if method == "column":
-        return _permute_rows(block.T, rows, key).T
-    flat = block.ravel()
-    inside = (rows[:, None] & columns[None, :]).ravel()
-    if method == "layer":
-        return _permute(flat, inside, key).reshape(block.shape)
-    if method == "layer_nonzero":
-        return _permute(flat, flat > 0, key).reshape(block.shape)
+def _blocks(graph: LayeredGraph | SparseGraph) -> tuple[Array, ...]:
+    """The arrays of weights that are shuffled each on its own."""
+    return (graph.weights,) if isinstance(graph, SparseGraph) else graph.affinities
+
+
+def _inside(graph: LayeredGraph | SparseGraph) -> list[Array]:
+    """Places of each block between connected vertices; those of a SparseGraph's edges are not told apart."""
+    if isinstance(graph, SparseGraph):
+        return [jnp.ones_like(graph.weights, bool)]
+    live = graph.split(graph.degrees() > 0)
+    return [rows[:, None] & columns[None, :] for rows, columns in zip(live, live[1:], strict=False)]
+
+
+def _stock(flat: Array, allowed: Array, capacity: int) -> Stock:
+    """Stock of a block [M] whose values may go where `allowed` [M] is True, which it is at all of them."""
+    size = flat.size
+    rank = _rank(allowed)
+    target = jnp.where(flat > 0, _rank(flat > 0), capacity)
+    return Stock(
+        values=jnp.zeros(capacity, flat.dtype).at[target].set(flat, mode="drop"),
+        ranks=jnp.full(capacity, size, jnp.int32).at[target].set(rank, mode="drop"),
+        places=jnp.full(size, size, jnp.int32)
+        .at[jnp.where(allowed, rank, size)]
+        .set(jnp.arange(size, dtype=jnp.int32), mode="drop"),
+        num_values=(flat > 0).sum(dtype=jnp.int32),
+        num_places=allowed.sum(dtype=jnp.int32),
+    )
+
+
+def _deal(stock: Stock, key: Array, method: str, size: int) -> Array:
+    """A block [size] with the stock's values, or new ones, in permuted or in their old places."""
     value_key, place_key = jax.random.split(key)
-    drawn = _resample(flat, flat > 0, value_key)
-    if method == "layer_all_distribution":
-        drawn = _permute(drawn, inside, place_key)
-    return drawn.reshape(block.shape)
+    values = _resample(stock, value_key) if method.endswith("distribution") else stock.values
+    ranks = stock.ranks
+    if method != "layer_nonzero_distribution":
+        ranks = permuted_index(ranks, stock.num_places, random_words(place_key), max_size=size)
+    filled = jnp.arange(values.size) < stock.num_values
+    target = jnp.where(filled, stock.places[jnp.minimum(ranks, size - 1)], size)
+    return jnp.zeros(size, values.dtype).at[target].set(values, mode="drop")
 
 
-def _permute(values: Array, places: Array, key: Array) -> Array:
-    """Permute the values at the marked places among themselves; values [M], places [M] bool."""
-    rank, taken = _rank(places), _compact(values, places)
-    source = permuted_index(jnp.where(places, rank, 0), places.sum(), random_words(key))
-    return jnp.where(places, taken[source], values)
-
-
-def _permute_rows(block: Array, columns: Array, key: Array) -> Array:
-    """Permute each row among the marked columns; block [d_in, d_out], columns [d_out] bool."""
-    rank = jnp.where(columns, _rank(columns), 0)
-    words = random_words(key, (block.shape[0], 1))
-    source = permuted_index(jnp.broadcast_to(rank, block.shape), columns.sum(), words)
-    place_of_rank = _compact(jnp.arange(columns.size), columns)
-    moved = jnp.take_along_axis(block, place_of_rank[source], axis=1)
-    return jnp.where(columns[None, :], moved, block)
-
-
-def _resample(values: Array, places: Array, key: Array) -> Array:
-    """New magnitudes at the marked places: an old one drawn with replacement plus Gaussian noise.
+def _resample(stock: Stock, key: Array) -> Array:
+    """New magnitudes [C]: an old one drawn with replacement plus Gaussian noise.
 
     The density of signed weights, folded to magnitudes, is the same as this: the noise is symmetric.
     """
     choice_key, noise_key = jax.random.split(key)
-    count = jnp.maximum(places.sum(), 1)
-    choice = jax.random.randint(choice_key, values.shape, 0, count)
+    values = stock.values
+    choice = jax.random.randint(choice_key, values.shape, 0, jnp.maximum(stock.num_values, 1))
     noise = KDE_BANDWIDTH * jax.random.normal(noise_key, values.shape, values.dtype)
-    return jnp.where(places, jnp.abs(_compact(values, places)[choice] + noise), values)
+    return jnp.abs(values[choice] + noise)
+
+
+def _permute_lines(block: Array, rows: Array, columns: Array, key: Array, method: str) -> Array:
+    """Each neuron's weights among its connected neighbours; block [d_in, d_out], rows [d_in] and columns [d_out]."""
+    return _permute_rows(block, columns, key) if method == "row" else _permute_rows(block.T, rows, key).T
+
+
+def _permute_rows(block: Array, columns: Array, key: Array) -> Array:
+    """Permute each row among the marked columns; block [d_in, d_out], columns [d_out] bool."""
+    width = columns.size
+    rank = _rank(columns)
+    place_of_rank = jnp.zeros(width, jnp.int32).at[jnp.where(columns, rank, width)].set(jnp.arange(width), mode="drop")
+
+    def permuted(words: Array) -> Array:
+        return permuted_index(jnp.arange(width), columns.sum(), words, max_size=width)
+
+    source = jax.vmap(permuted)(random_words(key, (block.shape[0],)))
+    moved = jnp.take_along_axis(block, place_of_rank[source[:, rank]], axis=1)
+    return jnp.where(columns[None, :], moved, block)
 
 
 def _rank(places: Array) -> Array:
     """Number of marked places before each one, [M] int32."""
     return prefix_sum(places.astype(jnp.int32)) - places
-
-
-def _compact(values: Array, places: Array) -> Array:
-    """The values at the marked places first, in order, zeros after them; [M]."""
-    target = jnp.where(places, _rank(places), places.size)
-    return jnp.zeros_like(values).at[target].set(values, mode="drop", unique_indices=False)

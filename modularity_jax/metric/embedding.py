@@ -11,17 +11,18 @@ import jax
 import jax.numpy as jnp
 
 from modularity_jax.metric.graph import Graph, LayeredGraph
-from modularity_jax.metric.krylov import EXTRA, leading_eigenpairs
+from modularity_jax.metric.krylov import DEPTH, EXTRA, leading_eigenpairs
 
 Array = jax.Array
 
 SOLVERS = ("auto", "eigh", "krylov")
 
-# Up to this size "auto" forms the operator's matrix and solves it whole.
-DENSE_SIZE = 128
+# Largest residual |A u - value * u| of the normalised adjacency's eigenvectors that counts as converged. The error of
+# an eigenvalue is of its square's order: measured against full decompositions, below 1e-6 on networks of the study.
+TOLERANCE = 1e-4
 
-# Largest residual of an eigenvector that counts as converged.
-TOLERANCE = 1e-5
+# Singular values below this are held to an absolute rather than a relative residual.
+SMALLEST_SIGMA = 0.02
 
 
 class Embedding(NamedTuple):
@@ -36,10 +37,11 @@ class Embedding(NamedTuple):
 class _Problem(NamedTuple):
     """A symmetric operator with spectrum in [0, 1] whose leading eigenvectors are lifted to the graph's."""
 
-    operator: Callable[[Array], Array]  # [M, B] -> [M, B]
+    operator: Callable[[Array], Array]  # rows [B, M] -> [B, M]
     live: Array  # [M] bool, False where a vertex is isolated
     dtype: jnp.dtype
-    lift: Callable[[Array], tuple[Array, Array]]  # vectors [M, K] -> (vectors [N, K], eigenvalues [K])
+    tolerance: Callable[[Array], Array]  # eigenvalues [K] -> residuals of the operator for one of TOLERANCE in A
+    lift: Callable[[Array], tuple[Array, Array]]  # vectors [K, M] -> (vectors [K, N], eigenvalues [K])
 
 
 def embed(graph: Graph, key: Array, *, num_clusters: int, solver: str = "auto") -> Embedding:
@@ -54,20 +56,20 @@ def embed(graph: Graph, key: Array, *, num_clusters: int, solver: str = "auto") 
       key: typed PRNG key for the start of the Krylov solver.
       num_clusters: K, static.
       solver: "eigh" forms the operator's [M, M] matrix and solves it whole; "krylov" needs products only; "auto"
-        takes the first for M up to 128.
+        takes the first where M is no larger than the matrix that "krylov" has to solve whole itself.
     """
     degrees = graph.degrees()
     scale = jnp.where(degrees > 0, jax.lax.rsqrt(jnp.where(degrees > 0, degrees, 1)), 0)
     problem = _bipartite_problem(graph, scale) if isinstance(graph, LayeredGraph) else _general_problem(graph, scale)
     size = problem.live.size
-    dense = solver == "eigh" or (solver == "auto" and size <= max(DENSE_SIZE, 2 * (num_clusters + EXTRA)))
+    dense = solver == "eigh" or (solver == "auto" and size <= DEPTH * (num_clusters + EXTRA))
     solve = _solve_dense if dense else _solve_krylov
     vectors, converged = solve(problem, key, min(num_clusters, size))
     vectors, eigenvalues = problem.lift(vectors)
     missing = num_clusters - eigenvalues.size  # a side of fewer than K vertices: what is left of the spectrum is <= 0
-    vectors = jnp.pad(vectors, ((0, 0), (0, missing)))
+    points = jnp.pad(scale[None, :] * vectors, ((0, missing), (0, 0))).T
     eigenvalues = jnp.pad(jnp.minimum(eigenvalues, 1), (0, missing))
-    return Embedding(scale[:, None] * vectors, eigenvalues, num_clusters - eigenvalues.sum(), converged)
+    return Embedding(points, eigenvalues, num_clusters - eigenvalues.sum(), converged)
 
 
 def _bipartite_problem(graph: LayeredGraph, scale: Array) -> _Problem:
@@ -78,21 +80,25 @@ def _bipartite_problem(graph: LayeredGraph, scale: Array) -> _Problem:
 
     def parts(x: Array, side: range) -> dict[int, Array]:
         ends = list(itertools.accumulate(graph.widths[i] for i in side))
-        return dict(zip(side, jnp.split(x, ends[:-1]), strict=True))
+        return dict(zip(side, jnp.split(x, ends[:-1], axis=1), strict=True))
 
     def cross(x: Array, source: range, target: range) -> Array:
-        """Product of an off-diagonal block of the normalised adjacency with x, [M_source, B] -> [M_target, B]."""
-        scaled = {i: part * scales[i][:, None] for i, part in parts(x, source).items()}
-        return jnp.concatenate([graph.into_layer(i, scaled) * scales[i][:, None] for i in target])
+        """Product of an off-diagonal block of the normalised adjacency with rows x, [B, M_source] -> [B, M_target]."""
+        scaled = {i: part * scales[i][None, :] for i, part in parts(x, source).items()}
+        return jnp.concatenate([graph.into_layer(i, scaled) * scales[i][None, :] for i in target], axis=1)
+
+    def tolerance(values: Array) -> Array:
+        # A's residual at sigma is that of B^T B over sigma; a float32 residual of B^T B cannot fall far below 1e-6.
+        return TOLERANCE * jnp.sqrt(jnp.maximum(values, SMALLEST_SIGMA**2))
 
     def lift(vectors: Array) -> tuple[Array, Array]:
         image = cross(vectors, small, large)
-        sigma = jnp.linalg.norm(image, axis=0)
-        blocks = parts(vectors, small) | parts(image / jnp.where(sigma > 0, sigma, 1)[None, :], large)
-        return jnp.concatenate([blocks[i] for i in layers]) * 0.5**0.5, sigma
+        sigma = jnp.linalg.norm(image, axis=1)
+        blocks = parts(vectors, small) | parts(image / jnp.where(sigma > 0, sigma, 1)[:, None], large)
+        return jnp.concatenate([blocks[i] for i in layers], axis=1) * 0.5**0.5, sigma
 
     live = jnp.concatenate([scales[i] > 0 for i in small])
-    return _Problem(lambda x: cross(cross(x, small, large), large, small), live, scale.dtype, lift)
+    return _Problem(lambda x: cross(cross(x, small, large), large, small), live, scale.dtype, tolerance, lift)
 
 
 def _general_problem(graph: Graph, scale: Array) -> _Problem:
@@ -100,25 +106,28 @@ def _general_problem(graph: Graph, scale: Array) -> _Problem:
     live = scale > 0
 
     def adjacency(x: Array) -> Array:
-        return scale[:, None] * graph.matvec(scale[:, None] * x)
+        return scale[None, :] * graph.matvec(scale[None, :] * x)
 
     def lift(vectors: Array) -> tuple[Array, Array]:
-        return vectors, (vectors * adjacency(vectors)).sum(axis=0)
+        return vectors, (vectors * adjacency(vectors)).sum(axis=1)
 
-    return _Problem(lambda x: jnp.where(live[:, None], adjacency(x) + x, 0) / 2, live, scale.dtype, lift)
+    def operator(x: Array) -> Array:
+        return jnp.where(live[None, :], adjacency(x) + x, 0) / 2
+
+    return _Problem(operator, live, scale.dtype, lambda values: jnp.full_like(values, TOLERANCE / 2), lift)
 
 
 def _solve_dense(problem: _Problem, key: Array, num_pairs: int) -> tuple[Array, Array]:
-    """Leading eigenvectors [M, K] by a full decomposition."""
+    """Leading eigenvectors [K, M] by a full decomposition."""
     del key
     matrix = problem.operator(jnp.eye(problem.live.size, dtype=problem.dtype))
     _, vectors = jnp.linalg.eigh((matrix + matrix.T) / 2)
-    return vectors[:, ::-1][:, :num_pairs], jnp.asarray(True)
+    return vectors[:, ::-1][:, :num_pairs].T, jnp.asarray(True)
 
 
 def _solve_krylov(problem: _Problem, key: Array, num_pairs: int) -> tuple[Array, Array]:
-    """Leading eigenvectors [M, K] by products only; the random start is zero on isolated vertices."""
+    """Leading eigenvectors [K, M] by products only; the random start is zero on isolated vertices."""
     block = min(num_pairs + EXTRA, problem.live.size)
-    start = jnp.where(problem.live[:, None], jax.random.normal(key, (problem.live.size, block), problem.dtype), 0)
-    pairs = leading_eigenpairs(problem.operator, start, num_pairs=num_pairs, tolerance=TOLERANCE)
+    start = jnp.where(problem.live[None, :], jax.random.normal(key, (block, problem.live.size), problem.dtype), 0)
+    pairs = leading_eigenpairs(problem.operator, start, num_pairs=num_pairs, tolerance=problem.tolerance)
     return pairs.vectors, pairs.converged

@@ -31,10 +31,16 @@ def grouped_map(fn: Callable[..., Any], items: Any, *shared: Any, group_size: in
     groups = -(-count // (group_size * devices)) * devices
     filled = jax.tree.map(lambda x: _pad(x, groups * group_size).reshape(groups, group_size, *x.shape[1:]), items)
 
+    def map_group(fn: Callable[[Any], Any], group: Any) -> Any:
+        if group_size > 1:
+            return jax.vmap(fn)(group)
+        # Without the batch axis: XLA's CPU backend is slow at batched products, even of a batch of one.
+        return jax.tree.map(lambda y: y[None], fn(jax.tree.map(lambda x: x[0], group)))
+
     def run_group(group: Any, shared: Any) -> Any:
         # XLA unrolls a loop of one group and would then fuse it with what stands around it, which rounds otherwise.
         group, shared = jax.lax.optimization_barrier((group, shared))
-        return jax.lax.optimization_barrier(jax.vmap(lambda item: fn(item, *shared))(group))
+        return jax.lax.optimization_barrier(map_group(lambda item: fn(item, *shared), group))
 
     def run(part: Any, *shared: Any) -> Any:
         return jax.lax.map(lambda group: run_group(group, shared), part)

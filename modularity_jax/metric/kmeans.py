@@ -1,9 +1,10 @@
 """k-means with restarts as a batch axis, for the rows of a spectral embedding.
 
 Arthur and Vassilvitskii 2007 (k-means++), in the greedy form that scikit-learn uses: each new centre is the best of a
-few candidates. All restarts share one distance product per iteration.
+few candidates. The restarts at work share one distance product per iteration.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from modularity_jax.metric.numerics import prefix_sum
 Array = jax.Array
 
 MAX_ITERATIONS = 300
+
+# Restarts at work at a time.
+SLOTS = 4
 
 # Lloyd's iteration ends when the centres' squared shift falls below this share of the points' variance.
 SHIFT_TOLERANCE = 1e-4
@@ -28,11 +32,15 @@ class KMeans(NamedTuple):
     num_empty: Array  # [X], clusters that could not be filled: more clusters than weighted points
 
 
-class _State(NamedTuple):
-    centres: Array  # [X, K, D]
-    labels: Array  # [X, N]
-    done: Array  # [X] bool
-    iteration: Array  # []
+class _Slots(NamedTuple):
+    """The restarts at work, one a slot, and what the finished ones came to."""
+
+    restart: Array  # [A] int32, which restart each slot works on; X for none
+    centres: Array  # [A, K, D]
+    labels: Array  # [A, N], -1 before the first iteration
+    iteration: Array  # [A] int32, of the slot's restart
+    started: Array  # [] int32, restarts taken up so far
+    final: Array  # [X, K, D] centres of the finished restarts
 
 
 def kmeans(points: Array, key: Array, *, weights: Array, num_clusters: int, num_restarts: int) -> KMeans:
@@ -42,35 +50,55 @@ def kmeans(points: Array, key: Array, *, weights: Array, num_clusters: int, num_
     empty at the end takes its point away from a larger cluster, so that every cluster has a member as long as there
     are num_clusters weighted points.
     """
+
+    def fill(labels: Array, centres: Array) -> Array:
+        return _fill_empty(labels, _own_distances(centred, centres, labels), weights, num_clusters)
+
     count = jnp.maximum(weights.sum(), 1)
     centred = jnp.where(weights[:, None] > 0, points - (weights @ points)[None, :] / count, 0)
     tolerance = SHIFT_TOLERANCE * (centred**2).sum() / (count * points.shape[1])
     keys = jax.random.split(key, num_restarts)
-    start = jax.vmap(lambda k: _greedy_start(centred, k, weights, num_clusters))(keys)
+    starts = jax.vmap(lambda k: _greedy_start(centred, k, weights, num_clusters))(keys)
+    centres = _iterate(centred, weights, starts, tolerance)
+    labels = _assign(centred, centres)
+    empty = _members(labels, weights, num_clusters).sum(axis=2) == 0
+    labels = jax.lax.cond(empty.any(), jax.vmap(fill), lambda labels, _: labels, labels, centres)
+    return _measure(centred, weights, labels, num_clusters)
 
-    def improve(state: _State) -> _State:
-        labels, distances = _assign(centred, state.centres)
-        centres, lacking = _update(centred, weights, labels, distances, num_clusters)
+
+def _iterate(points: Array, weights: Array, starts: Array, tolerance: Array) -> Array:
+    """Lloyd's iteration from each start [X, K, D] until it settles; its centres [X, K, D].
+
+    Restarts differ in length by a factor of five, so a few at a time are at work, and one that settles makes room for
+    the next: none is iterated beyond its end, and those at work share their products.
+    """
+    num_restarts = starts.shape[0]
+    slots = jnp.arange(min(SLOTS, num_restarts), dtype=jnp.int32)
+    unlabelled = jnp.full((slots.size, points.shape[0]), -1, jnp.int32)
+
+    def improve(state: _Slots) -> _Slots:
+        labels = _assign(points, state.centres)
+        centres, lacking = _update(points, weights, labels, state.centres)
         shift = ((centres - state.centres) ** 2).sum(axis=(1, 2))
         settled = ~lacking & ((shift <= tolerance) | (labels == state.labels).all(axis=1))
-        keep = state.done[:, None]
-        return _State(
-            jnp.where(keep[:, None], state.centres, centres),
-            jnp.where(keep, state.labels, labels),
-            state.done | settled,
-            state.iteration + 1,
+        ended = settled | (state.iteration + 1 >= MAX_ITERATIONS)
+        final = state.final.at[jnp.where(ended, state.restart, num_restarts)].set(centres, mode="drop")
+        following = state.started + jnp.cumsum(ended, dtype=jnp.int32) - 1
+        following = jnp.minimum(following, num_restarts)
+        return _Slots(
+            jnp.where(ended, following, state.restart),
+            jnp.where(ended[:, None, None], starts[jnp.minimum(following, num_restarts - 1)], centres),
+            jnp.where(ended[:, None], -1, labels),
+            jnp.where(ended, 0, state.iteration + 1),
+            state.started + ended.sum(dtype=jnp.int32),
+            final,
         )
 
-    def unfinished(state: _State) -> Array:
-        return ~state.done.all() & (state.iteration < MAX_ITERATIONS)
+    def unfinished(state: _Slots) -> Array:
+        return (state.restart < num_restarts).any()
 
-    unlabelled = jnp.full((num_restarts, points.shape[0]), -1, jnp.int32)
-    final = jax.lax.while_loop(
-        unfinished, improve, _State(start, unlabelled, jnp.zeros(num_restarts, bool), jnp.asarray(0))
-    )
-    labels, distances = _assign(centred, final.centres)
-    labels = jax.vmap(lambda own, far: _fill_empty(own, far, weights, num_clusters))(labels, distances)
-    return _measure(centred, weights, labels, num_clusters)
+    first = _Slots(slots, starts[: slots.size], unlabelled, jnp.zeros_like(slots), jnp.int32(slots.size), starts)
+    return jax.lax.while_loop(unfinished, improve, first).final
 
 
 def _greedy_start(points: Array, key: Array, weights: Array, num_clusters: int) -> Array:
@@ -103,13 +131,17 @@ def _draw(mass: Array, uniforms: Array) -> Array:
     return jnp.minimum(drawn, mass.size - 1)
 
 
-def _assign(points: Array, centres: Array) -> tuple[Array, Array]:
-    """Nearest centre [X, N] of each point for each restart, and the squared distance to it [X, N]."""
+def _assign(points: Array, centres: Array) -> Array:
+    """Nearest centre [X, N] int32 of each point for each restart's centres [X, K, D]."""
     restarts, clusters, dimensions = centres.shape
     products = centres.reshape(restarts * clusters, dimensions) @ points.T
     scores = (centres**2).sum(axis=2)[:, :, None] - 2 * products.reshape(restarts, clusters, points.shape[0])
-    distances = scores.min(axis=1) + (points**2).sum(axis=1)[None, :]
-    return scores.argmin(axis=1).astype(jnp.int32), jnp.maximum(distances, 0)
+    return scores.argmin(axis=1).astype(jnp.int32)
+
+
+def _own_distances(points: Array, centres: Array, labels: Array) -> Array:
+    """Squared distance [N] of each point to its own centre; centres [K, D], labels [N]."""
+    return ((points - centres[labels]) ** 2).sum(axis=1)
 
 
 def _members(labels: Array, weights: Array, num_clusters: int) -> Array:
@@ -125,13 +157,18 @@ def _centres(members: Array, points: Array) -> tuple[Array, Array]:
     return sums / jnp.maximum(sizes, 1)[:, :, None], sizes
 
 
-def _update(points: Array, weights: Array, labels: Array, distances: Array, num_clusters: int) -> tuple[Array, Array]:
+def _update(points: Array, weights: Array, labels: Array, centres: Array) -> tuple[Array, Array]:
     """New centres [X, K, D]; a restart's first empty cluster moves to the farthest point. Also if one was empty."""
-    centres, sizes = _centres(_members(labels, weights, num_clusters), points)
+    means, sizes = _centres(_members(labels, weights, centres.shape[1]), points)
     empty = sizes == 0
-    farthest = jnp.where(weights[None, :] > 0, distances, -1).argmax(axis=1)
-    moved = empty & (jnp.cumsum(empty, axis=1) == 1)
-    return jnp.where(moved[:, :, None], points[farthest][:, None, :], centres), empty.any(axis=1)
+
+    def reseed(means: Array) -> Array:
+        distances = jax.vmap(functools.partial(_own_distances, points))(centres, labels)
+        farthest = jnp.where(weights[None, :] > 0, distances, -1).argmax(axis=1)
+        moved = empty & (jnp.cumsum(empty, axis=1) == 1)
+        return jnp.where(moved[:, :, None], points[farthest][:, None, :], means)
+
+    return jax.lax.cond(empty.any(), reseed, lambda means: means, means), empty.any(axis=1)
 
 
 def _fill_empty(labels: Array, distances: Array, weights: Array, num_clusters: int) -> Array:
@@ -150,6 +187,5 @@ def _fill_empty(labels: Array, distances: Array, weights: Array, num_clusters: i
 def _measure(points: Array, weights: Array, labels: Array, num_clusters: int) -> KMeans:
     """Inertia by the variance of each cluster around its mean, once the labels are final."""
     centres, sizes = _centres(_members(labels, weights, num_clusters), points)
-    own = jax.vmap(lambda c, label: c[label])(centres, labels)
-    inertia = (weights[None, :] * ((points[None] - own) ** 2).sum(axis=2)).sum(axis=1)
+    inertia = jax.vmap(lambda c, own: weights @ _own_distances(points, c, own))(centres, labels)
     return KMeans(labels, inertia, (sizes == 0).sum(axis=1))

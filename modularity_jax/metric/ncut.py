@@ -42,10 +42,9 @@ def ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
 def batched_ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
     """n-cuts [X] of X partitions [X, N] of one graph, by one product with the adjacency matrix; unchecked."""
     degrees = graph.degrees()
-    members = (labels[:, :, None] == jnp.arange(num_clusters)[None, None, :]).astype(degrees.dtype)
-    stacked = members.transpose(1, 0, 2)
-    received = graph.matvec(stacked.reshape(degrees.size, -1)).reshape(stacked.shape)
+    members = (labels[:, None, :] == jnp.arange(num_clusters)[None, :, None]).astype(degrees.dtype)
+    received = graph.matvec(members.reshape(-1, degrees.size)).reshape(members.shape)
     # Summing over the vertices outside, rather than volume minus inner weight, keeps a small cut exact.
-    cut = (received * (1 - stacked)).sum(axis=0)
-    volume = (degrees[:, None, None] * stacked).sum(axis=0)
+    cut = (received * (1 - members)).sum(axis=2)
+    volume = members @ degrees
     return jnp.where(volume > 0, cut / jnp.where(volume > 0, volume, 1), 0).sum(axis=1)

@@ -9,7 +9,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from modularity_jax.metric import checks
 from modularity_jax.metric.clustering import Clustering, check_settings, cluster, partition
-from modularity_jax.metric.controls import check_method, shuffle
+from modularity_jax.metric.controls import Stock, capacities, check_method, deal, stock
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
 from modularity_jax.metric.grouping import grouped_map
 from modularity_jax.metric.statistics import compare
@@ -81,7 +81,10 @@ def shuffle_test(
         solver=solver,
     )
     settings = (num_clusters, num_restarts, selection, solver)
-    shuffled, converged = _cluster_controls(graph, key, settings, num_shuffles, method, shuffles_per_group, mesh)
+    stocks = _stock(graph, method, capacities(graph))
+    shuffled, converged = _cluster_controls(
+        graph, stocks, key, settings, num_shuffles, method, shuffles_per_group, mesh
+    )
     return ShuffleTest(
         ncut=observed.ncut,
         shuffled_ncut=shuffled,
@@ -92,11 +95,13 @@ def shuffle_test(
 
 
 _compare = jax.jit(compare)
+_stock = jax.jit(stock, static_argnums=(1, 2))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5, 6))
+@functools.partial(jax.jit, static_argnums=(3, 4, 5, 6, 7))
 def _cluster_controls(
     graph: LayeredGraph | SparseGraph,
+    stocks: tuple[Stock, ...],
     key: Array,
     settings: tuple[int, int, str, str],
     num_shuffles: int,
@@ -106,13 +111,15 @@ def _cluster_controls(
 ) -> tuple[Array, Array]:
     """n-cut [R] of each control, and whether its eigenvectors converged [R]."""
 
-    def control(index: Array, graph: LayeredGraph | SparseGraph, key: Array) -> tuple[Array, Array]:
+    def control(
+        index: Array, graph: LayeredGraph | SparseGraph, stocks: tuple[Stock, ...], key: Array
+    ) -> tuple[Array, Array]:
         shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(key, index))
-        embedding, _, cut, _ = partition(shuffle(graph, shuffle_key, method=method), cluster_key, *settings)
+        embedding, _, cut, _ = partition(deal(graph, stocks, shuffle_key, method), cluster_key, *settings)
         return cut, embedding.converged
 
     indices = jnp.arange(num_shuffles, dtype=jnp.uint32)
-    results = grouped_map(control, indices, graph, key, group_size=group_size, mesh=mesh)
+    results = grouped_map(control, indices, graph, stocks, key, group_size=group_size, mesh=mesh)
     if mesh is not None:
         # Whole on every device: a sum over parts on two devices rounds otherwise than the sum over all on one.
         results = jax.lax.with_sharding_constraint(results, NamedSharding(mesh, PartitionSpec()))

@@ -30,8 +30,8 @@ def magnitude_mask(kernel: Array, count: Array | int) -> Array:
     """Mask of the `count` entries with the largest magnitude, ties won by the lower index; bool of kernel's shape.
 
     The threshold is found by bisection on the bits of the magnitudes, which order as the floats do, and among the
-    entries equal to it by bisection on the index. That is 31 + log2(size) counts over the kernel, where a sort takes
-    some log2(size)^2 / 2 passes with comparisons that do not vectorise.
+    entries equal to it, where not all are needed, by bisection on the index. That is 31 counts over the kernel, where a
+    sort takes some log2(size)^2 / 2 passes with comparisons that do not vectorise.
     """
     magnitude = jnp.abs(kernel).ravel()
     bits = jax.lax.bitcast_convert_type(magnitude.astype(jnp.float32), jnp.int32)
@@ -42,19 +42,22 @@ def magnitude_mask(kernel: Array, count: Array | int) -> Array:
     tied = bits == threshold
     needed = count - above.sum(dtype=jnp.int32)
     index = jnp.arange(bits.size, dtype=jnp.int32)
-    # The largest index with fewer than `needed` tied entries before it: the last one that is kept.
-    last = _last_true(lambda i: (tied & (index < i)).sum(dtype=jnp.int32) < needed, max(1, bits.size.bit_length()))
-    return ((above | (tied & (index <= last))) & (count > 0)).reshape(kernel.shape)
+    # The largest index with fewer than `needed` tied entries before it: the last one that is kept. Mostly the one entry
+    # at the threshold is needed, and there is nothing to search.
+    all_kept = needed >= tied.sum(dtype=jnp.int32)
+    num_bits = max(1, bits.size.bit_length())
+    last = _last_true(lambda i: (tied & (index < i)).sum(dtype=jnp.int32) < needed, num_bits, skip=all_kept)
+    return ((above | (tied & (all_kept | (index <= last)))) & (count > 0)).reshape(kernel.shape)
 
 
-def _last_true(holds: Callable[[Array], Array], num_bits: int) -> Array:
+def _last_true(holds: Callable[[Array], Array], num_bits: int, skip: Array | bool = False) -> Array:
     """Largest whole number of num_bits bits at which a predicate that is true up to somewhere still holds."""
 
     def decide(step: Array, found: Array) -> Array:
         trial = found | (jnp.int32(1) << (num_bits - 1 - step))
         return jnp.where(holds(trial), trial, found)
 
-    return jax.lax.fori_loop(0, num_bits, decide, jnp.int32(0))
+    return jax.lax.fori_loop(0, jnp.where(skip, 0, num_bits), decide, jnp.int32(0))
 
 
 def kernel_masks(params: Params, counts: Array) -> Masks:

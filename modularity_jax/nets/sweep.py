@@ -72,6 +72,7 @@ def train_seeds(
     keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(train.seed)))(ids)
     sharding = None
     if mesh is not None:
+        mesh = _no_larger_than(mesh, -(-ids.size // train.seeds_per_group))
         samples = jax.device_put(samples, NamedSharding(mesh, PartitionSpec()))
         sharding = NamedSharding(mesh, PartitionSpec("seed" if ids.size % mesh.size == 0 else None))
     params = _init(keys, model.widths)
@@ -90,6 +91,11 @@ def train_seeds(
                 inputs = jax.device_put(inputs, sharding) if sharding else inputs
                 states, params, metrics = run_epoch(*inputs, samples, jnp.asarray(epoch))
                 yield Progress(phase, epoch + 1, epochs, params, jax.device_get(metrics))
+
+
+def _no_larger_than(mesh: Mesh, num_groups: int) -> Mesh:
+    """The mesh's first devices, one a group at most: what else there is would only train copies."""
+    return mesh if mesh.size <= num_groups else seed_mesh(mesh.devices.ravel()[:num_groups].tolist())
 
 
 def check_samples(samples: Samples, model: ModelConfig) -> None:

@@ -7,8 +7,8 @@ import pytest
 import scipy.linalg
 
 import modularity_jax as mj
-from modularity_jax.metric.embedding import DENSE_SIZE, embed
-from modularity_jax.metric.krylov import leading_eigenpairs
+from modularity_jax.metric.embedding import embed
+from modularity_jax.metric.krylov import DEPTH, EXTRA, leading_eigenpairs
 from tests.metric import nets
 
 solve = jax.jit(embed, static_argnames=("num_clusters", "solver"))
@@ -39,9 +39,11 @@ CASES = {
 }
 
 
-def test_cases_lie_on_both_sides_of_the_dense_size():
-    assert SMALL[1] + SMALL[3] <= DENSE_SIZE < LARGE[1] + LARGE[3]
-    assert 60 <= DENSE_SIZE < 260
+def test_cases_lie_on_both_sides_of_the_largest_size_that_auto_solves_whole():
+    two, twelve = (DEPTH * (k + EXTRA) for k in (2, 12))
+    assert SMALL[1] + SMALL[3] <= two < LARGE[1] + LARGE[3] < twelve
+    assert 60 <= two < 260
+    assert LARGE[1] + LARGE[3] > DEPTH * (7 + EXTRA)
 
 
 @pytest.mark.parametrize(
@@ -185,11 +187,11 @@ def test_scaling_the_weights_changes_no_eigenvalue(solver):
 def path_operator(size):
     """(P + I) / 2 with P the normalised adjacency of a path; its leading eigenvalues crowd below 1."""
     scale = 1 / np.sqrt(np.array([1, *[2] * (size - 2), 1]))
-    off = jnp.asarray(scale[:-1] * scale[1:], jnp.float32)[:, None]
+    off = jnp.asarray(scale[:-1] * scale[1:], jnp.float32)[None, :]
 
     def apply(x):
-        zero = jnp.zeros_like(x[:1])
-        return (jnp.concatenate([zero, off * x[:-1]]) + jnp.concatenate([off * x[1:], zero]) + x) / 2
+        zero = jnp.zeros_like(x[:, :1])
+        return (jnp.concatenate([zero, off * x[:, :-1]], 1) + jnp.concatenate([off * x[:, 1:], zero], 1) + x) / 2
 
     return apply
 
@@ -197,9 +199,15 @@ def path_operator(size):
 @pytest.mark.parametrize(("max_restarts", "expected"), [(1, False), (2, False), (2000, True)])
 def test_converged_tells_whether_the_restarts_sufficed(max_restarts, expected):
     size = 400
-    start = jax.random.normal(jax.random.key(0), (size, 8))
-    pairs = leading_eigenpairs(path_operator(size), start, num_pairs=4, tolerance=1e-5, max_restarts=max_restarts)
+    start = jax.random.normal(jax.random.key(0), (8, size))
+    pairs = leading_eigenpairs(
+        path_operator(size),
+        start,
+        num_pairs=4,
+        tolerance=lambda values: jnp.full_like(values, 1e-5),
+        max_restarts=max_restarts,
+    )
     exact = (1 + np.cos(np.pi * np.arange(4) / (size - 1))) / 2
     assert bool(pairs.converged) is expected
     assert (np.abs(np.asarray(pairs.values) - exact).max() < 1e-4) == expected
-    np.testing.assert_allclose(pairs.vectors.T @ pairs.vectors, np.eye(4), atol=1e-4)
+    np.testing.assert_allclose(pairs.vectors @ pairs.vectors.T, np.eye(4), atol=1e-4)

@@ -33,8 +33,8 @@ def test_degrees(graph):
 
 
 def test_matvec(graph):
-    x = np.random.default_rng(3).normal(size=(graph.num_nodes, 4)).astype(np.float32)
-    np.testing.assert_allclose(graph.matvec(jnp.asarray(x)), nets.dense(graph) @ x, atol=2e-5)
+    x = np.random.default_rng(3).normal(size=(4, graph.num_nodes)).astype(np.float32)
+    np.testing.assert_allclose(graph.matvec(jnp.asarray(x)), x @ nets.dense(graph), atol=2e-5)
 
 
 def test_neighbour_min(graph):
@@ -46,7 +46,7 @@ def test_neighbour_min(graph):
 def test_layered_equals_its_edge_list():
     layered = GRAPHS["isolated"]
     edges = nets.sparse_twin(layered)
-    x = jnp.asarray(np.random.default_rng(5).normal(size=(layered.num_nodes, 3)), jnp.float32)
+    x = jnp.asarray(np.random.default_rng(5).normal(size=(3, layered.num_nodes)), jnp.float32)
     values = jnp.arange(layered.num_nodes, dtype=jnp.int32)[::-1]
     np.testing.assert_allclose(layered.degrees(), edges.degrees(), rtol=1e-6)
     np.testing.assert_allclose(layered.matvec(x), edges.matvec(x), atol=1e-5)
@@ -71,7 +71,7 @@ def test_sizes():
     net = GRAPHS["three layers"]
     assert net.widths == (5, 8, 6, 4)
     assert net.num_nodes == 23
-    assert [part.shape for part in net.split(jnp.zeros((23, 2)))] == [(5, 2), (8, 2), (6, 2), (4, 2)]
+    assert [part.shape for part in net.split(jnp.zeros((2, 23)))] == [(2, 5), (2, 8), (2, 6), (2, 4)]
 
 
 def dense_params(names):

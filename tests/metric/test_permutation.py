@@ -3,6 +3,7 @@
 Every statistic is compared with its exact law over uniform permutations; `nets.assert_counts` allows 1e-4 in each tail.
 """
 
+import functools
 import itertools
 import math
 
@@ -19,8 +20,8 @@ from tests.metric import nets
 @jax.jit(static_argnames="length")
 def permutations(keys, size, *, length):
     """The first `length` values of a permutation of 0..size - 1 for each key, [keys, length]; size is traced."""
-    index = jnp.minimum(jnp.arange(length), size - 1)
-    return jax.vmap(lambda key: permuted_index(index, size, random_words(key)))(keys)
+    draw = functools.partial(permuted_index, jnp.arange(length), size, max_size=length)
+    return jax.vmap(lambda key: draw(random_words(key)))(keys)
 
 
 def whole(seed, count, size):
@@ -172,7 +173,8 @@ def test_no_two_keys_give_the_same_permutation(size):
 
 def test_each_row_takes_a_permutation_of_its_own():
     count, rows, size = 8000, 4, 3
-    draw = jax.vmap(lambda key: permuted_index(jnp.arange(size)[None, :], size, random_words(key, (rows, 1))))
+    one = functools.partial(permuted_index, jnp.arange(size), size, max_size=size)
+    draw = jax.vmap(lambda key: jax.vmap(one)(random_words(key, (rows,))))
     drawn = np.asarray(jax.jit(draw)(nets.keys(12, count)))
     assert drawn.shape == (count, rows, size)
     np.testing.assert_array_equal(np.sort(drawn, axis=2), np.broadcast_to(np.arange(size), drawn.shape))
@@ -184,6 +186,17 @@ def test_each_row_takes_a_permutation_of_its_own():
 def test_same_words_give_the_same_permutation_whatever_is_asked():
     words = random_words(jax.random.key(13))
     assert words.shape == (NUM_ROUNDS,)
-    all_of_it = permuted_index(jnp.arange(100), 100, words)
-    some = jnp.array([[99, 3], [3, 0]])
-    np.testing.assert_array_equal(permuted_index(some, 100, words), all_of_it[some])
+    all_of_it = permuted_index(jnp.arange(100), 100, words, max_size=100)
+    some = jnp.array([0, 3, 50, 99])
+    np.testing.assert_array_equal(permuted_index(some, 100, words, max_size=100), all_of_it[some])
+    np.testing.assert_array_equal(permuted_index(some, 100, words, max_size=10_000), all_of_it[some])
+
+
+@pytest.mark.parametrize("size", [2, 7, 17, 100, 2560, 65536, 200704])
+def test_few_indices_are_permuted_as_all_are(size):
+    # Those whose cell leads out of the range are found by walking back from outside: every one of them, near or far.
+    words = random_words(jax.random.key(15))
+    whole = permuted_index(jnp.arange(size), size, words, max_size=size)
+    some = np.sort(np.random.default_rng(0).choice(size, max(1, size // 10), replace=False))
+    padded = jnp.concatenate([jnp.asarray(some), jnp.full(3, size)])
+    np.testing.assert_array_equal(permuted_index(padded, size, words, max_size=size)[:-3], whole[some])

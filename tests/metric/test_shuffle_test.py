@@ -84,14 +84,14 @@ def test_second_call_with_the_same_shapes_does_not_compile(caplog):
 
 def test_planted_blocks_get_the_least_p_value():
     graph = mj.LayeredGraph.from_weights(nets.planted_weights(0, (10, 8, 6), 3, noise=0.001))
-    found = mj.shuffle_test(graph, jax.random.key(0), num_shuffles=18, **SETTINGS)
-    assert found.p_value == pytest.approx(1 / 19)
+    found = mj.shuffle_test(graph, jax.random.key(0), num_shuffles=199, **SETTINGS)
+    assert found.p_value == pytest.approx(1 / 200)
     assert found.p_upper == 1
     assert found.ncut < 0.02
     assert found.z_score < -8
     assert found.effect_size > 8
     assert found.shuffled_ncut.min() > 0.5
-    np.testing.assert_allclose(found.p_interval, scipy.stats.binomtest(0, 18).proportion_ci(method="exact"), atol=1e-5)
+    np.testing.assert_allclose(found.p_interval, scipy.stats.binomtest(0, 199).proportion_ci(method="exact"), atol=1e-5)
 
 
 def test_edge_list():
