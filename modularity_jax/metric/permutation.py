@@ -99,7 +99,7 @@ def _rotation(other: Array, modulus: Array, word: Array) -> Array:
 
 
 def _wrap(x: Array, modulus: Array) -> Array:
-    """The rest of x modulo modulus, for x below 2 modulus: where the subtraction falls below 0 it wraps around and is the larger."""
+    """Remainder of x below 2 modulus: a subtraction that falls below 0 wraps around and is the larger number."""
     return jnp.minimum(x, x - modulus)
 
 
