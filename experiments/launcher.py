@@ -6,6 +6,7 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import jax
 from absl import app, flags, logging
@@ -32,25 +33,41 @@ def define_config(default: str = "configs/digits.py") -> None:
 def workdir_from_flags() -> Workdir:
     """The workdir that the flags ask for: made from --config where that is defined, else an existing one."""
     if "config" not in flags.FLAGS:
-        if not _WORKDIR.value:
-            raise ValueError("--workdir must name a run's directory, got none")
-        return open_workdir(_WORKDIR.value)
+        return open_workdir(workdir_path())
     path = _WORKDIR.value or f"runs/{_config_name()}"
     return create_workdir(path, from_dict(flags.FLAGS.config.to_dict()), command_line())
 
 
+def workdir_path() -> str:
+    """--workdir of a launcher that reads an existing one."""
+    if not _WORKDIR.value:
+        raise ValueError("--workdir must name a run's directory, got none")
+    return _WORKDIR.value
+
+
 def launch(main: Callable[[Workdir], None]) -> None:
-    """Parse the flags and run main(workdir); bad input ends with one line on stderr and exit code 1 or 2."""
+    """Run main(workdir) of the flags' workdir."""
+
+    def run(arguments: Sequence[str]) -> None:
+        if arguments:
+            _fail(f"unknown argument {arguments[0]!r}; settings are given as --config.<section>.<field>=<value>", 2)
+        main(workdir_from_flags())
+
+    start(run)
+
+
+def start(main: Callable[[Sequence[str]], None]) -> None:
+    """Parse the flags and run main(arguments); bad input ends with one line on stderr and exit code 1 or 2."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
     py_logging.getLogger("jax").setLevel(py_logging.WARNING)
 
-    def run(_: Sequence[str]) -> None:
+    def run(argv: Sequence[str]) -> None:
         _use_compilation_cache()
         use_all_cores()
         try:
-            main(workdir_from_flags())
+            main(argv[1:])
         except (ValueError, OSError, ImportError) as error:
             if _TRACEBACK.value:
                 raise
@@ -73,15 +90,12 @@ def _check_overrides(arguments: Sequence[str]) -> None:
 
 def _parse(argv: Sequence[str]) -> list[str]:
     try:
-        rest = flags.FLAGS(argv)
+        return flags.FLAGS(argv)
     except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError, SyntaxError) as error:
         _fail(error, 2)
-    if rest[1:]:
-        _fail(f"unknown argument {rest[1]!r}; settings are given as --config.<section>.<field>=<value>", 2)
-    return rest
 
 
-def _fail(error: object, code: int) -> None:
+def _fail(error: object, code: int) -> NoReturn:
     text = str(error)
     if "Traceback (most recent call last)" in text:  # ml_collections quotes the one of a config file that fails
         text = text.strip().splitlines()[-1]

@@ -4,6 +4,7 @@ Sizes and names are always checked. Values are checked only where they are concr
 there is nothing to look at.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,23 +17,21 @@ def is_concrete(tree: Any) -> bool:
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
-def check_kernels(kernels: Sequence[jax.Array]) -> None:
-    """A network is at least one kernel [d_in, d_out], all finite, each as tall as the one before it is wide."""
-    if not kernels:
+def check_kernel_shapes(shapes: Sequence[tuple[int, ...]]) -> None:
+    """A network is at least one kernel [d_in, d_out], each as tall as the one before it is wide."""
+    if not shapes:
         raise ValueError("weights must hold at least one layer, got none")
-    for index, kernel in enumerate(kernels):
-        if kernel.ndim != 2:
-            raise ValueError(f"weights[{index}] must have shape [d_in, d_out], got {kernel.shape}")
-        if 0 in kernel.shape:
-            raise ValueError(f"weights[{index}] must not be empty, got {kernel.shape}")
-    for index, (before, after) in enumerate(zip(kernels, kernels[1:], strict=False)):
-        if before.shape[1] != after.shape[0]:
+    for index, shape in enumerate(shapes):
+        if len(shape) != 2:
+            raise ValueError(f"weights[{index}] must have shape [d_in, d_out], got {shape}")
+        if 0 in shape:
+            raise ValueError(f"weights[{index}] must not be empty, got {shape}")
+    for index, (before, after) in enumerate(itertools.pairwise(shapes)):
+        if before[1] != after[0]:
             raise ValueError(
-                f"weights must chain: weights[{index}] has shape {before.shape}, so weights[{index + 1}] "
-                f"needs {before.shape[1]} rows, got {after.shape}"
+                f"weights must chain: weights[{index}] has shape {before}, so weights[{index + 1}] "
+                f"needs {before[1]} rows, got {after}"
             )
-    for index, kernel in enumerate(kernels):
-        check_finite(f"weights[{index}]", kernel)
 
 
 def check_finite(name: str, values: jax.Array) -> None:

@@ -57,9 +57,11 @@ class LayeredGraph:
         Raises:
           ValueError: if there is no kernel, one is not a matrix, the shapes do not chain, or a value is not finite.
         """
-        kernels = [_as_float(w) for w in weights]
-        checks.check_kernels(kernels)
-        return cls(tuple(jnp.abs(w) for w in kernels))
+        checks.check_kernel_shapes([np.shape(w) for w in weights])
+        affinities = tuple(jnp.abs(_as_float(w)) for w in weights)
+        for index, affinity in enumerate(affinities):
+            checks.check_finite(f"weights[{index}]", affinity)
+        return cls(affinities)
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:

@@ -69,7 +69,7 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     config = workdir.config
     accuracy = _final_accuracy(workdir)
     phases = [phase for phase in config.phases if phase in config.cluster.phases]
-    graphs = {phase: _load_graphs(workdir, phase) for phase in phases}
+    graphs = {phase: [LayeredGraph.from_weights(net) for net in load_kernels(workdir, phase)] for phase in phases}
     for graph in (graph for by_seed in graphs.values() for graph in by_seed):
         check_num_clusters(max(config.cluster.num_clusters), graph)
     rows = read_csv(workdir.clusterability, CLUSTERABILITY_COLUMNS) if workdir.clusterability.exists() else []
@@ -98,6 +98,14 @@ def load_samples(config: RunConfig) -> Samples:
     return Samples(*(jax.numpy.asarray(array) for array in (found.x_train, found.y_train, found.x_test, found.y_test)))
 
 
+def load_kernels(workdir: Workdir, phase: str) -> list[list[np.ndarray]]:
+    """Kernels of each seed's network at the end of a phase, in layer order."""
+    arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
+    layers = range(len(workdir.config.model.widths) - 1)
+    seeds = range(workdir.config.train.num_seeds)
+    return [[arrays[f"seed_{s}/{layer_name(i)}/kernel"] for i in layers] for s in seeds]
+
+
 def _tests(
     graph: LayeredGraph, seed: int, config: RunConfig, mesh: Mesh | None
 ) -> Iterator[tuple[int, str, ShuffleTest]]:
@@ -119,13 +127,6 @@ def _tests(
                 mesh=mesh,
             )
             yield count, method, jax.device_get(test)
-
-
-def _load_graphs(workdir: Workdir, phase: str) -> list[LayeredGraph]:
-    arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
-    layers = range(len(workdir.config.model.widths) - 1)
-    seeds = range(workdir.config.train.num_seeds)
-    return [LayeredGraph.from_weights([arrays[f"seed_{s}/{layer_name(i)}/kernel"] for i in layers]) for s in seeds]
 
 
 def _final_accuracy(workdir: Workdir) -> dict[tuple[str, int], float]:

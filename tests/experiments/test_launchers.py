@@ -20,7 +20,7 @@ TRAIN_IMAGES = "train-images-idx3-ubyte"
 def environment(folder):
     """One device, quick compilation, and nothing written to or read from the home directory."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache"), "HOME": str(folder)}
-    flags = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    flags = {"XLA_FLAGS": "--xla_backend_optimization_level=0", "JAX_NUM_CPU_DEVICES": "1"}
     return os.environ | cache | flags | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "Agg"}
 
 
@@ -58,7 +58,9 @@ def place(tmp_path_factory):
     return place
 
 
-RUN, TRAIN, CLUSTER, REPORT = (f"experiments.{name}" for name in ("run", "train", "cluster", "report"))
+RUN, TRAIN, CLUSTER, REPORT, BENCHMARK = (
+    f"experiments.{name}" for name in ("run", "train", "cluster", "report", "benchmark")
+)
 MNIST = (RUN, "--config=configs/mnist.py:quick")
 # Command line -> exit code and what the error line must say. Nothing of these gets as far as training.
 BAD = {
@@ -87,6 +89,10 @@ BAD = {
     (RUN, "--workdir=trained"): (1, "workdir trained holds a run with another config (there and asked for): "),
     (TRAIN, "--workdir=damaged"): (1, "damaged/config.json is damaged: "),
     (CLUSTER,): (1, "--workdir must name a run's directory, got none"),
+    (BENCHMARK,): (1, "the benchmark must be one of shuffle_test, train, scale, got none"),
+    (BENCHMARK, "speed"): (1, "the benchmark must be one of shuffle_test, train, scale, got speed"),
+    (BENCHMARK, "train"): (1, "--workdir must name a run's directory, got none"),
+    (BENCHMARK, "scale", "--rounds=0"): (2, "flag --rounds=0: 0 is not a positive integer"),
     (REPORT,): (1, "--workdir must name a run's directory, got none"),
     (CLUSTER, "--workdir=empty"): (1, "workdir empty holds no config.json; make a run with `python -m experiments.run"),
     (REPORT, "--workdir=nowhere"): (1, "workdir nowhere holds no config.json; make a run with "),

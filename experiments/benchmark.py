@@ -1,0 +1,69 @@
+"""Speed beside the peers': `python -m experiments.benchmark shuffle_test --workdir=runs/mnist`; or train, or scale."""
+
+import pathlib
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from experiments import launcher
+from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.runs.benchmarks.measure import Row, text_table
+from modularity_jax.runs.benchmarks.scale import scale_rows, slope
+from modularity_jax.runs.benchmarks.shuffle_test import shuffle_test_rows
+from modularity_jax.runs.benchmarks.train import train_rows
+from modularity_jax.runs.progress import Progress
+from modularity_jax.runs.stages import load_kernels, load_samples
+from modularity_jax.runs.workdir import command_line, describe_machine, open_workdir, write_json
+
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds, of which the median is reported.", lower_bound=1)
+_SHUFFLES = flags.DEFINE_integer("num_shuffles", 128, "shuffle_test: ours in a round.", lower_bound=2)
+_PEER_SHUFFLES = flags.DEFINE_integer("num_peer_shuffles", 16, "shuffle_test: scikit-learn's.", lower_bound=2)
+_SEEDS = flags.DEFINE_integer("num_seeds", 8, "train: networks of the sweep.", lower_bound=1)
+_WIDTHS = flags.DEFINE_multi_integer("width", [256, 512, 1024, 2048, 4096, 8192], "scale: hidden layers' widths.")
+_PEER_SECONDS = flags.DEFINE_float("peer_seconds", 600, "scale: time for scikit-learn at each sparsity.")
+_OUT = flags.DEFINE_string("out", None, "JSON file of the rows; runs/benchmark_<name>.json by default.")
+
+
+def _shuffle_test() -> list[Row]:
+    workdir = open_workdir(launcher.workdir_path())
+    nets = {phase: load_kernels(workdir, phase)[0] for phase in ("pruned", "unpruned")}
+    return shuffle_test_rows(
+        nets, seed_mesh(), num_shuffles=_SHUFFLES.value, num_peer_shuffles=_PEER_SHUFFLES.value, rounds=_ROUNDS.value
+    )
+
+
+def _train() -> list[Row]:
+    config = open_workdir(launcher.workdir_path()).config
+    return train_rows(
+        load_samples(config), seed_mesh(), model=config.model, num_seeds=_SEEDS.value, rounds=_ROUNDS.value
+    )
+
+
+def _scale() -> list[Row]:
+    sparsities = (0.0, 0.9, 0.99)
+    with Progress("clustering", len(_WIDTHS.value) * len(sparsities)) as progress:
+        rows = scale_rows(
+            _WIDTHS.value,
+            sparsities,
+            rounds=_ROUNDS.value,
+            peer_seconds=_PEER_SECONDS.value,
+            advance=progress.advance,
+        )
+    return [row | {"slope": slope(rows, row["sparsity"]) if len(_WIDTHS.value) > 3 else None} for row in rows]
+
+
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"shuffle_test": _shuffle_test, "train": _train, "scale": _scale}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run one benchmark, print its table and write its rows."""
+    if len(arguments) != 1 or arguments[0] not in BENCHMARKS:
+        raise ValueError(f"the benchmark must be one of {', '.join(BENCHMARKS)}, got {' '.join(arguments) or 'none'}")
+    rows = BENCHMARKS[arguments[0]]()
+    out = pathlib.Path(_OUT.value or f"runs/benchmark_{arguments[0]}.json")
+    write_json(out, {"command": command_line(), "machine": describe_machine(), "rows": rows})
+    print(f"{text_table(rows)}\n\nRows: {out}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    launcher.start(main)

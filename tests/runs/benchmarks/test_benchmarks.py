@@ -1,0 +1,112 @@
+"""The benchmarks measure what they say, at toy sizes; no test looks at a clock."""
+
+import importlib.util
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import modularity_jax as mj
+from modularity_jax.nets.config import ModelConfig
+from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.nets.training import Samples
+from modularity_jax.runs.benchmarks import measure, peers, scale, shuffle_test, train
+from tests.metric import nets
+
+
+def test_runs_take_turns_and_the_median_counts():
+    calls = []
+
+    def run(name, seconds):
+        def once():
+            calls.append(name)
+            return seconds[calls.count(name) - 1]
+
+        return once
+
+    taken = measure.median_seconds({"a": run("a", [3, 1, 2]), "b": run("b", [9, 7, 8])}, 3)
+    assert taken == {"a": 2, "b": 8}
+    assert calls == ["a", "b"] * 3
+
+
+def test_seconds_include_the_computation():
+    x = jnp.ones((600, 600))
+    power = jax.jit(lambda x: jax.lax.fori_loop(0, 200, lambda _, y: y @ x * 1e-3, x))
+    power(x).block_until_ready()
+    assert measure.seconds_of(lambda: power(x)) > 1e-3  # 86 GFLOP: no core does that in a millisecond
+
+
+def test_matmul_rate_counts_all_devices():
+    # The program holds every product whole, in a loop.
+    text = measure._products.lower([(jnp.ones((8, 16)), jnp.ones((16, 4)))], 3, seed_mesh()).as_text()
+    assert "tensor<8x16xf32>, tensor<16x4xf32>) -> tensor<8x4xf32>" in text
+    assert 1e6 < measure.matmul_rate([(64, 64, 64)]) < 1e16
+
+
+def test_table_is_aligned():
+    text = measure.text_table([{"name": "a", "value": 1.23456}, {"name": "longer", "value": None}])
+    assert text.splitlines() == ["  name  value", "-------------", "     a   1.23", "longer       "]
+
+
+@pytest.mark.parametrize("solver", ["arpack", "lobpcg"])
+def test_peer_finds_the_planted_blocks_as_we_do(solver):
+    kernels = nets.planted_weights(0, (24, 20, 20, 12), 4, noise=0.01)
+    found = peers.spectral_ncut([np.abs(k) for k in kernels], num_clusters=4, solver=solver, seed=0)
+    ours = mj.cluster(mj.LayeredGraph.from_weights(kernels), jax.random.key(0), num_clusters=4).ncut
+    assert found == pytest.approx(float(ours), rel=1e-4)
+
+
+def test_shuffle_test_rows():
+    kernels = nets.planted_weights(0, (24, 20, 20, 12), 4, noise=0.01)
+    rows = shuffle_test.shuffle_test_rows(
+        {"planted": kernels},
+        seed_mesh(),
+        num_clusters=(4,),
+        num_shuffles=8,
+        num_peer_shuffles=8,
+        num_compared=8,
+        rounds=1,
+        solvers=("arpack", "lobpcg"),
+    )
+    (row,) = rows
+    assert row["times arpack"] == pytest.approx(row["arpack ms"] / row["ours ms"])
+    assert row["best ms"] <= row["arpack ms"]
+    assert abs(row["n-cut to theirs %"]) < 2
+
+
+def test_amg_without_pyamg_names_the_command(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install '.\[benchmark\]'"):
+        shuffle_test.shuffle_test_rows({}, seed_mesh())
+
+
+def test_train_rows():
+    rng = np.random.default_rng(0)
+    x, y = rng.random((300, 12), np.float32), rng.integers(0, 3, 300)
+    samples = Samples(*(jnp.asarray(a) for a in (x[:260], y[:260], x[260:], y[260:])))
+    rows = train.train_rows(samples, seed_mesh(), model=ModelConfig(widths=(12, 8, 3)), num_seeds=3, rounds=1)
+    assert [row["phase"] for row in rows] == ["unpruned", "pruned"]
+    assert rows[0]["to unpruned"] == 1
+    assert all(row["s an epoch and net"] > 0 for row in rows)
+
+
+def test_operations_of_an_epoch():
+    # 2 (3 * 5 + 5 * 2) forwards, as much for the kernels, 2 * 5 * 2 for the hidden layer's gradient; 4 test samples.
+    samples = Samples(jnp.zeros((7, 3)), jnp.zeros(7, int), jnp.zeros((4, 3)), jnp.zeros(4, int))
+    assert train._operations(ModelConfig(widths=(3, 5, 2)), samples) == 7 * (50 + 50 + 20) + 4 * 50
+
+
+def test_scale_rows_and_slope():
+    rows = scale.scale_rows((16, 24), (0.9,), rounds=1)
+    assert [row["width"] for row in rows] == [16, 24]
+    assert all(0 < row["edges"] < 0.15 * row["weights"] for row in rows)
+    assert all(row["scikit-learn s"] > 0 for row in rows)
+    made = [{"sparsity": 0.9, "edges": e, "ours s": e**1.5} for e in (10.0, 100.0, 1e3, 1e4)]
+    assert scale.slope(made, 0.9) == pytest.approx(1.5)
+
+
+def test_peer_that_takes_too_long_is_left_out():
+    (row,) = scale.scale_rows((16,), (0.0,), rounds=1, peer_seconds=0)
+    assert row["scikit-learn s"] is None
+    assert row["times"] is None
