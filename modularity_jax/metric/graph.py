@@ -58,10 +58,7 @@ class LayeredGraph:
           ValueError: if there is no kernel, one is not a matrix, the shapes do not chain, or a value is not finite.
         """
         checks.check_kernel_shapes([np.shape(w) for w in weights])
-        affinities = tuple(jnp.abs(_as_float(w)) for w in weights)
-        for index, affinity in enumerate(affinities):
-            checks.check_finite(f"weights[{index}]", affinity)
-        return cls(affinities)
+        return cls(tuple(_affinity(f"weights[{index}]", w) for index, w in enumerate(weights)))
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -223,6 +220,13 @@ def kernels_in_order(params: Mapping[str, Any]) -> list[Array]:
     if len(set(order.values())) < len(names) and len(names) > 1:
         raise ValueError(f"params must name each layer with a number of its own at the end, got {sorted(names)}")
     return [layers[name]["kernel"] for name in sorted(names, key=lambda name: order.get(name, 0))]
+
+
+def _affinity(name: str, kernel: ArrayLike) -> Array:
+    """|kernel|, checked at once: the check waits for the result, so that no more than one copy is held at a time."""
+    affinity = jnp.abs(_as_float(kernel))
+    checks.check_finite(name, affinity)
+    return affinity
 
 
 def _as_float(values: ArrayLike) -> Array:

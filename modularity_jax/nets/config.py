@@ -27,7 +27,7 @@ class TrainConfig:
     epochs: int = 20  # of the unpruned phase; 0 leaves the initial network
     batch_size: int = 128  # the last, shorter batch of an epoch is used
     learning_rate: float = 1e-3  # Adam's
-    seeds_per_group: int = 2  # networks under one vmap; best at 1 or 2 on a CPU core; changes rounding
+    seeds_per_group: int = 1  # networks under one vmap; best at 1 on CPU cores, more on others; changes rounding
 
     def __post_init__(self) -> None:
         for name, least in (("num_seeds", 1), ("epochs", 0), ("batch_size", 1), ("seeds_per_group", 1), ("seed", 0)):

@@ -222,10 +222,12 @@ def _repeat(run: Run) -> Section:
     text = "This command makes the run again" if command else "No command was recorded for this run"
     text += f", from commit {commit} of the code." if commit else "; the commit of the code was not recorded."
     text += " With the same settings, versions and kind of device the numbers are the same."
-    seconds = run.versions.get("stage_seconds") or {}
-    shown = {key: value for key, value in run.versions.items() if key not in ("command", "stage_seconds")}
+    seconds, compiled = (run.versions.get(name) or {} for name in ("stage_seconds", "compile_seconds"))
+    hidden = ("command", "stage_seconds", "compile_seconds")
+    shown = {key: value for key, value in run.versions.items() if key not in hidden}
+    times = ([stage, f"{value:.1f}", f"{compiled.get(stage, 0):.1f}"] for stage, value in seconds.items())
     tables = [
-        _table("Wall-clock of each stage.", ["stage", "seconds"], ([k, f"{v:.1f}"] for k, v in seconds.items())),
+        _table("Wall-clock of each stage.", ["stage", "seconds", "of which compilation"], times),
         _table("Versions.", ["what", "version"], _settings(shown)),
         _table("Every setting, as in config.json.", ["setting", "value"], _settings(run.config)),
     ]

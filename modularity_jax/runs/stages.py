@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.monitoring
 import numpy as np
 from absl import logging
 from jax.sharding import Mesh
@@ -194,6 +195,19 @@ def _cluster_arrays(prefix: str, method: str, test: ShuffleTest) -> dict[str, np
 
 @contextlib.contextmanager
 def _timed(workdir: Workdir, stage: str) -> Iterator[Any]:
+    """Notes and logs a stage's time, and how much of it went to compilation or to fetching compiled programs."""
+    compiled = 0.0
+
+    def add(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        nonlocal compiled
+        compiled += duration_secs * (event == "/jax/core/compile/backend_compile_duration")
+
     start = time.monotonic()
-    yield
-    record_seconds(workdir, stage, time.monotonic() - start)
+    jax.monitoring.register_event_duration_secs_listener(add)
+    try:
+        yield
+    finally:
+        jax.monitoring.unregister_event_duration_listener(add)
+    seconds = time.monotonic() - start
+    logging.info("%s took %.1f s, of which compilation %.1f s", stage, seconds, compiled)
+    record_seconds(workdir, stage, seconds, compiled)

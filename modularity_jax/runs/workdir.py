@@ -92,10 +92,11 @@ def open_workdir(path: str | pathlib.Path) -> Workdir:
     return Workdir(path, from_dict(read_json(path, file.name)))
 
 
-def record_seconds(workdir: Workdir, stage: str, seconds: float) -> None:
-    """Note a stage's wall-clock time in versions.json."""
+def record_seconds(workdir: Workdir, stage: str, seconds: float, compiled: float) -> None:
+    """Note in versions.json a stage's wall-clock time and the time that compilation took of it."""
     versions = read_json(workdir.path, "versions.json")
-    versions["stage_seconds"] = versions.get("stage_seconds", {}) | {stage: round(seconds, 2)}
+    for name, value in (("stage_seconds", seconds), ("compile_seconds", compiled)):
+        versions[name] = versions.get(name, {}) | {stage: round(value, 2)}
     write_json(workdir.path / "versions.json", versions)
 
 

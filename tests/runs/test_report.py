@@ -89,6 +89,7 @@ def test_the_page_says_how_to_repeat_the_run(tables_only):
     assert "python -m experiments.run --config=configs/mnist.py --workdir=runs/mnist" in text
     assert "from commit 0123456789abcdef of the code" in text
     assert "123.4" in text
+    assert "8.9" in text
     assert "prune.final_sparsity" in text
     versions = json.loads((run / "versions.json").read_text())
     (run / "versions.json").write_text(json.dumps({**versions, "command": "", "git_commit": None, "stage_seconds": {}}))

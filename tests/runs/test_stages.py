@@ -81,7 +81,9 @@ def test_files_of_a_run(workdir):
         "clusterability.csv", "clusters/init.npz", "clusters/pruned.npz", "clusters/unpruned.npz", "config.json",
         "metrics.csv", "weights/init.npz", "weights/pruned.npz", "weights/unpruned.npz",
     ]  # fmt: skip
-    assert set(read_json(workdir.path, "versions.json")["stage_seconds"]) == {"train", "cluster"}
+    versions = read_json(workdir.path, "versions.json")
+    assert set(versions["stage_seconds"]) == {"train", "cluster"}
+    assert all(0 < versions["compile_seconds"][stage] < seconds for stage, seconds in versions["stage_seconds"].items())
 
 
 def test_metrics(workdir):

@@ -38,12 +38,13 @@ def test_where_everything_lies(tmp_path):
 
 def test_the_same_config_opens_it_again_and_keeps_what_was_noted(tmp_path):
     made = workdir.create_workdir(tmp_path, CONFIG, "first")
-    workdir.record_seconds(made, "train", 12.3456)
-    workdir.record_seconds(made, "cluster", 1)
+    workdir.record_seconds(made, "train", 12.3456, 2)
+    workdir.record_seconds(made, "cluster", 1, 0.5)
     again = workdir.create_workdir(str(tmp_path), CONFIG, "second")
     assert again == made
     versions = json.loads((tmp_path / "versions.json").read_text())
     assert versions["stage_seconds"] == {"train": 12.35, "cluster": 1}
+    assert versions["compile_seconds"] == {"train": 2, "cluster": 0.5}
     assert versions["command"] == "second"
 
 

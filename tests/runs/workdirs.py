@@ -172,6 +172,7 @@ def _write_json(path: pathlib.Path, widths, num_seeds, sizes, num_shuffles, epoc
         "devices": ["cpu:0"],
         "command": "python -m experiments.run --config=configs/mnist.py --workdir=runs/mnist",
         "stage_seconds": {"train": 123.4, "cluster": 45.6},
+        "compile_seconds": {"train": 6.7, "cluster": 8.9},
     }
     (path / "config.json").write_text(json.dumps(config))
     (path / "versions.json").write_text(json.dumps(versions))

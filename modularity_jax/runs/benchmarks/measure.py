@@ -63,8 +63,8 @@ def _products(operands: Sequence[tuple[jax.Array, jax.Array]], repeats: int, mes
     run = jax.shard_map(
         on_device,
         mesh=mesh,
-        in_specs=(PartitionSpec("device"), PartitionSpec()),
-        out_specs=PartitionSpec("device"),
+        in_specs=(PartitionSpec(mesh.axis_names[0]), PartitionSpec()),
+        out_specs=PartitionSpec(mesh.axis_names[0]),
         check_vma=False,
     )
     return run(jnp.zeros(mesh.size), operands)
