@@ -20,6 +20,7 @@ _SHUFFLES = flags.DEFINE_integer("num_shuffles", 128, "shuffle_test: ours in a r
 _PEER_SHUFFLES = flags.DEFINE_integer("num_peer_shuffles", 16, "shuffle_test: scikit-learn's.", lower_bound=2)
 _SEEDS = flags.DEFINE_integer("num_seeds", 8, "train: networks of the sweep.", lower_bound=1)
 _WIDTHS = flags.DEFINE_multi_integer("width", [256, 512, 1024, 2048, 4096, 8192], "scale: hidden layers' widths.")
+_SPARSITIES = flags.DEFINE_multi_float("sparsity", [0.0, 0.9, 0.99], "scale: shares of weights that are 0.")
 _PEER_SECONDS = flags.DEFINE_float("peer_seconds", 600, "scale: time for scikit-learn at each sparsity.")
 _OUT = flags.DEFINE_string("out", None, "JSON file of the rows; runs/benchmark_<name>.json by default.")
 
@@ -40,11 +41,10 @@ def _train() -> list[Row]:
 
 
 def _scale() -> list[Row]:
-    sparsities = (0.0, 0.9, 0.99)
-    with Progress("clustering", len(_WIDTHS.value) * len(sparsities)) as progress:
+    with Progress("clustering", len(_WIDTHS.value) * len(_SPARSITIES.value)) as progress:
         rows = scale_rows(
             _WIDTHS.value,
-            sparsities,
+            _SPARSITIES.value,
             rounds=_ROUNDS.value,
             peer_seconds=_PEER_SECONDS.value,
             advance=progress.advance,

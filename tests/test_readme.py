@@ -3,16 +3,33 @@
 import pathlib
 import re
 
+import jax
+
+import modularity_jax as mj
+from tests.metric import nets
+
 README = pathlib.Path(__file__).parents[1] / "README.md"
 
 
+def examples():
+    return re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+
+
 def test_the_metric_example_runs_and_prints_two_lines(capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    exec(compile(example, str(README), "exec"), {})
+    exec(compile(examples()[0], str(README), "exec"), {})
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("n-cut ")
     assert "p = " in lines[1]
+
+
+def test_the_example_on_all_cores_runs():
+    _, example = examples()
+    setting, rest = example.replace("8", "4").split("\n", 1)
+    assert setting.startswith('jax.config.update("jax_num_cpu_devices", 4)')  # the tests' own four devices serve
+    names = {"jax": jax, "mj": mj, "graph": nets.random_net(0, (12, 9, 6)), "key": jax.random.key(0)}
+    exec(compile(rest, str(README), "exec"), names)
+    assert names["test"].shuffled_ncut.shape == (200,)
 
 
 def test_every_path_that_the_readme_links_exists():
