@@ -16,8 +16,6 @@ from modularity_jax.runs.stages import load_kernels, load_samples
 from modularity_jax.runs.workdir import command_line, describe_machine, open_workdir, write_json
 
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds, of which the median is reported.", lower_bound=1)
-_SHUFFLES = flags.DEFINE_integer("num_shuffles", 128, "shuffle_test: ours in a round.", lower_bound=2)
-_PEER_SHUFFLES = flags.DEFINE_integer("num_peer_shuffles", 16, "shuffle_test: scikit-learn's.", lower_bound=2)
 _SEEDS = flags.DEFINE_integer("num_seeds", 8, "train: networks of the sweep.", lower_bound=1)
 _WIDTHS = flags.DEFINE_multi_integer("width", [256, 512, 1024, 2048, 4096, 8192], "scale: hidden layers' widths.")
 _SPARSITIES = flags.DEFINE_multi_float("sparsity", [0.0, 0.9, 0.99], "scale: shares of weights that are 0.")
@@ -28,28 +26,20 @@ _OUT = flags.DEFINE_string("out", None, "JSON file of the rows; runs/benchmark_<
 def _shuffle_test() -> list[Row]:
     workdir = open_workdir(launcher.workdir_path())
     nets = {phase: load_kernels(workdir, phase)[0] for phase in ("pruned", "unpruned")}
-    return shuffle_test_rows(
-        nets, seed_mesh(), num_shuffles=_SHUFFLES.value, num_peer_shuffles=_PEER_SHUFFLES.value, rounds=_ROUNDS.value
-    )
+    return shuffle_test_rows(nets, seed_mesh(), rounds=_ROUNDS.value)
 
 
 def _train() -> list[Row]:
-    config = open_workdir(launcher.workdir_path()).config
-    return train_rows(
-        load_samples(config), seed_mesh(), model=config.model, num_seeds=_SEEDS.value, rounds=_ROUNDS.value
-    )
+    config, seeds = open_workdir(launcher.workdir_path()).config, _SEEDS.value
+    return train_rows(load_samples(config), seed_mesh(), model=config.model, num_seeds=seeds, rounds=_ROUNDS.value)
 
 
 def _scale() -> list[Row]:
-    with Progress("clustering", len(_WIDTHS.value) * len(_SPARSITIES.value)) as progress:
-        rows = scale_rows(
-            _WIDTHS.value,
-            _SPARSITIES.value,
-            rounds=_ROUNDS.value,
-            peer_seconds=_PEER_SECONDS.value,
-            advance=progress.advance,
-        )
-    return [row | {"slope": slope(rows, row["sparsity"]) if len(_WIDTHS.value) > 3 else None} for row in rows]
+    widths, sparsities = _WIDTHS.value, _SPARSITIES.value
+    with Progress("clustering", len(widths) * len(sparsities)) as progress:
+        limits = {"rounds": _ROUNDS.value, "peer_seconds": _PEER_SECONDS.value}
+        rows = scale_rows(widths, sparsities, advance=progress.advance, **limits)
+    return [row | {"slope": slope(rows, row["sparsity"]) if len(widths) > 3 else None} for row in rows]
 
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"shuffle_test": _shuffle_test, "train": _train, "scale": _scale}
