@@ -11,7 +11,7 @@ def use_all_cores() -> None:
     """Make each CPU core a JAX device of its own, with one BLAS thread; call it before JAX is first used.
 
     Groups of seeds or shuffles run side by side on the cores, which beats sharing one group's small products among
-    them: 2.0 times on 2 cores for a shuffle test. JAX's eigensolver calls SciPy's BLAS, whose threads would wait for
+    them: 1.7 times on 2 cores for a shuffle test. JAX's eigensolver calls SciPy's BLAS, whose threads would wait for
     each other. Where the user has set a number of devices, or there is an accelerator, JAX's own choice stays.
     """
     threadpoolctl.threadpool_limits(1, user_api="blas")
