@@ -84,7 +84,7 @@ def train_seeds(
             recipe = make_recipe(model, train, prune, phase=phase, num_train=samples.y_train.size)
             run_epoch = _epoch_program(recipe, train.seeds_per_group, mesh, sharding)
             # A copy, since the first epoch takes the states' memory and the caller may hold the parameters.
-            states = jax.vmap(functools.partial(start_phase, recipe))(jax.tree.map(jnp.copy, params))
+            states = jax.jit(jax.vmap(functools.partial(start_phase, recipe)))(jax.tree.map(jnp.copy, params))
             for epoch in range(epochs):
                 inputs = states, _fold_in_twice(keys, index, epoch)
                 # Placed as the results are: otherwise the second epoch would be another program than the first.

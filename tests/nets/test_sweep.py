@@ -113,7 +113,7 @@ def test_pruning_goes_on_from_the_trained_weights(small_run):
     init, trained, pruned = (small_run[i].params for i in (0, 8, 9))
     for name, layer in pruned.items():
         kept = np.asarray(layer["kernel"] != 0)
-        assert kept.mean() == pytest.approx(1 - (0.9 - 0.4 * 0.75**3), abs=0.02)  # the mask of step 2 of 8
+        assert kept.mean() == pytest.approx(1 - (0.9 - 0.4 * 0.5**3), abs=0.02)  # the mask after step 4 of 8
         moved, learned = (np.abs(layer["kernel"] - other[name]["kernel"])[kept].max() for other in (trained, init))
         assert moved < 0.0042 < 0.012 < learned
 
