@@ -19,6 +19,9 @@ from modularity_jax.metric import checks
 
 Array = jax.Array
 
+# Entries of a block that are searched for a least neighbour at a time; bounds the memory of `neighbour_min`.
+MAX_CANDIDATES = 2**20
+
 
 class Graph(Protocol):
     """What every stage after the graph relies on."""
@@ -112,15 +115,12 @@ class LayeredGraph:
     def neighbour_min(self, values: Array) -> Array:
         """Least of values [N] among each neuron's neighbours, [N]."""
         blocks = self.split(values)
-        largest = jnp.iinfo(values.dtype).max
-        below = [
-            jnp.where(w > 0, v[:, None], largest).min(axis=0) for w, v in zip(self.affinities, blocks, strict=False)
-        ]
-        above = [
-            jnp.where(w > 0, v[None, :], largest).min(axis=1) for w, v in zip(self.affinities, blocks[1:], strict=True)
-        ]
-        inner = [jnp.minimum(a, b) for a, b in zip(below, above[1:], strict=False)]
-        return jnp.concatenate([above[0], *inner, below[-1]])
+        least = [jnp.full_like(block, jnp.iinfo(values.dtype).max) for block in blocks]
+        for layer, affinity in enumerate(self.affinities):
+            above, below = _block_min(affinity, blocks[layer], blocks[layer + 1])
+            least[layer] = jnp.minimum(least[layer], above)
+            least[layer + 1] = jnp.minimum(least[layer + 1], below)
+        return jnp.concatenate(least)
 
     def over_layers(self, reduce: Callable[[Array, int], Array], join: Callable[[Array, Array], Array]) -> list[Array]:
         """Each layer's reduction over its incoming (axis 0) and outgoing (axis 1) block, joined: L + 1 arrays [d_l]."""
@@ -201,6 +201,30 @@ class SparseGraph:
             segment(to_receivers, self.receivers, num_segments=self.num_nodes),
             segment(to_senders, self.senders, num_segments=self.num_nodes),
         )
+
+
+def _block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Array]:
+    """Least of columns [d_out] along each row's edges, [d_in], and of rows [d_in] along each column's, [d_out].
+
+    Some rows at a time: XLA would write out the whole block of candidates, as large as the affinity [d_in, d_out].
+    """
+    largest = jnp.iinfo(rows.dtype).max
+    height = max(1, min(rows.size, MAX_CANDIDATES // columns.size))
+
+    def visit(index: Array, least: tuple[Array, Array]) -> tuple[Array, Array]:
+        # The last rows may be visited twice, which a minimum does not mind.
+        first = jnp.minimum(index * height, rows.size - height)
+        edges = jax.lax.dynamic_slice_in_dim(affinity, first, height) > 0
+        values = jax.lax.dynamic_slice_in_dim(rows, first, height)
+        along_rows = jnp.where(edges, columns[None, :], largest).min(axis=1)
+        along_columns = jnp.where(edges, values[:, None], largest).min(axis=0)
+        return (
+            jax.lax.dynamic_update_slice_in_dim(least[0], along_rows, first, 0),
+            jnp.minimum(least[1], along_columns),
+        )
+
+    start = jnp.full_like(rows, largest), jnp.full_like(columns, largest)
+    return jax.lax.fori_loop(0, -(-rows.size // height), visit, start)
 
 
 def kernels_in_order(params: Mapping[str, Any]) -> list[Array]:
