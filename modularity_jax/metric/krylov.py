@@ -1,8 +1,8 @@
 """Leading eigenpairs of a positive semi-definite operator that is known only by its products.
 
-Block Krylov with Rayleigh-Ritz (Saad, Numerical Methods for Large Eigenvalue Problems, 2011, sections 6 and 7) and thick
-restarts (Wu and Simon 2000). Nothing but matrix products touches the long axis, which suits GPU and TPU; memory is
-2 [DEPTH * block, M]. Vectors lie in rows throughout, as `LayeredGraph.into_layer` wants them.
+Block Krylov with Rayleigh-Ritz (Saad, Numerical Methods for Large Eigenvalue Problems, 2011, sections 6 and 7) and
+thick restarts (Wu and Simon 2000). Nothing but matrix products touches the long axis, which suits GPU and TPU; memory
+is 2 [DEPTH * block, M]. Vectors lie in rows throughout, as `LayeredGraph.into_layer` wants them.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,6 @@ def leading_eigenpairs(
         eigenvalue's error is below that norm, and of its square's order where the spectrum has a gap.
       max_restarts: bases built at most; where they do not suffice, `converged` is False.
     """
-
     width = start.shape[0]
 
     def unfinished(state: _State) -> Array:
@@ -124,12 +123,13 @@ def _first_rows(rows: Array, like: Array) -> Array:
 
 
 def _orthonormal(block: Array, basis: Array) -> Array:
-    """Orthonormal rows that span what block [B, M] adds to basis [C, M]; zero rows where that lacks full rank.
+    """Orthonormal rows that span what block [B, M] adds to basis [C, M]; zero rows where rank is lacking.
 
-    Two rounds by the eigenvectors of the small Gram matrix (Stathopoulos and Wu 2002), products only. Rows are scaled by
-    the norms they have after the rotation, not by the roots of the Gram matrix's eigenvalues: a direction 3000 times
-    smaller than the largest, as the bulk of a wide random network's spectrum is, would drown there. What the first round
-    makes of mere rounding lies within the basis, and the second drops it. A zero row is harmless: its Ritz value is 0.
+    Two rounds by the eigenvectors of the small Gram matrix (Stathopoulos and Wu 2002), products only. Rows are scaled
+    by the norms they have after the rotation, not by the roots of the Gram matrix's eigenvalues: a direction 3000 times
+    smaller than the largest, as the bulk of a wide random network's spectrum is, would drown there. What the first
+    round makes of mere rounding lies within the basis, and the second drops it. A zero row is harmless: its Ritz value
+    is 0.
     """
     eps = jnp.finfo(block.dtype).eps
 

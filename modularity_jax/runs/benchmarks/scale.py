@@ -1,5 +1,6 @@
 """Scale: `cluster` on ever wider networks, each in a process of its own, so that its peak memory is its own."""
 
+import importlib.util
 import multiprocessing
 import resource
 import time
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from modularity_jax.runs.benchmarks.measure import Row
+from modularity_jax.runs.benchmarks.shuffle_test import SOLVERS
 
 NUM_CLUSTERS = 8
 HIDDEN_LAYERS = 8
@@ -29,15 +31,16 @@ def scale_rows(
       widths: of the hidden layers, ascending.
       sparsities: shares of weights that are zero.
       rounds: the median of these calls is reported, after a first one that compiles.
-      peer_seconds: for each sparsity, scikit-learn goes on to the next width within this time.
+      peer_seconds: for each sparsity, scikit-learn goes on to the next width within this time, by the solver that was
+        the fastest at the narrowest.
       advance: is told of each finished row.
     """
     rows = []
     for sparsity in sparsities:
-        left = peer_seconds
+        left, solver = peer_seconds, _best_solver(widths[0], sparsity) if peer_seconds else ""
         for width in widths:
             ours = _in_process(_ours, width, sparsity, rounds, timeout=None)
-            theirs = _in_process(_theirs, width, sparsity, timeout=left)
+            theirs = _in_process(_theirs, width, sparsity, solver, timeout=left)
             left = left - theirs["seconds"] if theirs else 0.0
             edges, weights = ours["edges"], ours["weights"]
             rows.append(
@@ -49,6 +52,7 @@ def scale_rows(
                     "ours s": ours["seconds"],
                     "memory to weights": ours["bytes"] / (4 * weights),
                     "scikit-learn s": theirs.get("seconds"),
+                    "solver": solver,
                     "times": theirs["seconds"] / ours["seconds"] if theirs else None,
                     "compile s": ours["first"] - ours["seconds"],
                     "converged": ours["converged"],
@@ -105,12 +109,19 @@ def _ours(width: int, sparsity: float, rounds: int) -> dict[str, Any]:
     }
 
 
-def _theirs(width: int, sparsity: float) -> dict[str, Any]:
+def _best_solver(width: int, sparsity: float) -> str:
+    """scikit-learn's fastest solver at a width; amg where pyamg is installed."""
+    solvers = [name for name in SOLVERS if name != "amg" or importlib.util.find_spec("pyamg")]
+    seconds = {name: _in_process(_theirs, width, sparsity, name, timeout=60).get("seconds", 60) for name in solvers}
+    return min(seconds, key=seconds.__getitem__)
+
+
+def _theirs(width: int, sparsity: float, solver: str) -> dict[str, Any]:
     from modularity_jax.runs.benchmarks.peers import spectral_ncut
 
     kernels = [np.abs(kernel) for kernel in random_kernels(width, sparsity)]
     start = time.perf_counter()
-    spectral_ncut(kernels, num_clusters=NUM_CLUSTERS, solver="arpack", seed=0)
+    spectral_ncut(kernels, num_clusters=NUM_CLUSTERS, solver=solver, seed=0)
     return {"seconds": time.perf_counter() - start}
 
 
