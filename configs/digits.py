@@ -17,6 +17,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data.name = "digits"
     config.model.widths = (64, 64, 64, 64, 10)
     config.cluster.num_clusters = (4,)
+    config.lesion.num_clusters = 4  # the study's 10 would leave a dozen neurons to a sub-module
     if variant != "quick":
         config.train.num_seeds = 5
         config.cluster.num_shuffles = 100

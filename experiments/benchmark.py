@@ -1,4 +1,4 @@
-"""Speed beside the peers': `python -m experiments.benchmark shuffle_test --workdir=runs/mnist`; or train, or scale."""
+"""Speed beside the peers': `python -m experiments.benchmark NAME --workdir=runs/mnist`; see `BENCHMARKS` for names."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -7,12 +7,13 @@ from absl import flags
 
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.runs.benchmarks.lesion import lesion_rows
 from modularity_jax.runs.benchmarks.measure import Row, text_table
 from modularity_jax.runs.benchmarks.scale import scale_rows, slope
 from modularity_jax.runs.benchmarks.shuffle_test import shuffle_test_rows
 from modularity_jax.runs.benchmarks.train import train_rows
 from modularity_jax.runs.progress import Progress
-from modularity_jax.runs.stages import load_kernels, load_samples
+from modularity_jax.runs.stages import load_params, load_samples
 from modularity_jax.runs.workdir import command_line, describe_machine, open_workdir, write_json
 
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds, of which the median is reported.", lower_bound=1)
@@ -22,16 +23,26 @@ _SPARSITIES = flags.DEFINE_multi_float("sparsity", [0.0, 0.9, 0.99], "scale: sha
 _PEER_SECONDS = flags.DEFINE_float("peer_seconds", 600, "scale: time for scikit-learn at each sparsity.")
 _OUT = flags.DEFINE_string("out", None, "JSON file of the rows; runs/benchmark_<name>.json by default.")
 
+_NET_PHASES = ("pruned", "unpruned")
+
 
 def _shuffle_test() -> list[Row]:
     workdir = open_workdir(launcher.workdir_path())
-    nets = {phase: load_kernels(workdir, phase)[0] for phase in ("pruned", "unpruned")}
+    nets = {phase: [layer["kernel"] for layer in load_params(workdir, phase)[0].values()] for phase in _NET_PHASES}
     return shuffle_test_rows(nets, seed_mesh(), rounds=_ROUNDS.value)
 
 
 def _train() -> list[Row]:
     config, seeds = open_workdir(launcher.workdir_path()).config, _SEEDS.value
     return train_rows(load_samples(config), seed_mesh(), model=config.model, num_seeds=seeds, rounds=_ROUNDS.value)
+
+
+def _lesion() -> list[Row]:
+    workdir = open_workdir(launcher.workdir_path())
+    params, samples = load_params(workdir, "pruned")[0], load_samples(workdir.config)
+    return lesion_rows(
+        params, samples, seed_mesh(), num_clusters=workdir.config.lesion.num_clusters, rounds=_ROUNDS.value
+    )
 
 
 def _scale() -> list[Row]:
@@ -42,7 +53,12 @@ def _scale() -> list[Row]:
     return [row | {"slope": slope(rows, row["sparsity"]) if len(widths) > 3 else None} for row in rows]
 
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"shuffle_test": _shuffle_test, "train": _train, "scale": _scale}
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "shuffle_test": _shuffle_test,
+    "train": _train,
+    "lesion": _lesion,
+    "scale": _scale,
+}
 
 
 def main(arguments: Sequence[str]) -> None:

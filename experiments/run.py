@@ -1,6 +1,6 @@
-"""A whole run: train, cluster, report. `python -m experiments.run --config=configs/mnist.py --workdir=runs/mnist`."""
+"""Train, cluster, lesion, report: `python -m experiments.run --config=configs/mnist.py --workdir=runs/mnist`."""
 
-from experiments import cluster, launcher, report, train
+from experiments import cluster, launcher, lesion, report, train
 from modularity_jax.runs.workdir import Workdir
 
 
@@ -8,6 +8,7 @@ def main(workdir: Workdir) -> None:
     """All stages in turn; what is finished already is not computed again."""
     train.main(workdir)
     cluster.main(workdir)
+    lesion.main(workdir)
     report.main(workdir)
 
 

@@ -12,14 +12,19 @@ from modularity_jax.metric.controls import METHODS, shuffle
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
+from modularity_jax.nets.lesions.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 
 __all__ = [
     "METHODS",
     "Clustering",
+    "DoubleLesionTest",
     "LayeredGraph",
+    "LesionTest",
     "ShuffleTest",
     "SparseGraph",
     "cluster",
+    "double_lesion_test",
+    "lesion_test",
     "ncut",
     "shuffle",
     "shuffle_test",

@@ -91,7 +91,7 @@ def check_num_clusters(num_clusters: int, graph: Any) -> None:
         )
 
 
-def check_labels(labels: jax.Array, num_clusters: int, num_nodes: int) -> None:
+def check_labels(labels: jax.Array | np.ndarray, num_clusters: int, num_nodes: int) -> None:
     """One label per vertex, each in -1..num_clusters - 1."""
     if labels.shape != (num_nodes,):
         raise ValueError(f"labels must have shape ({num_nodes},), one per vertex, got {labels.shape}")

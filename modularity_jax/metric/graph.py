@@ -74,7 +74,7 @@ class LayeredGraph:
         Raises:
           ValueError: as `from_weights`, and if two layers have the same number or one has none.
         """
-        return cls.from_weights(kernels_in_order(params))
+        return cls.from_weights([layer["kernel"] for _, layer in layers_in_order(params)])
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -227,8 +227,8 @@ def _block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Arr
     return jax.lax.fori_loop(0, -(-rows.size // height), visit, start)
 
 
-def kernels_in_order(params: Mapping[str, Any]) -> list[Array]:
-    """Kernels of a Flax params pytree in layer order, by the number at the end of each layer's name.
+def layers_in_order(params: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Array]]]:
+    """Layers with a kernel of a Flax params pytree, by the number at the end of each layer's name.
 
     A pytree sorts its keys, so `Dense_10` would come before `Dense_2`; this is the one place that settles the order.
 
@@ -243,7 +243,7 @@ def kernels_in_order(params: Mapping[str, Any]) -> list[Array]:
     order = {name: int(found.group()) for name, found in numbers.items() if found}
     if len(set(order.values())) < len(names) and len(names) > 1:
         raise ValueError(f"params must name each layer with a number of its own at the end, got {sorted(names)}")
-    return [layers[name]["kernel"] for name in sorted(names, key=lambda name: order.get(name, 0))]
+    return [(name, layers[name]) for name in sorted(names, key=lambda name: order.get(name, 0))]
 
 
 def _affinity(name: str, kernel: ArrayLike) -> Array:

@@ -16,9 +16,6 @@ from modularity_jax.metric.statistics import compare
 
 Array = jax.Array
 
-# The observed graph's key must not be any shuffle's: r stays below this.
-_OBSERVED = 2**32 - 1
-
 
 class ShuffleTest(NamedTuple):
     """n-cut of a graph against its controls'."""
@@ -74,7 +71,7 @@ def shuffle_test(
     # Two programs rather than one: the first serves every control method, and compiling it is what takes long.
     observed = cluster(
         graph,
-        jax.random.fold_in(key, _OBSERVED),
+        observed_key(key),
         num_clusters=num_clusters,
         num_restarts=num_restarts,
         selection=selection,
@@ -92,6 +89,11 @@ def shuffle_test(
         clustering=observed,
         all_converged=converged.all(),
     )
+
+
+def observed_key(key: Array) -> Array:
+    """The key with which a shuffle test clusters the graph itself; no shuffle has it, since r stays below 2^32 - 1."""
+    return jax.random.fold_in(key, 2**32 - 1)
 
 
 _compare = jax.jit(compare)

@@ -10,6 +10,7 @@ from modularity_jax.metric.clustering import SELECTIONS
 from modularity_jax.metric.controls import METHODS
 from modularity_jax.metric.embedding import SOLVERS
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.lesions.verdicts import CORRECTIONS
 from modularity_jax.nets.sweep import PHASES
 
 
@@ -55,6 +56,28 @@ class ClusterConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class LesionConfig:
+    """The lesion tests; labels come from the clustering's settings at a number of clusters of their own."""
+
+    phases: tuple[str, ...] = ("pruned",)  # which networks: init, unpruned, pruned
+    num_clusters: int = 10  # the study's
+    num_shuffles: int = 100  # controls of each sub-module, the study's; 0 leaves out all lesions
+    joint: int = 50  # controls of each pair damaged together, the study's; 0 leaves this test out
+    conditional: int = 50  # controls of each pair a given b, the study's; 0 leaves this test out
+    correction: str = "max_t"  # of p-values for the number of tests in a network; or "holm"
+    samples_per_batch: int = 500  # test samples that go through together; best at 500 on a CPU
+
+    def __post_init__(self) -> None:
+        for name in ("num_shuffles", "joint", "conditional"):
+            check_at_least(f"lesion.{name}", getattr(self, name), 0)
+        check_at_least("lesion.num_clusters", self.num_clusters, 2)
+        check_at_least("lesion.samples_per_batch", self.samples_per_batch, 1)
+        for phase in self.phases:
+            check_choice("lesion.phases", phase, PHASES)
+        check_choice("lesion.correction", self.correction, CORRECTIONS)
+
+
+@dataclasses.dataclass(frozen=True)
 class RunConfig:
     """Everything that decides a run's results."""
 
@@ -63,6 +86,7 @@ class RunConfig:
     train: TrainConfig = TrainConfig()
     prune: PruneConfig = PruneConfig()
     cluster: ClusterConfig = ClusterConfig()
+    lesion: LesionConfig = LesionConfig()
 
     @property
     def phases(self) -> tuple[str, ...]:

@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 import jinja2
 
 from modularity_jax.runs.figures import write_figures
-from modularity_jax.runs.summary import ALPHA, COLUMNS, Finding, answer, phase_rank, signed, summarise
+from modularity_jax.runs.summary import (
+    ALPHA,
+    COLUMNS,
+    LESION_HELP,
+    Finding,
+    answer,
+    lesion_sentence,
+    phase_rank,
+    signed,
+    summarise,
+    summarise_lesions,
+)
 from modularity_jax.runs.tables import Row, atomic_write, read_json, read_table
 
 _MAX_SVG_BYTES = 200_000  # larger drawings are embedded as PNG
@@ -27,7 +38,25 @@ _DATA_NAMES = {
     "lines": "Lines",
     "random": "Random pixels",
 }
-_TEXT_COLUMNS = ("phase", "method", "verdict", "setting", "what", "stage", "control", "value", "version")
+_TEXT_COLUMNS = (
+    "phase",
+    "method",
+    "verdict",
+    "setting",
+    "what",
+    "stage",
+    "control",
+    "value",
+    "version",
+    "taxonomy",
+    "taxonomy_adjusted",
+    "joint_pairs",
+)
+
+_LESION_COLUMNS = (
+    "seed", "layer", "cluster", "num_units", "share", "diff", "control_mean", "z_score", "p_value", "p_adjusted",
+    "taxonomy", "taxonomy_adjusted",
+)  # fmt: skip
 
 
 class Column(NamedTuple):
@@ -72,6 +101,8 @@ class Run(NamedTuple):
     versions: Mapping[str, Any]
     rows: Sequence[Row]
     metrics: Sequence[Row]
+    lesions: Sequence[Row]
+    double_lesions: Sequence[Row]
     findings: Sequence[Finding]
     pictures: Mapping[str, Picture]
 
@@ -109,10 +140,11 @@ def _read(workdir: pathlib.Path) -> Run:
     rows = read_table(workdir, "clusterability.csv", COLUMNS)
     config = read_json(workdir, "config.json")
     versions = read_json(workdir, "versions.json") if (workdir / "versions.json").is_file() else {}
-    metrics = read_table(workdir, "metrics.csv") if (workdir / "metrics.csv").is_file() else []
+    names = ("metrics.csv", "lesions.csv", "double_lesions.csv")
+    metrics, lesions, doubles = (read_table(workdir, n) if (workdir / n).is_file() else [] for n in names)
     figures = write_figures(workdir)
     pictures = {f.name: Picture(f.name, _data_uri(f.svg, f.png), f.caption, f.reading) for f in figures}
-    return Run(config, versions, rows, metrics, summarise(rows), pictures)
+    return Run(config, versions, rows, metrics, lesions, doubles, summarise(rows), pictures)
 
 
 def _template() -> jinja2.Template:
@@ -201,6 +233,26 @@ def _modules(run: Run) -> Section | None:
     return Section("modules", "The modules", pictures=pictures) if pictures else None
 
 
+def _lesions(run: Run) -> Section | None:
+    if not run.lesions:
+        return None
+    phase = max((row["phase"] for row in run.lesions), key=phase_rank)
+    summaries = summarise_lesions(
+        [row for row in run.lesions if row["phase"] == phase],
+        [row for row in run.double_lesions if row["phase"] == phase],
+    )
+    tables = [_rows_table("Each network, counted as in the study.", [s._asdict() for s in summaries])]
+    columns = [{name: row[name] for name in _LESION_COLUMNS} for row in run.lesions if row["phase"] == phase]
+    tables.append(_rows_table("One row per sub-module; lesions.csv has the rest, and accuracy by class.", columns))
+    return Section(
+        "lesions",
+        "What each module does",
+        [lesion_sentence(summaries), LESION_HELP],
+        pictures=_pick(run, "lesions", "lesion_classes", "lesion_shares", "lesion_pairs", "dependencies"),
+        tables=tables,
+    )
+
+
 def _training(run: Run) -> Section | None:
     if not run.metrics:
         return None
@@ -234,7 +286,7 @@ def _repeat(run: Run) -> Section:
     return Section("repeat", "How to repeat it", [text], command, tables=[t for t in tables if t.rows])
 
 
-_SECTIONS: tuple[Callable[[Run], Section | None], ...] = (_result, _modules, _training, _networks, _repeat)
+_SECTIONS: tuple[Callable[[Run], Section | None], ...] = (_result, _modules, _lesions, _training, _networks, _repeat)
 
 
 def _pick(run: Run, *names: str) -> list[Picture]:

@@ -48,7 +48,7 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     rows: list[Row] = []
     total = config.train.epochs + config.prune.epochs + 1
     title = f"training {config.train.num_seeds} networks"
-    with _timed(workdir, "train"), Progress(title, total) as progress:
+    with timed(workdir, "train"), Progress(title, total) as progress:
         for epoch in train_seeds(samples, model=config.model, train=config.train, prune=config.prune, mesh=mesh):
             rows += _metrics_rows(epoch, config, samples.y_train.size)
             if epoch.epoch == epoch.num_epochs:
@@ -70,7 +70,7 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     config = workdir.config
     accuracy = _final_accuracy(workdir)
     phases = [phase for phase in config.phases if phase in config.cluster.phases]
-    graphs = {phase: [LayeredGraph.from_weights(net) for net in load_kernels(workdir, phase)] for phase in phases}
+    graphs = {phase: [LayeredGraph.from_params(net) for net in load_params(workdir, phase)] for phase in phases}
     for graph in (graph for by_seed in graphs.values() for graph in by_seed):
         check_num_clusters(max(config.cluster.num_clusters), graph)
     rows = read_csv(workdir.clusterability, CLUSTERABILITY_COLUMNS) if workdir.clusterability.exists() else []
@@ -80,7 +80,7 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
         logging.info("%s holds its clusterings already", workdir.path)
         return
     tests = len(config.cluster.num_clusters) * len(config.cluster.methods)
-    with _timed(workdir, "cluster"), Progress(f"clustering {len(left)} networks", len(left) * tests) as progress:
+    with timed(workdir, "cluster"), Progress(f"clustering {len(left)} networks", len(left) * tests) as progress:
         for phase, seed in left:
             arrays = read_arrays(workdir.path, f"clusters/{phase}.npz") if workdir.clusters(phase).exists() else {}
             for count, method, test in _tests(graphs[phase][seed], seed, config, mesh):
@@ -99,25 +99,33 @@ def load_samples(config: RunConfig) -> Samples:
     return Samples(*(jax.numpy.asarray(array) for array in (found.x_train, found.y_train, found.x_test, found.y_test)))
 
 
-def load_kernels(workdir: Workdir, phase: str) -> list[list[np.ndarray]]:
-    """Kernels of each seed's network at the end of a phase, in layer order."""
+def load_params(workdir: Workdir, phase: str) -> list[dict[str, dict[str, np.ndarray]]]:
+    """Parameters of each seed's network at the end of a phase, as Flax has them."""
     arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
-    layers = range(len(workdir.config.model.widths) - 1)
+    layers = [layer_name(layer) for layer in range(len(workdir.config.model.widths) - 1)]
     seeds = range(workdir.config.train.num_seeds)
-    return [[arrays[f"seed_{s}/{layer_name(i)}/kernel"] for i in layers] for s in seeds]
+    return [
+        {layer: {part: arrays[f"seed_{seed}/{layer}/{part}"] for part in ("kernel", "bias")} for layer in layers}
+        for seed in seeds
+    ]
+
+
+def cluster_key(config: RunConfig, seed: int) -> jax.Array:
+    """The key of one network's shuffle tests. They share it, so all start from the same clustering of the network."""
+    stream = jax.random.fold_in(jax.random.key(config.train.seed), _CLUSTER_STREAM)
+    return jax.random.fold_in(stream, seed)
 
 
 def _tests(
     graph: LayeredGraph, seed: int, config: RunConfig, mesh: Mesh | None
 ) -> Iterator[tuple[int, str, ShuffleTest]]:
-    """All shuffle tests of one network. They share the key, so all start from the same clustering of the network."""
+    """All shuffle tests of one network."""
     settings: ClusterConfig = config.cluster
-    stream = jax.random.fold_in(jax.random.key(config.train.seed), _CLUSTER_STREAM)
     for count in settings.num_clusters:
         for method in settings.methods:
             test = shuffle_test(
                 graph,
-                jax.random.fold_in(stream, seed),
+                cluster_key(config, seed),
                 num_clusters=count,
                 num_shuffles=settings.num_shuffles,
                 method=method,
@@ -194,7 +202,7 @@ def _cluster_arrays(prefix: str, method: str, test: ShuffleTest) -> dict[str, np
 
 
 @contextlib.contextmanager
-def _timed(workdir: Workdir, stage: str) -> Iterator[Any]:
+def timed(workdir: Workdir, stage: str) -> Iterator[Any]:
     """Notes and logs a stage's time, and how much of it went to compilation or to fetching compiled programs."""
     compiled = 0.0
 

@@ -38,6 +38,20 @@ class Workdir:
         """The table of n-cuts and their controls."""
         return self.path / "clusterability.csv"
 
+    @property
+    def lesions(self) -> pathlib.Path:
+        """The table of single lesions."""
+        return self.path / "lesions.csv"
+
+    @property
+    def double_lesions(self) -> pathlib.Path:
+        """The table of pairs of lesions."""
+        return self.path / "double_lesions.csv"
+
+    def lesion_arrays(self, phase: str) -> pathlib.Path:
+        """Accuracies of a phase's damaged networks, controls included."""
+        return self.path / "lesions" / f"{phase}.npz"
+
     def weights(self, phase: str) -> pathlib.Path:
         """All networks of a phase."""
         return self.path / "weights" / f"{phase}.npz"

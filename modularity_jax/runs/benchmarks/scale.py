@@ -40,6 +40,8 @@ def scale_rows(
         left, solver = peer_seconds, _best_solver(widths[0], sparsity) if peer_seconds else ""
         for width in widths:
             ours = _in_process(_ours, width, sparsity, rounds, timeout=None)
+            if not ours:
+                raise MemoryError(f"clustering at width {width} did not come to its end; leave out --width={width}")
             theirs = _in_process(_theirs, width, sparsity, solver, timeout=left)
             left = left - theirs["seconds"] if theirs else 0.0
             edges, weights = ours["edges"], ours["weights"]
@@ -131,11 +133,22 @@ def _peak_bytes() -> int:
 
 
 def _in_process(fn: Callable[..., dict[str, Any]], *args: Any, timeout: float | None) -> dict[str, Any]:
-    """Result of fn(*args) from a fresh process; an empty one if it would take longer than the timeout."""
+    """Result of fn(*args) from a fresh process; an empty one if that takes longer than the timeout, or more memory."""
     if timeout is not None and timeout <= 0:
         return {}
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        try:
-            return pool.apply_async(fn, args).get(timeout)
-        except multiprocessing.TimeoutError:
-            return {}
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(sender, fn, args), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv() if receiver.poll(timeout) else {}
+    except EOFError:  # the process was killed, most likely for its memory
+        return {}
+    finally:
+        process.kill()
+        process.join()
+
+
+def _send(sender: Any, fn: Callable[..., dict[str, Any]], args: tuple[Any, ...]) -> None:
+    sender.send(fn(*args))

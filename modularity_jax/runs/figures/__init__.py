@@ -2,6 +2,8 @@
 
 from modularity_jax.runs.figures.controls import controls_figure
 from modularity_jax.runs.figures.files import FigureFile, write_figures
+from modularity_jax.runs.figures.lesion_pairs import dependencies, dependency_figure, lesion_pairs_figure
+from modularity_jax.runs.figures.lesions import lesion_classes_figure, lesion_shares_figure, lesions_figure
 from modularity_jax.runs.figures.modules import cut_shares, module_flows, rank_modules, shares_figure
 from modularity_jax.runs.figures.network import network_figure
 from modularity_jax.runs.figures.spectrum import spectrum_figure
@@ -11,6 +13,12 @@ __all__ = [
     "FigureFile",
     "controls_figure",
     "cut_shares",
+    "dependencies",
+    "dependency_figure",
+    "lesion_classes_figure",
+    "lesion_pairs_figure",
+    "lesion_shares_figure",
+    "lesions_figure",
     "module_flows",
     "network_figure",
     "rank_modules",

@@ -11,22 +11,32 @@ from modularity_jax.runs.summary.findings import (
     summarise,
     terminal_table,
 )
+from modularity_jax.runs.summary.lesions import (
+    LESION_HELP,
+    LesionSummary,
+    lesion_sentence,
+    summarise_lesions,
+)
 from modularity_jax.runs.summary.wording import Answer, answer, control_name, phase_name, sentence, signed
 
 __all__ = [
     "ALPHA",
     "COLUMNS",
+    "LESION_HELP",
     "PHASES",
     "Answer",
     "Finding",
+    "LesionSummary",
     "Verdict",
     "answer",
     "chance_of_count",
     "control_name",
+    "lesion_sentence",
     "phase_name",
     "phase_rank",
     "sentence",
     "signed",
     "summarise",
+    "summarise_lesions",
     "terminal_table",
 ]

@@ -1,0 +1,133 @@
+"""All lesions of a kind on all samples, in batches that the devices share: sums over samples, nothing else."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jax.typing import ArrayLike
+
+from modularity_jax.metric import checks
+from modularity_jax.metric.grouping import grouped_map
+from modularity_jax.metric.numerics import full_precision
+from modularity_jax.nets.lesions.network import Layer, network_from_params
+from modularity_jax.nets.lesions.passes import Plan, conditional_pass, joint_pass, single_pass
+from modularity_jax.nets.lesions.submodules import SubModules, deal_parts, draw_orders, find_submodules
+
+Array = jax.Array
+Metric = Callable[[Array, Array], Array]
+
+# Sums that one batch of samples may hold: bounds the memory, by the trials that go into one call of the program.
+MAX_SUMS = 2**20
+
+PASSES = {"single": single_pass, "joint": joint_pass, "conditional": conditional_pass}
+
+
+class Measured(NamedTuple):
+    """Sums over samples, of the trial as found and of R controls."""
+
+    submodules: SubModules
+    class_sizes: np.ndarray  # [C]
+    undamaged: np.ndarray  # [C]
+    damaged: np.ndarray  # [R + 1, M, C] of a single lesion, [R + 1, M, M, C] of pairs
+
+
+def measure(
+    kind: str,
+    params: Mapping[str, Any],
+    labels: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    key: Array,
+    *,
+    num_clusters: int,
+    num_shuffles: int,
+    metric: Metric,
+    samples_per_batch: int,
+    mesh: Mesh | None,
+) -> Measured:
+    """Sums of all lesions of a kind of `PASSES`, as found and in R controls; arguments and errors as `lesion_test`."""
+    checks.check_at_least("num_clusters", num_clusters, 2)
+    checks.check_at_least("num_shuffles", num_shuffles, 1)
+    checks.check_at_least("samples_per_batch", samples_per_batch, 1)
+    layers = network_from_params(params)
+    hidden = _hidden_labels(layers, labels, num_clusters)
+    batches, class_sizes = _batches(layers, x, y, samples_per_batch)
+    modules, parts = find_submodules(hidden), deal_parts(hidden, num_clusters)
+    count = len(modules.layer)
+    pair = 1 if kind == "single" else 2
+    capacity = (num_clusters * len(hidden),) * pair  # whatever their number is, so that networks share a program
+    observed = tuple(orders.whole[0] for orders in draw_orders(hidden, parts, key, jnp.zeros(1, jnp.uint32)))
+    per_call = min(max(1, MAX_SUMS // (math.prod(capacity) * class_sizes.size)), num_shuffles + 1)
+    undamaged, damaged = np.zeros(0), []
+    for start in range(0, num_shuffles + 1, per_call):
+        trials = draw_orders(hidden, parts, key, start + jnp.arange(per_call, dtype=jnp.uint32))
+        num_trials = min(per_call, num_shuffles + 1 - start)
+        plan = Plan(layers, parts, observed, trials, jnp.int32(num_trials))
+        sums = _run(plan, batches, PASSES[kind], capacity, metric, mesh)
+        # Over batches on the host and in float64: the same whatever device had which.
+        undamaged, part = (np.asarray(each).sum(axis=0, dtype=np.float64) for each in sums)
+        damaged.append(part[(slice(num_trials), *[slice(count)] * pair)])
+    return Measured(modules, class_sizes, undamaged, np.concatenate(damaged))
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
+@full_precision
+def _run(
+    plan: Plan,
+    batches: tuple[Array, Array, Array],
+    run_pass: Callable[..., tuple[Array, Array]],
+    shape: tuple[int, ...],
+    metric: Metric,
+    mesh: Mesh | None,
+) -> tuple[Array, Array]:
+    """Undamaged sums [batches, C] and damaged ones [batches, T, *shape, C]."""
+
+    def on_batch(batch: tuple[Array, Array, Array], plan: Plan) -> tuple[Array, Array]:
+        x, y, members = batch
+
+        def score(logits: Array) -> Array:
+            return metric(logits.T, y).astype(members.dtype) @ members
+
+        out = jnp.zeros((plan.trials[0].whole.shape[0], *shape, members.shape[1]), members.dtype)
+        return run_pass(plan, x, score, out)
+
+    return grouped_map(on_batch, batches, plan, group_size=1, mesh=mesh)
+
+
+def _hidden_labels(layers: Sequence[Layer], labels: ArrayLike, num_clusters: int) -> list[np.ndarray]:
+    """Labels of each hidden layer, checked."""
+    if len(layers) < 2:
+        raise ValueError("params must hold at least one hidden layer, got a single layer")
+    widths = [layers[0].kernel.shape[0], *(layer.kernel.shape[1] for layer in layers)]
+    checks.check_kernel_shapes([layer.kernel.shape for layer in layers])
+    labels = np.asarray(labels)
+    checks.check_labels(labels, num_clusters, sum(widths))
+    return np.split(labels, np.cumsum(widths)[:-1])[1:-1]
+
+
+def _batches(
+    layers: Sequence[Layer], x: ArrayLike, y: ArrayLike, size: int
+) -> tuple[tuple[Array, Array, Array], np.ndarray]:
+    """Samples [batches, d_0, B], classes [batches, B], class membership [batches, B, C]; and class sizes [C].
+
+    What pads the last batch is of no class and therefore counts for nothing.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    inputs, classes = layers[0].kernel.shape[0], layers[-1].kernel.shape[1]
+    if x.ndim != 2 or x.shape[1] != inputs:
+        raise ValueError(f"x must have shape [n, {inputs}], one column per input of the network, got {x.shape}")
+    if y.shape != (len(x),) or not len(x):
+        raise ValueError(f"y must have shape ({len(x)},) with at least one class, got {y.shape}")
+    if y.min() < 0 or y.max() >= classes:
+        raise ValueError(f"y must lie in 0..{classes - 1}, got {y.min()}..{y.max()}")
+    size = min(size, len(x))
+    missing = -len(x) % size
+    members = np.pad(np.eye(classes, dtype=np.float32)[y], ((0, missing), (0, 0)))
+    inputs_t = np.pad(x, ((0, missing), (0, 0))).reshape(-1, size, inputs).transpose(0, 2, 1)
+    batches = inputs_t, np.pad(y, (0, missing)).reshape(-1, size), members.reshape(-1, size, classes)
+    return tuple(jnp.asarray(part) for part in batches), np.bincount(y, minlength=classes)  # type: ignore[return-value]

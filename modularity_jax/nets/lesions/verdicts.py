@@ -1,0 +1,110 @@
+"""From accuracies of damaged networks to p-values and to the study's words for them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from modularity_jax.metric.multiple_testing import holm, westfall_young
+from modularity_jax.metric.statistics import TIE_TOLERANCE, compare
+
+CORRECTIONS = ("max_t", "holm")
+TIES = ("counted", "strict")
+TAXONOMY = (
+    "complete",
+    "small",
+    "important",
+    "prunable",
+    "least important",
+    "significant but not different",
+    "different but not significant",
+    "other",
+)
+
+# The study's bounds: a sub-module of so many units is small; a loss of a hundredth of accuracy is a difference.
+SMALL = 12
+DIFFERENCE = 0.01
+
+# Of the corrected p-values.
+ALPHA = 0.05
+
+_ROUNDING = 1 + 1e-5  # p-values come from float32
+
+
+class Tests(NamedTuple):
+    """M values against their controls; p-values and z are nan where a control could not differ."""
+
+    control_mean: np.ndarray  # [M]
+    control_std: np.ndarray  # [M], ddof 0
+    z_score: np.ndarray  # [M]
+    p_value: np.ndarray  # [M], lower tail
+    p_adjusted: np.ndarray  # [M], for all M together
+
+
+def test_all(observed: np.ndarray, controls: np.ndarray, testable: np.ndarray, *, ties: str, correction: str) -> Tests:
+    """Tests of values [M] against controls [R, M]; `testable` [M] marks those that a control can change.
+
+    Args:
+      observed, controls, testable: as above.
+      ties: "counted", p = (1 + #{control <= observed}) / (R + 1); "strict" is the study's, which makes p minimal where
+        a lesion changes nothing, and is for comparison with its tables.
+      correction: "max_t" (Westfall and Young's step-down) or "holm".
+    """
+    found = Tests(controls.mean(axis=0), controls.std(axis=0), *(np.full(len(observed), np.nan) for _ in range(3)))
+    if not testable.any():
+        return found
+    observed, controls = observed[testable], controls[:, testable]
+    each = jax.device_get(_compare(observed, controls.T))
+    p_value = each.p_value
+    if ties == "strict":
+        p_value = strict_p_values(observed, controls)
+    adjusted = (
+        holm(jnp.asarray(p_value))
+        if correction == "holm"
+        else westfall_young(jnp.asarray(observed), jnp.asarray(controls))
+    )
+    for into, values in ((found.z_score, each.z_score), (found.p_value, p_value), (found.p_adjusted, adjusted)):
+        into[testable] = values
+    return found
+
+
+test_all.__test__ = False  # type: ignore[attr-defined]  # not pytest's
+_compare = jax.jit(jax.vmap(compare))
+
+
+def strict_p_values(observed: np.ndarray, controls: np.ndarray) -> np.ndarray:
+    """The study's p [M] of values [M] against controls [R, M]: (1 + #{control < observed}) / (R + 1), ties left out."""
+    below = controls < observed[None] - TIE_TOLERANCE * np.abs(observed[None])
+    return (1 + below.sum(axis=0)) / (1 + len(controls))
+
+
+def at_floor(p_value: np.ndarray, num_shuffles: int) -> np.ndarray:
+    """Where p is the smallest that so many controls can show; never where it is nan."""
+    return p_value <= _ROUNDING / (num_shuffles + 1)
+
+
+def classify(
+    num_units: np.ndarray, share: np.ndarray, diff: np.ndarray, p_value: np.ndarray, significant: np.ndarray
+) -> Sequence[str]:
+    """The study's taxonomy of sub-modules (2103.03386, first match), arrays [M].
+
+    Args:
+      num_units, share: of each sub-module; a share of 1 is a whole layer.
+      diff: accuracy when damaged minus undamaged accuracy.
+      p_value: not corrected.
+      significant: the study's p at its floor, or a corrected p at most 0.05.
+    """
+    never = p_value >= 1 / _ROUNDING
+    rules = [
+        share == 1,
+        num_units <= SMALL,
+        significant & (diff <= -DIFFERENCE),
+        never & (diff > -DIFFERENCE),
+        never,
+        significant,
+        diff < -DIFFERENCE,
+        np.full(len(diff), True),
+    ]
+    return [TAXONOMY[index] for index in np.argmax(rules, axis=0)]
