@@ -14,7 +14,7 @@ from modularity_jax.metric.graph import layers_in_order
 Array = jax.Array
 
 # Units whose contribution is taken away by one product.
-BLOCK = 32
+BLOCK = 64
 
 
 class Layer(NamedTuple):

@@ -87,18 +87,22 @@ class _OneByOne:
         self.num_samples = len(samples.y_test)
         self.operations = 2 * sum(layer["kernel"].size for layer in layers) * self.num_samples
 
-        @jax.jit
-        def right(masks: Sequence[jax.Array]) -> jax.Array:
-            x = samples.x_test
-            for layer, mask in zip(layers, masks, strict=False):
-                x = jax.nn.relu(x @ layer["kernel"] + layer["bias"][None]) * mask[None]
-            logits = x @ layers[-1]["kernel"] + layers[-1]["bias"][None]
-            return (logits.argmax(axis=1) == samples.y_test).sum()
-
-        self._right = right
+        self._data = layers, samples.x_test, samples.y_test
+        hidden = [np.ones(layer["kernel"].shape[1], np.float32) for layer in layers[:-1]]
+        self([hidden])  # compiles
 
     def __call__(self, lesions: Sequence[Sequence[np.ndarray]]) -> list[int]:
-        return [int(self._right(masks)) for masks in lesions]
+        """Right answers of each lesion, given as a mask for each hidden layer."""
+        return [int(_num_right(masks, *self._data)) for masks in lesions]
+
+
+@jax.jit
+def _num_right(masks: Sequence[jax.Array], layers: Sequence[Any], x: jax.Array, y: jax.Array) -> jax.Array:
+    # The data are arguments: of constants XLA would compute the first layer once, when compiling.
+    for layer, mask in zip(layers, masks, strict=False):
+        x = jax.nn.relu(x @ layer["kernel"] + layer["bias"][None]) * mask[None]
+    logits = x @ layers[-1]["kernel"] + layers[-1]["bias"][None]
+    return (logits.argmax(axis=1) == y).sum()
 
 
 def _test(
