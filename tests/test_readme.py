@@ -4,9 +4,11 @@ import pathlib
 import re
 
 import jax
+import numpy as np
 
 import modularity_jax as mj
 from tests.metric import nets
+from tests.nets.lesions import slow
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 
@@ -23,8 +25,18 @@ def test_the_metric_example_runs_and_prints_two_lines(capsys):
     assert "p = " in lines[1]
 
 
+def test_the_lesion_example_runs(capsys):
+    params = slow.random_params(0, (12, 40, 30, 4))
+    x, y = np.random.default_rng(0).normal(size=(50, 12)), np.arange(50) % 4
+    names = {"mj": mj, "params": params, "x": x, "y": y, "key": jax.random.key(0)}
+    exec(compile(examples()[1], str(README), "exec"), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(names["found"].diff) > 2
+    assert all(line.startswith("layer ") and "p = " in line for line in lines)
+
+
 def test_the_example_on_all_cores_runs():
-    _, example = examples()
+    example = examples()[2]
     setting, rest = example.replace("8", "4").split("\n", 1)
     assert setting.startswith('jax.config.update("jax_num_cpu_devices", 4)')  # the tests' own four devices serve
     names = {"jax": jax, "mj": mj, "graph": nets.random_net(0, (12, 9, 6)), "key": jax.random.key(0)}

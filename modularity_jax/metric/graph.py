@@ -173,6 +173,19 @@ class SparseGraph:
         edges = scipy.sparse.coo_array(scipy.sparse.triu(adjacency))
         return cls.from_edges(edges.row, edges.col, edges.data, num_nodes=adjacency.shape[0])
 
+    @classmethod
+    def from_layered(cls, graph: LayeredGraph) -> Self:
+        """The same graph as a list of its non-zero edges, vertices numbered alike; not under jit.
+
+        Faster to cluster, and smaller, where far more than 99% of wide kernels are zero.
+        """
+        starts = np.cumsum((0, *graph.widths))
+        places = [np.nonzero(np.asarray(affinity)) for affinity in graph.affinities]
+        senders = np.concatenate([rows + start for (rows, _), start in zip(places, starts, strict=False)])
+        receivers = np.concatenate([columns + start for (_, columns), start in zip(places, starts[1:], strict=False)])
+        weights = np.concatenate([np.asarray(w)[at] for w, at in zip(graph.affinities, places, strict=True)])
+        return cls.from_edges(senders, receivers, weights, num_nodes=graph.num_nodes)
+
     def degrees(self) -> Array:
         """Sum of the weights of each vertex's edges, [N]."""
         return self._scatter(jax.ops.segment_sum, self.weights, self.weights, jnp.add)

@@ -7,6 +7,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from modularity_jax.runs.config import RunConfig, from_dict
+from modularity_jax.runs.lesions import lesion_stage
 from modularity_jax.runs.report import write_report
 from modularity_jax.runs.stages import cluster_stage, train_stage
 from modularity_jax.runs.tables import read_arrays, read_csv
@@ -94,8 +95,16 @@ def test_the_demo():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_unknown_variants_are_refused(name):
-    with pytest.raises(ValueError, match="config variant must be empty or 'quick', got 'slow'"):
+    with pytest.raises(ValueError, match="config variant must be empty, 'quick' or 'lesions', got 'slow'"):
         load(name, "slow")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lesions(name):
+    study, more = (from_dict(load(name, variant).to_dict()).lesion for variant in ("", "lesions"))
+    assert (study.num_shuffles, study.joint, study.conditional) == (100, 50, 50)
+    assert (more.num_shuffles, more.joint, more.conditional) == (1000, 500, 500)
+    assert study.num_clusters == (4 if name == "digits" else 10)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -118,6 +127,7 @@ def test_the_quick_variant_runs(name, tmp_path, request):
     workdir = create_workdir(tmp_path / name, from_dict(config.to_dict()), "a command")
     train_stage(workdir)
     cluster_stage(workdir)
+    lesion_stage(workdir)
     page = write_report(workdir.path)
     assert page.stat().st_size > 10_000
     assert list((workdir.path / "figures").glob("*.png"))

@@ -58,8 +58,8 @@ def place(tmp_path_factory):
     return place
 
 
-RUN, TRAIN, CLUSTER, REPORT, BENCHMARK = (
-    f"experiments.{name}" for name in ("run", "train", "cluster", "report", "benchmark")
+RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK = (
+    f"experiments.{name}" for name in ("run", "train", "cluster", "lesion", "report", "benchmark")
 )
 MNIST = (RUN, "--config=configs/mnist.py:quick")
 # Command line -> exit code and what the error line must say. Nothing of these gets as far as training.
@@ -84,13 +84,13 @@ BAD = {
     (RUN, "--workdir=file/below"): (1, "Not a directory: 'file/below'"),
     (RUN, "--workdir=file"): (1, "File exists: 'file'"),
     (RUN, "--config=configs/nothing.py"): (1, "No such file or directory: 'configs/nothing.py'"),
-    (RUN, "--config=configs/mnist.py:slow"): (2, "config variant must be empty or 'quick', got 'slow'"),
+    (RUN, "--config=configs/mnist.py:slow"): (2, "config variant must be empty, 'quick' or 'lesions', got 'slow'"),
     (RUN, "--config=notes.md"): (2, "invalid syntax"),
     (RUN, "--workdir=trained"): (1, "workdir trained holds a run with another config (there and asked for): "),
     (TRAIN, "--workdir=damaged"): (1, "damaged/config.json is damaged: "),
     (CLUSTER,): (1, "--workdir must name a run's directory, got none"),
-    (BENCHMARK,): (1, "the benchmark must be one of shuffle_test, train, scale, got none"),
-    (BENCHMARK, "speed"): (1, "the benchmark must be one of shuffle_test, train, scale, got speed"),
+    (BENCHMARK,): (1, "the benchmark must be one of shuffle_test, train, lesion, scale, got none"),
+    (BENCHMARK, "speed"): (1, "the benchmark must be one of shuffle_test, train, lesion, scale, got speed"),
     (BENCHMARK, "train"): (1, "--workdir must name a run's directory, got none"),
     (BENCHMARK, "scale", "--rounds=0"): (2, "flag --rounds=0: 0 is not a positive integer"),
     (REPORT,): (1, "--workdir must name a run's directory, got none"),
@@ -98,6 +98,8 @@ BAD = {
     (REPORT, "--workdir=nowhere"): (1, "workdir nowhere holds no config.json; make a run with "),
     (CLUSTER, "--workdir=damaged"): (1, "damaged/config.json is damaged: "),
     (CLUSTER, "--workdir=started"): (1, "started holds no metrics.csv; run `python -m experiments.train "),
+    (LESION, "--workdir=started"): (1, "started holds no weights/pruned.npz; run `python -m experiments.train "),
+    (RUN, "--config.lesion.joint=-1", "--workdir=new"): (1, "lesion.joint must be at least 0, got -1"),
     (REPORT, "--workdir=started"): (1, "started holds no clusterability.csv; run `python -m experiments.cluster "),
     (CLUSTER, "--config=configs/mnist.py", "--workdir=started"): (2, "Unknown command line flag 'config'"),
 }  # fmt: skip
@@ -168,6 +170,8 @@ def test_a_whole_run(place):
     assert first.returncode == 0, first.stderr
     assert first.stdout.endswith(f"\nReport: {workdir / 'report.html'}\n")
     assert len(read_csv(workdir / "clusterability.csv")) == 2 * 3
+    assert {row["seed"] for row in read_csv(workdir / "lesions.csv")} == {0, 1}
+    assert {row["kind"] for row in read_csv(workdir / "double_lesions.csv")} == {"joint", "conditional"}
     assert (workdir / "report.html").stat().st_size > 10_000
     recorded = json.loads((workdir / "versions.json").read_text())
     assert recorded["command"] == " ".join(["python -m", *command])

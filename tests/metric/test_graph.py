@@ -224,3 +224,18 @@ def test_bad_edges(senders, receivers, weights, num_nodes, text):
 def test_bad_matrix(matrix, text):
     with pytest.raises(ValueError, match=text):
         mj.SparseGraph.from_scipy(matrix)
+
+
+@pytest.mark.parametrize("name", ["one layer", "three layers", "isolated"])
+def test_edge_list_of_a_layered_graph(name):
+    layered = GRAPHS[name]
+    edges = mj.SparseGraph.from_layered(layered)
+    np.testing.assert_array_equal(nets.dense(edges), nets.dense(layered))
+    assert (np.asarray(edges.weights) > 0).all()
+
+
+@pytest.mark.parametrize("height", [1, 3, 8])
+def test_neighbour_min_by_rows_that_do_not_divide_the_block(monkeypatch, height):
+    """Blocks are searched a few rows at a time; the last rows may be searched twice."""
+    monkeypatch.setattr("modularity_jax.metric.graph.MAX_CANDIDATES", 6 * height)
+    test_neighbour_min(GRAPHS["three layers"])

@@ -17,6 +17,10 @@ OTHER = {
         "phases": ["pruned"], "num_clusters": [2, 3], "methods": ["row"], "num_shuffles": 9, "num_restarts": 2,
         "selection": "ncut", "solver": "eigh", "shuffles_per_group": 4,
     },
+    "lesion": {
+        "phases": ["init"], "num_clusters": 3, "num_shuffles": 0, "joint": 1, "conditional": 2, "correction": "holm",
+        "samples_per_batch": 7,
+    },
 }  # fmt: skip
 
 
@@ -60,7 +64,11 @@ def test_what_a_flag_gives_becomes_the_fields_type():
     ("values", "message"),
     [
         ({"trian": {}}, "config has no field 'trian'; did you mean 'train'?"),
-        ({"lesson": {}}, "config has no field 'lesson'; known: data, model, train, prune, cluster"),
+        ({"xyz": {}}, "config has no field 'xyz'; known: data, model, train, prune, cluster, lesion"),
+        ({"lesion": {"joint": -1}}, "lesion.joint must be at least 0, got -1"),
+        ({"lesion": {"num_clusters": 1}}, "lesion.num_clusters must be at least 2, got 1"),
+        ({"lesion": {"phases": ["end"]}}, "lesion.phases must be one of init, unpruned, pruned, got 'end'"),
+        ({"lesion": {"correction": "none"}}, "lesion.correction must be one of max_t, holm, got 'none'"),
         ({"train": {"num_seed": 3}}, "config.train has no field 'num_seed'; did you mean 'num_seeds'?"),
         (
             {"prune": {"xyz": 3}},

@@ -1,16 +1,23 @@
+import shutil
+
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from modularity_jax.runs import figures
+from modularity_jax.runs.tables import read_table
 from tests.runs import workdirs
 
-NAMES = ["controls", "network_k4", "network_k12", "shares", "eigenvalues", "training"]
+NAMES = [
+    "controls", "network_k4", "network_k12", "shares", "eigenvalues", "lesions", "lesion_classes", "lesion_shares",
+    "lesion_pairs", "dependencies", "training",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return workdirs.make_workdir(tmp_path_factory.mktemp("runs") / "run", num_seeds=2, num_shuffles=19, epochs=2)
+    made = workdirs.make_workdir(tmp_path_factory.mktemp("runs") / "run", num_seeds=2, num_shuffles=19, epochs=2)
+    return workdirs.add_lesions(made)
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +132,24 @@ def test_a_phase_that_lacks_a_number_of_clusters_has_no_panel_there():
     panels = figures.controls_figure(rows, shuffled).axes
     assert [axes.get_visible() for axes in panels] == [True, True, False, True]
     assert panels[3].get_ylabel().startswith("n-cut (0 to 3")
+
+
+def test_the_dependency_graph_has_the_edges_of_its_definition(run):
+    singles, doubles = (
+        [row for row in read_table(run, name) if row["seed"] == 0] for name in ("lesions.csv", "double_lesions.csv")
+    )
+    (edge,) = figures.dependencies(singles, doubles)
+    assert (edge.module, edge.needs, edge.mutual) == ((1, 0), (2, 0), False)
+    both = [row | {"important": False} if (row["layer_a"], row["cluster_a"]) == (2, 0) else row for row in doubles]
+    assert [edge.mutual for edge in figures.dependencies(singles, both)] == [True, True]
+    # Neither a pair within a layer nor one with an unimportant sub-module makes an edge.
+    none = [row | {"important": row["layer_a"] != row["layer_b"]} for row in doubles]
+    assert figures.dependencies(singles, none) == []
+
+
+def test_lesions_without_pairs_or_arrays(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "double_lesions.csv").unlink()
+    (tmp_path / "run" / "lesions" / "pruned.npz").unlink()
+    names = [figure.name for figure in figures.write_figures(tmp_path / "run")]
+    assert [name for name in names if "lesion" in name or name == "dependencies"] == ["lesion_shares"]

@@ -132,3 +132,18 @@ def test_a_table_without_a_needed_column_is_refused(tables_only):
     path.write_text(path.read_text().replace("p_upper", "p_over", 1))
     with pytest.raises(ValueError, match=r"clusterability\.csv lacks the columns p_upper"):
         write_report(tables_only)
+
+
+def test_the_lesions_section(run):
+    without = "".join(check(write_report(run)).text)
+    assert "What each module does" not in without
+    page = check(write_report(workdirs.add_lesions(run)))
+    text = "".join(page.text)
+    assert "lesions" in page.ids
+    assert {"lesion_classes", "lesion_shares", "lesion_pairs", "dependencies"} <= set(page.ids)
+    assert "The 2 networks have 6 sub-modules in the hidden layers, of which 2 are important by the study's" in text
+    # Two important ones and their pair: 3 pairs of important with important, the mixed ones, the others.
+    assert "3 of 3, 0 of 8, 0 of 10" in text
+    assert "3/3" in text
+    assert "2 (1/1)" in text
+    assert "9 of 30" in text

@@ -176,3 +176,64 @@ def _write_json(path: pathlib.Path, widths, num_seeds, sizes, num_shuffles, epoc
     }
     (path / "config.json").write_text(json.dumps(config))
     (path / "versions.json").write_text(json.dumps(versions))
+
+
+LESION_COLUMNS = (
+    "seed", "phase", "num_clusters", "layer", "cluster", "num_units", "share", "accuracy", "diff", "control_mean",
+    "control_std", "z_score", "p_value", "p_adjusted", "taxonomy", "taxonomy_adjusted", "p_strict", "num_shuffles",
+    *(f"accuracy_{c}" for c in range(10)),
+)  # fmt: skip
+DOUBLE_LESION_COLUMNS = (
+    "seed", "phase", "num_clusters", "kind", "layer_a", "cluster_a", "layer_b", "cluster_b", "accuracy", "diff",
+    "score", "p_value", "p_adjusted", "important", "important_adjusted", "control_mean", "control_std", "z_score",
+    "num_shuffles",
+)  # fmt: skip
+
+
+def add_lesions(path: pathlib.Path, *, num_seeds=2, num_shuffles=20) -> pathlib.Path:
+    """Lesions of the pruned networks: two hidden layers of three sub-modules, of which 1.0 and 2.0 are important."""
+    singles, doubles, arrays = [], [], {}
+    modules = [(layer, cluster) for layer in (1, 2) for cluster in range(3)]
+    for seed in range(num_seeds):
+        rng = np.random.default_rng(seed)
+        controls = rng.uniform(0.97, 0.98, (num_shuffles, 6))
+        for layer, cluster in modules:
+            important = cluster == 0
+            singles.append(_single(seed, layer, cluster, important, num_shuffles))
+        arrays[f"seed_{seed}/k_3/single/control_accuracy"] = controls.astype(np.float32)
+        by_class = np.repeat(controls[:, :, None], 10, axis=2).astype(np.float32)
+        arrays[f"seed_{seed}/k_3/single/control_accuracy_by_class"] = by_class
+        arrays[f"seed_{seed}/k_3/single/undamaged"] = np.float32(0.98)
+        for a, b in itertools.combinations_with_replacement(modules, 2):
+            doubles.append(_double(seed, "joint", a, b, a[1] == b[1] == 0, num_shuffles))
+        for a, b in itertools.permutations(modules, 2):
+            # 1.0 matters only through 2.0.
+            needless = (a, b) == ((1, 0), (2, 0))
+            doubles.append(_double(seed, "conditional", a, b, a[1] == 0 and not needless, num_shuffles))
+    (path / "lesions").mkdir()
+    np.savez(path / "lesions" / "pruned.npz", **arrays)
+    write_csv(path / "lesions.csv", singles, LESION_COLUMNS)
+    write_csv(path / "double_lesions.csv", doubles, DOUBLE_LESION_COLUMNS)
+    return path
+
+
+def _single(seed: int, layer: int, cluster: int, important: bool, num_shuffles: int) -> dict:
+    word = "important" if important else ("small" if cluster == 1 else "other")
+    accuracy = 0.9 if important else 0.975
+    p = 1 / (num_shuffles + 1) if important else 0.5
+    values = (
+        seed, "pruned", 3, layer, cluster, 8 if cluster == 1 else 20, 0.3, accuracy, accuracy - 0.98, 0.975, 0.003,
+        (accuracy - 0.975) / 0.003, p, min(1.0, 2 * p), word, word, p, num_shuffles,
+        *[accuracy - 0.3 * (important and c == layer) for c in range(10)],
+    )  # fmt: skip
+    return dict(zip(LESION_COLUMNS, values, strict=True))
+
+
+def _double(seed: int, kind: str, a: tuple, b: tuple, important: bool, num_shuffles: int) -> dict:
+    accuracy = 0.85 if important else 0.97
+    p = 1 / (num_shuffles + 1) if important else None if a == b else 0.5
+    values = (
+        seed, "pruned", 3, kind, *a, *b, accuracy, accuracy - 0.98, accuracy - 0.98, p, p, important, important, 0.97,
+        0.003, (accuracy - 0.97) / 0.003, num_shuffles,
+    )  # fmt: skip
+    return dict(zip(DOUBLE_LESION_COLUMNS, values, strict=True))

@@ -113,7 +113,11 @@ def dependency_figure(singles: Sequence[Row], doubles: Sequence[Row], *, network
     axes = figure.subplots()
     bare(axes)
     places = _draw_modules(axes, singles)
-    for edge in dependencies(singles, doubles):
+    edges = dependencies(singles, doubles)
+    if not edges:
+        note = "no arrow: none of the important sub-modules loses its importance with another of a different layer"
+        axes.text(0.5, 0.0, note, transform=axes.transAxes, ha="center", fontsize=9)
+    for edge in edges:
         if edge.mutual and edge.module > edge.needs:
             continue  # drawn once, with two heads
         colour = _BOTH_WAYS if edge.mutual else _ONE_WAY
