@@ -45,6 +45,11 @@ def workdir_path() -> str:
     return _WORKDIR.value
 
 
+def workdir_or(default: str) -> str:
+    """--workdir, or a default."""
+    return _WORKDIR.value or default
+
+
 def launch(main: Callable[[Workdir], None]) -> None:
     """Run main(workdir) of the flags' workdir."""
 

@@ -58,8 +58,8 @@ def place(tmp_path_factory):
     return place
 
 
-RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK = (
-    f"experiments.{name}" for name in ("run", "train", "cluster", "lesion", "report", "benchmark")
+RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK, REPRODUCE = (
+    f"experiments.{name}" for name in ("run", "train", "cluster", "lesion", "report", "benchmark", "reproduce")
 )
 MNIST = (RUN, "--config=configs/mnist.py:quick")
 # Command line -> exit code and what the error line must say. Nothing of these gets as far as training.
@@ -93,6 +93,11 @@ BAD = {
     (BENCHMARK, "speed"): (1, "the benchmark must be one of shuffle_test, train, lesion, scale, got speed"),
     (BENCHMARK, "train"): (1, "--workdir must name a run's directory, got none"),
     (BENCHMARK, "scale", "--rounds=0"): (2, "flag --rounds=0: 0 is not a positive integer"),
+    (REPRODUCE,): (1, "--table must be one of ncut_k4, ncut_k, ncut_k12, got none"),
+    (REPRODUCE, "--table=ncut"): (2, "flag --table=ncut: value should be one of <ncut_k4|ncut_k|ncut_k12>"),
+    (REPRODUCE, "--table=ncut_k12", "--configs=lines"): (
+        1, "--configs must name configs of the table, mnist, mnist_dropout, got lines",
+    ),
     (REPORT,): (1, "--workdir must name a run's directory, got none"),
     (CLUSTER, "--workdir=empty"): (1, "workdir empty holds no config.json; make a run with `python -m experiments.run"),
     (REPORT, "--workdir=nowhere"): (1, "workdir nowhere holds no config.json; make a run with "),

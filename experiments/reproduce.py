@@ -1,0 +1,50 @@
+"""A table of the papers beside ours: `python -m experiments.reproduce --table=ncut_k4 --data_dir=DATA`."""
+
+import dataclasses
+import importlib
+import pathlib
+from collections.abc import Sequence
+
+from absl import flags
+
+from experiments import launcher
+from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.runs.config import RunConfig, from_dict
+from modularity_jax.runs.reproduce import TABLES, cells, run_table, table_text
+from modularity_jax.runs.stages import cluster_stage, train_stage
+from modularity_jax.runs.workdir import Workdir, command_line, create_workdir
+
+_TABLE = flags.DEFINE_enum("table", None, tuple(TABLES), "The table.")
+_CONFIGS = flags.DEFINE_list("configs", None, "Only these configs of the table, e.g. mnist,mnist_dropout.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder with the data sets' files; empty takes TensorFlow Datasets.")
+_QUICK = flags.DEFINE_bool("quick", False, "Toy sizes, to see that it works; the figures mean nothing.")
+
+
+def _load(name: str) -> RunConfig:
+    variant = "quick" if _QUICK.value else ""
+    config = from_dict(importlib.import_module(f"configs.{name}").get_config(variant).to_dict())
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, dir=_DATA_DIR.value))
+
+
+def _run(path: pathlib.Path, config: RunConfig) -> Workdir:
+    workdir = create_workdir(path, config, command_line())
+    train_stage(workdir, seed_mesh())
+    cluster_stage(workdir, seed_mesh())
+    return workdir
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run what is missing, print the table and say where it is."""
+    if arguments or not _TABLE.value:
+        raise ValueError(f"--table must be one of {', '.join(TABLES)}, got {' '.join(arguments) or 'none'}")
+    root = pathlib.Path(launcher.workdir_or("runs/reproduce-quick" if _QUICK.value else "runs/reproduce"))
+    known = dict.fromkeys(cell.config for cell in cells(_TABLE.value))
+    chosen = _CONFIGS.value or list(known)
+    if unknown := [name for name in chosen if name not in known]:
+        raise ValueError(f"--configs must name configs of the table, {', '.join(known)}, got {', '.join(unknown)}")
+    rows = run_table(_TABLE.value, root, {name: _load(name) for name in chosen}, _run)
+    print(f"{table_text(rows)}\n\nTable: {root / (_TABLE.value + '.csv')}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    launcher.start(main)
