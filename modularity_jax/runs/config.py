@@ -38,10 +38,12 @@ class ClusterConfig:
     selection: str = "inertia"  # which start is kept, as in the papers; "ncut" is the library's own default
     solver: str = "auto"  # of the eigenvectors
     shuffles_per_group: int = 1  # controls under one vmap; best at 1 on a CPU; changes rounding
+    curve_every: int = 0  # epochs of training between two n-cuts of learning_curve.csv; 0 leaves it out
 
     def __post_init__(self) -> None:
         for name in ("num_shuffles", "num_restarts", "shuffles_per_group"):
             check_at_least(f"cluster.{name}", getattr(self, name), 1)
+        check_at_least("cluster.curve_every", self.curve_every, 0)
         for name in ("phases", "num_clusters", "methods"):
             if not getattr(self, name):
                 raise ValueError(f"cluster.{name} must hold at least one entry, got none")

@@ -9,15 +9,13 @@ from absl import logging
 from jax.sharding import Mesh
 
 from modularity_jax.metric.checks import check_num_clusters
-from modularity_jax.metric.clustering import cluster
 from modularity_jax.metric.graph import LayeredGraph
-from modularity_jax.metric.shuffle_test import observed_key
 from modularity_jax.nets.lesions.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 from modularity_jax.nets.lesions.verdicts import strict_p_values
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.progress import Progress
-from modularity_jax.runs.stages import cluster_key, load_params, load_samples, timed
+from modularity_jax.runs.stages import cluster_key, cluster_network, load_params, load_samples, timed
 from modularity_jax.runs.tables import Row, read_arrays, read_csv, write_csv
 from modularity_jax.runs.workdir import Workdir, write_arrays
 
@@ -85,19 +83,11 @@ def _rows(file: Any) -> list[Row]:
 
 def _labels(workdir: Workdir, phase: str, seed: int, graph: LayeredGraph) -> np.ndarray:
     """The network's labels at the lesions' number of clusters: the clustering stage's, or made as it would."""
-    settings, count = workdir.config.cluster, workdir.config.lesion.num_clusters
+    count = workdir.config.lesion.num_clusters
     name = f"seed_{seed}/k_{count}/labels"
     arrays = read_arrays(workdir.path, f"clusters/{phase}.npz") if workdir.clusters(phase).exists() else {}
     if name not in arrays:
-        found = cluster(
-            graph,
-            observed_key(cluster_key(workdir.config, seed)),
-            num_clusters=count,
-            num_restarts=settings.num_restarts,
-            selection=settings.selection,
-            solver=settings.solver,
-        )
-        arrays[name] = np.asarray(found.labels)
+        arrays[name] = np.asarray(cluster_network(graph, workdir.config, seed, count).labels)
         write_arrays(workdir.clusters(phase), arrays)
     return arrays[name]
 

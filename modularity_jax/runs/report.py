@@ -259,7 +259,7 @@ def _training(run: Run) -> Section | None:
     last = {(row["seed"], row["phase"]): row for row in sorted(run.metrics, key=lambda row: row["epoch"])}
     keys = sorted(last, key=lambda key: (phase_rank(key[1]), key[0]))
     table = _rows_table("After the last epoch of each phase.", [last[key] for key in keys])
-    return Section("training", "Training", pictures=_pick(run, "training"), tables=[table])
+    return Section("training", "Training", pictures=_pick(run, "learning_curve", "training"), tables=[table])
 
 
 def _networks(run: Run) -> Section:

@@ -16,8 +16,8 @@ from modularity_jax.runs.tables import Row, read_csv, write_csv
 from modularity_jax.runs.workdir import Workdir
 
 COLUMNS = (
-    "config", "phase", "num_clusters", "quantity", "paper_mean", "paper_std", "paper_trainings", "mean", "std", "seeds",
-    "distance", "p_value", "verdict", "source",
+    "config", "phase", "epoch", "num_clusters", "quantity", "paper_mean", "paper_std", "paper_trainings", "mean", "std",
+    "seeds", "distance", "p_value", "verdict", "source",
 )  # fmt: skip
 
 # A mean within so many combined standard deviations of the paper's agrees with it.
@@ -28,10 +28,16 @@ class Table(NamedTuple):
     """A table of the papers."""
 
     num_clusters: tuple[int, ...]
-    num_seeds: int  # as many as the paper trained
+    num_seeds: int  # as many as the paper trained; of one published curve, enough to see how far seeds scatter
+    curve_every: int = 0  # epochs between two points of a learning curve; 0 for the figures at the ends of phases
 
 
-TABLES = {"ncut_k4": Table((4,), 10), "ncut_k": Table((4, 7), 10), "ncut_k12": Table((12,), 5)}
+TABLES = {
+    "ncut_k4": Table((4,), 10),
+    "ncut_k": Table((4, 7), 10),
+    "ncut_k12": Table((12,), 5),
+    "learning_curve": Table((4,), 5, curve_every=5),
+}
 
 
 class Cell(NamedTuple):
@@ -45,6 +51,7 @@ class Cell(NamedTuple):
     std: float | None  # over trainings, where it was published
     trainings: int
     source: str
+    epoch: int | None = None  # of a learning curve
 
 
 def cells(table: str) -> list[Cell]:
@@ -54,9 +61,9 @@ def cells(table: str) -> list[Cell]:
       ValueError: if the table is unknown.
     """
     check_choice("table", table, tuple(TABLES))
-    file = importlib.resources.files("modularity_jax.runs.published").joinpath("ncut.csv")
-    with importlib.resources.as_file(file) as path:
-        rows = read_csv(path)
+    if TABLES[table].curve_every:
+        return [_point(row) for row in _published("learning_curve.csv")]
+    rows = _published("ncut.csv")
     return [cell for row in rows if row["k"] in TABLES[table].num_clusters for cell in _cells_of(row)]
 
 
@@ -69,7 +76,12 @@ def settings_for(table: str, config: RunConfig, phases: Sequence[str]) -> RunCon
     return dataclasses.replace(
         config,
         train=dataclasses.replace(config.train, num_seeds=min(needed.num_seeds, config.train.num_seeds)),
-        cluster=dataclasses.replace(config.cluster, num_clusters=needed.num_clusters, phases=tuple(phases)),
+        cluster=dataclasses.replace(
+            config.cluster,
+            num_clusters=needed.num_clusters,
+            phases=tuple(phases),
+            curve_every=needed.curve_every,
+        ),
         lesion=dataclasses.replace(config.lesion, num_shuffles=0),
     )
 
@@ -87,8 +99,8 @@ def compare_cells(found: Sequence[Cell], workdirs: Mapping[str, Workdir], reason
       workdirs: a finished run for each config.
       reasons: why a config was not run; its cells have no figure of ours.
     """
-    tables = {name: read_csv(workdir.clusterability) for name, workdir in workdirs.items()}
-    return [_compare(cell, tables.get(cell.config), reasons.get(cell.config, "not run")) for cell in found]
+    values = {cell: _ours(cell, workdirs[cell.config]) if cell.config in workdirs else None for cell in found}
+    return [_compare(cell, ours, reasons.get(cell.config, "not run")) for cell, ours in values.items()]
 
 
 def run_table(
@@ -128,7 +140,7 @@ def run_table(
 
 def table_text(rows: Sequence[Row]) -> str:
     """Rows as aligned text: each cell with the paper's figure, ours and the verdict."""
-    header = ("config", "phase", "k", "quantity", "paper", "ours", "seeds", "sds apart", "p", "verdict")
+    header = ("config", "phase", "epoch", "k", "quantity", "paper", "ours", "seeds", "sds apart", "p", "verdict")
     lines = [header, *(_line(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)] + [0]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -151,31 +163,58 @@ def _cells_of(row: Row) -> Iterator[Cell]:
             yield Cell(*where, quantity, mean, std, row["trainings"], row["source"])
 
 
-def _compare(cell: Cell, rows: Sequence[Row] | None, reason: str) -> Row:
-    """The cell beside ours: a distance in combined sds, and Welch's test, where the paper gives a spread."""
+def _published(name: str) -> list[Row]:
+    """Rows of a file of published figures."""
+    file = importlib.resources.files("modularity_jax.runs.published").joinpath(name)
+    with importlib.resources.as_file(file) as path:
+        return read_csv(path)
+
+
+def _point(row: Row) -> Cell:
+    """A point of a published learning curve, which is one network's."""
+    config = f"{row['dataset']}_dropout" if row["dropout"] else row["dataset"]
+    return Cell(
+        config, row["phase"], row["k"], "n-cut", row["ncut"], None, row["trainings"], row["source"], row["epoch"]
+    )
+
+
+def _compare(cell: Cell, values: np.ndarray | None, reason: str) -> Row:
+    """The cell beside ours, values [seeds]: a distance in standard deviations, and a test.
+
+    Where the paper gives a spread the distance is in combined sds and the test Welch's. Where it shows one network the
+    distance is in our sds, and the test asks whether that network could be one more of our seeds (the t distribution of
+    a prediction).
+    """
     common = cell._asdict()
     paper = {f"paper_{name}": common.pop(name) for name in ("mean", "std", "trainings")}
     row: Row = dict.fromkeys(COLUMNS) | common | paper | {"verdict": reason}
-    if rows is None:
+    if values is None:
         return row
-    values = _ours(cell, rows)
     mean, std = float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else math.nan
     row |= {"mean": mean, "std": None if math.isnan(std) else std, "seeds": len(values), "verdict": "no spread given"}
-    if cell.std is None or math.isnan(std):
+    if math.isnan(std) or (cell.std is None and cell.trainings > 1):
         return row
-    combined = math.hypot(cell.std, std)
-    p_value = scipy.stats.ttest_ind_from_stats(
-        mean, std, len(values), cell.mean, cell.std, cell.trainings, equal_var=False
-    ).pvalue
-    distance = (mean - cell.mean) / combined
+    count = len(values)
+    if cell.std is None:
+        distance = (mean - cell.mean) / std
+        p_value = 2 * scipy.stats.t.sf(abs(distance) / math.sqrt(1 + 1 / count), count - 1)
+    else:
+        distance = (mean - cell.mean) / math.hypot(cell.std, std)
+        welch = (mean, std, count, cell.mean, cell.std, cell.trainings)
+        p_value = scipy.stats.ttest_ind_from_stats(*welch, equal_var=False).pvalue
     verdict = "agrees" if abs(distance) <= AGREEMENT else "differs"
     if verdict == "agrees" and p_value <= 0.05:
         verdict = "agrees; the means differ by more than chance"
     return row | {"distance": distance, "p_value": float(p_value), "verdict": verdict}
 
 
-def _ours(cell: Cell, rows: Sequence[Row]) -> np.ndarray:
+def _ours(cell: Cell, workdir: Workdir) -> np.ndarray:
     """The cell's quantity for each seed of our run."""
+    if cell.epoch is not None:
+        place = (cell.phase, cell.epoch, cell.num_clusters)
+        rows = read_csv(workdir.learning_curve)
+        return np.array([r["ncut"] for r in rows if (r["phase"], r["epoch"], r["num_clusters"]) == place])
+    rows = read_csv(workdir.clusterability)
     column = {"n-cut": "ncut", "test accuracy": "test_accuracy"}.get(cell.quantity, "z_score")
     method = cell.quantity.removeprefix("z ") if column == "z_score" else rows[0]["method"]
     wanted = (cell.phase, cell.num_clusters, method)
@@ -192,6 +231,7 @@ def _line(row: Row) -> tuple[str, ...]:
     return (
         row["config"],
         row["phase"],
+        str(row["epoch"] or ""),
         str(row["num_clusters"]),
         row["quantity"],
         f"{figure(row['paper_mean'], row['paper_std'])} ({row['paper_trainings']})",

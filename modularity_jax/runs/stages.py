@@ -13,8 +13,9 @@ from jax.sharding import Mesh
 
 from modularity_jax import data
 from modularity_jax.metric.checks import check_num_clusters
+from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.graph import LayeredGraph
-from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
+from modularity_jax.metric.shuffle_test import ShuffleTest, observed_key, shuffle_test
 from modularity_jax.nets.mlp import Params, layer_name
 from modularity_jax.nets.sweep import Progress as Epoch
 from modularity_jax.nets.sweep import train_seeds
@@ -27,6 +28,9 @@ from modularity_jax.runs.workdir import Workdir, record_seconds, write_arrays
 METRICS_COLUMNS = (
     "seed", "phase", "epoch", "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "sparsity",
 )  # fmt: skip
+CURVE_COLUMNS = (
+    "seed", "phase", "epoch", "num_clusters", "ncut", "lower_bound", "num_isolated", "test_accuracy", "sparsity",
+)  # fmt: skip
 STATISTICS_COLUMNS = ("z_score", "p_value", "p_upper", "p_low", "p_high", "effect_size")
 CLUSTERABILITY_COLUMNS = (
     "seed", "phase", "num_clusters", "method", "ncut", "lower_bound", "shuffled_mean", "shuffled_std",
@@ -38,21 +42,29 @@ _CLUSTER_STREAM = 2**32 - 1
 
 
 def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
-    """Train and prune the run's networks: metrics.csv and weights/<phase>.npz; nothing to do where they exist."""
+    """Train and prune the run's networks: metrics.csv and weights/<phase>.npz; nothing to do where they exist.
+
+    Where the config asks for it, their n-cut along the way: learning_curve.csv.
+    """
     config = workdir.config
     files = [workdir.weights(phase) for phase in config.phases]
+    files += [workdir.learning_curve] if config.cluster.curve_every else []
     if workdir.metrics.exists() and all(file.exists() for file in files):
         logging.info("%s holds its trained networks already", workdir.path)
         return
     samples = load_samples(config)
     rows: list[Row] = []
+    curve: list[Row] = []
     total = config.train.epochs + config.prune.epochs + 1
     title = f"training {config.train.num_seeds} networks"
     with timed(workdir, "train"), Progress(title, total) as progress:
         for epoch in train_seeds(samples, model=config.model, train=config.train, prune=config.prune, mesh=mesh):
             rows += _metrics_rows(epoch, config, samples.y_train.size)
+            curve += _curve_rows(epoch, config)
             if epoch.epoch == epoch.num_epochs:
                 write_arrays(workdir.weights(epoch.phase), _flatten(epoch.params, config.train.num_seeds))
+                if config.cluster.curve_every:
+                    write_csv(workdir.learning_curve, curve, CURVE_COLUMNS)
                 write_csv(workdir.metrics, rows, METRICS_COLUMNS)
             accuracy = epoch.metrics.test_accuracy.mean()
             progress.advance(f"{epoch.phase} {epoch.epoch}/{epoch.num_epochs}, test accuracy {accuracy:.3f}")
@@ -116,6 +128,20 @@ def cluster_key(config: RunConfig, seed: int) -> jax.Array:
     return jax.random.fold_in(stream, seed)
 
 
+def cluster_network(graph: LayeredGraph, config: RunConfig, seed: int, num_clusters: int) -> Clustering:
+    """One network's clustering, the same as its shuffle tests start from."""
+    settings = config.cluster
+    found = cluster(
+        graph,
+        observed_key(cluster_key(config, seed)),
+        num_clusters=num_clusters,
+        num_restarts=settings.num_restarts,
+        selection=settings.selection,
+        solver=settings.solver,
+    )
+    return jax.device_get(found)
+
+
 def _tests(
     graph: LayeredGraph, seed: int, config: RunConfig, mesh: Mesh | None
 ) -> Iterator[tuple[int, str, ShuffleTest]]:
@@ -151,6 +177,26 @@ def _metrics_rows(epoch: Epoch, config: RunConfig, num_train: int) -> list[Row]:
         | {name: values[seed] for name, values in epoch.metrics._asdict().items()}
         for seed in range(config.train.num_seeds)
     ]
+
+
+def _curve_rows(epoch: Epoch, config: RunConfig) -> list[Row]:
+    """n-cut of each network after this epoch, if it is one of those asked for; each phase's last one is.
+
+    Clustered with the key of the shuffle tests, so that a phase's last row agrees with clusterability.csv.
+    """
+    every = config.cluster.curve_every
+    if not every or (epoch.epoch % every and epoch.epoch != epoch.num_epochs):
+        return []
+    rows = []
+    for seed in range(config.train.num_seeds):
+        graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, seed=seed: np.asarray(leaf[seed]), epoch.params))
+        for count in config.cluster.num_clusters:
+            found = cluster_network(graph, config, seed, count)
+            row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "num_clusters": count}
+            row |= {name: getattr(found, name) for name in ("ncut", "lower_bound", "num_isolated")}
+            row |= {name: getattr(epoch.metrics, name)[seed] for name in ("test_accuracy", "sparsity")}
+            rows.append(row)
+    return rows
 
 
 def _flatten(params: Params, num_seeds: int) -> dict[str, np.ndarray]:

@@ -39,6 +39,11 @@ class Workdir:
         return self.path / "clusterability.csv"
 
     @property
+    def learning_curve(self) -> pathlib.Path:
+        """The table of n-cuts along training."""
+        return self.path / "learning_curve.csv"
+
+    @property
     def lesions(self) -> pathlib.Path:
         """The table of single lesions."""
         return self.path / "lesions.csv"

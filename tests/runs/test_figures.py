@@ -5,7 +5,7 @@ import pytest
 from matplotlib.image import imread
 
 from modularity_jax.runs import figures
-from modularity_jax.runs.tables import read_table
+from modularity_jax.runs.tables import read_table, write_csv
 from tests.runs import workdirs
 
 NAMES = [
@@ -153,3 +153,14 @@ def test_lesions_without_pairs_or_arrays(run, tmp_path):
     (tmp_path / "run" / "lesions" / "pruned.npz").unlink()
     names = [figure.name for figure in figures.write_figures(tmp_path / "run")]
     assert [name for name in names if "lesion" in name or name == "dependencies"] == ["lesion_shares"]
+
+
+def test_a_learning_curve(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    rows = [
+        {"seed": s, "phase": p, "epoch": e, "num_clusters": k, "ncut": k / 2 - 0.1 * e, "test_accuracy": 0.9}
+        for p in ("unpruned", "pruned") for e in (1, 2) for k in (4, 12) for s in (0, 1)
+    ]  # fmt: skip
+    write_csv(tmp_path / "run" / "learning_curve.csv", rows, tuple(rows[0]))
+    names = [figure.name for figure in figures.write_figures(tmp_path / "run")]
+    assert names == [*NAMES[:-1], "learning_curve", "training"]

@@ -89,8 +89,39 @@ def test_agreement_beyond_chance_is_said(tmp_path):
     assert find(rows, "mnist", "pruned", "n-cut")["verdict"] == "agrees; the means differ by more than chance"
 
 
+def test_a_learning_curve_against_one_published_network(tmp_path):
+    """Points of five seeds; the published network is one more draw, or is not."""
+
+    def run(path, config):
+        assert (config.cluster.curve_every, config.train.num_seeds) == (5, 5)
+        workdir = create_workdir(path, config, "a command")
+        points = [
+            ("unpruned", 20, 2.45),
+            ("pruned", 5, 2.2),
+            ("pruned", 10, 2.05),
+            ("pruned", 15, 2.0),
+            ("pruned", 20, 2.5),
+        ]
+        rows = [
+            {"seed": seed, "phase": phase, "epoch": epoch, "num_clusters": 4, "ncut": ncut + 0.01 * (seed - 2)}
+            for phase, epoch, ncut in points
+            for seed in range(5)
+        ]
+        reproduce.write_csv(workdir.learning_curve, rows, ("seed", "phase", "epoch", "num_clusters", "ncut"))
+        return workdir
+
+    rows = reproduce.run_table("learning_curve", tmp_path, {"mnist": RunConfig()}, run)
+    assert [(row["phase"], row["epoch"], row["paper_mean"]) for row in rows] == [
+        ("unpruned", 20, 2.46), ("pruned", 5, 2.19), ("pruned", 10, 2.04), ("pruned", 15, 2.01), ("pruned", 20, 2.02),
+    ]  # fmt: skip
+    assert [row["verdict"] for row in rows] == ["agrees"] * 4 + ["differs"]
+    std = np.std([-0.02, -0.01, 0, 0.01, 0.02], ddof=1)
+    assert rows[0]["distance"] == pytest.approx(-0.01 / std)
+    assert rows[0]["p_value"] == pytest.approx(2 * scipy.stats.t.cdf(-0.01 / std / 1.2**0.5, 4))
+
+
 def test_unknown_names(tmp_path):
-    with pytest.raises(ValueError, match="table must be one of ncut_k4, ncut_k, ncut_k12, got 'ncut'"):
+    with pytest.raises(ValueError, match="table must be one of ncut_k4, ncut_k, ncut_k12, learning_curve, got 'ncut'"):
         reproduce.cells("ncut")
     with pytest.raises(
         ValueError, match="config must name one of mnist, mnist_dropout for the table ncut_k12, got lin"

@@ -274,3 +274,27 @@ def test_samples_are_the_data_sets():
     np.testing.assert_array_equal(samples.y_test, digits.y_test)
     whole = stages.load_samples(dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, num_train=0)))
     assert whole.x_train.shape == digits.x_train.shape
+
+
+def test_a_learning_curve(tmp_path, workdir):
+    """Every second epoch and the last of each phase; the ends of phases are what the tables speak of."""
+    cluster = dataclasses.replace(CONFIG.cluster, curve_every=2)
+    made = create_workdir(tmp_path / "curve", dataclasses.replace(CONFIG, cluster=cluster), "a command")
+    stages.train_stage(made)
+    rows = read_csv(made.learning_curve)
+    assert [(r["seed"], r["phase"], r["epoch"]) for r in rows] == [
+        (seed, phase, epoch) for phase, epoch in (("init", 0), ("unpruned", 2), ("pruned", 1)) for seed in (0, 1)
+    ]
+    ends = {(r["phase"], r["seed"]): r for r in read_csv(workdir.clusterability) if r["method"] == "layer"}
+    for row in rows:
+        end = ends[row["phase"], row["seed"]]
+        for name in ("num_clusters", "ncut", "lower_bound", "num_isolated", "test_accuracy"):
+            assert row[name] == end[name]
+    assert [row["sparsity"] for row in rows[-2:]] == pytest.approx([0.9, 0.9], abs=0.01)
+    # Nothing is trained again where the table is there, and everything where it is not.
+    before = made.metrics.stat().st_mtime_ns
+    stages.train_stage(made)
+    assert made.metrics.stat().st_mtime_ns == before
+    made.learning_curve.unlink()
+    stages.train_stage(made)
+    assert read_csv(made.learning_curve) == rows

@@ -1,6 +1,7 @@
 """A run's figures: functions from plain arrays to matplotlib figures, and one that draws a whole workdir."""
 
 from modularity_jax.runs.figures.controls import controls_figure
+from modularity_jax.runs.figures.curve import learning_curve_figure
 from modularity_jax.runs.figures.files import FigureFile, write_figures
 from modularity_jax.runs.figures.lesion_pairs import dependencies, dependency_figure, lesion_pairs_figure
 from modularity_jax.runs.figures.lesions import lesion_classes_figure, lesion_shares_figure, lesions_figure
@@ -15,6 +16,7 @@ __all__ = [
     "cut_shares",
     "dependencies",
     "dependency_figure",
+    "learning_curve_figure",
     "lesion_classes_figure",
     "lesion_pairs_figure",
     "lesion_shares_figure",

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from modularity_jax.runs.figures.controls import Group, controls_figure
+from modularity_jax.runs.figures.curve import learning_curve_figure
 from modularity_jax.runs.figures.lesion_pairs import dependency_figure, lesion_pairs_figure
 from modularity_jax.runs.figures.lesions import lesion_classes_figure, lesion_shares_figure, lesions_figure
 from modularity_jax.runs.figures.modules import shares_figure
@@ -68,6 +69,14 @@ def _draw_all(workdir: pathlib.Path, rows: Sequence[Row]) -> Iterator[_Drawn]:
         yield from _modules(workdir, rows, [*clusters][-1], clusters)
     yield from _spectrum(rows, clusters)
     yield from _lesions(workdir)
+    if _holds(workdir, "learning_curve.csv") and (curve := read_table(workdir, "learning_curve.csv")):
+        yield _Drawn(
+            "learning_curve",
+            learning_curve_figure(curve),
+            "The n-cut along training and pruning, and the test accuracy beside it.",
+            "A fall in the shaded epochs is modularity that comes with pruning; each phase's last point is the network "
+            "that the tables speak of.",
+        )
     if _holds(workdir, "metrics.csv") and (metrics := read_table(workdir, "metrics.csv")):
         yield _Drawn(
             "training",

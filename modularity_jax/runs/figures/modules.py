@@ -94,7 +94,8 @@ def shares_figure(partitions: Mapping[int, np.ndarray], widths: Sequence[int], *
         _bars(axes, np.column_stack([modules.counts, modules.isolated]) / np.array(widths)[:, None])
         axes.set_title(f"k = {k}")
         names = layer_names(len(widths))
-        axes.set_xticks(range(len(widths)), [f"{n}\n{w}" for n, w in zip(names, widths, strict=True)], fontsize=8.5)
+        size = 8.5 if len(partitions) < 3 else 6
+        axes.set_xticks(range(len(widths)), [f"{n}\n{w}" for n, w in zip(names, widths, strict=True)], fontsize=size)
         axes.set(ylim=(0, 1), xlabel="layer, with its number of neurons")
         axes.tick_params(length=0)
     panels[0].set_ylabel("share of the layer's neurons")

@@ -24,29 +24,30 @@ def training_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     Returns:
       The figure.
     """
-    starts = _phase_starts(rows)
+    starts = phase_starts(rows)
     seeds = len({row["seed"] for row in rows})
     over = f"mean and range over {seeds} seeds" if seeds > 1 else "one seed"
     figure = new_figure(10, 6.6, f"Training and pruning ({over})")
     panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.3))
     for axes, measure in zip(panels[:2], ("loss", "accuracy"), strict=True):
         for part, colour, dashes in (("train", _TRAIN, "--"), ("test", _TEST, "-")):
-            _curve(axes, rows, starts, f"{part}_{measure}", color=colour, linestyle=dashes, label=f"{part} set")
+            curve(axes, rows, starts, f"{part}_{measure}", color=colour, linestyle=dashes, label=f"{part} set")
     panels[0].set(ylabel="cross-entropy (nats)", yscale="log")
-    panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = panels[0].get_ylim()
+    panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
     panels[0].yaxis.set_major_formatter("{x:g}")
     panels[0].yaxis.set_minor_formatter(NullFormatter())
     panels[0].legend(loc="upper right", ncols=2)
     panels[1].set(ylabel="accuracy (fraction right)")
-    _curve(panels[2], rows, starts, "sparsity", color=INK, label="")
+    curve(panels[2], rows, starts, "sparsity", color=INK, label="")
     panels[2].set(ylabel="sparsity", xlabel="epoch", ylim=(-0.05, 1.05))
     panels[2].xaxis.set_major_locator(MaxNLocator(12, integer=True))
     for axes in panels:
-        _mark_phases(axes, rows, starts, named=axes is panels[0])
+        mark_phases(axes, rows, starts, named=axes is panels[0])
     return figure
 
 
-def _phase_starts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def phase_starts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """The epoch before each phase: a phase that counts its epochs from 1 again follows the one before."""
     starts: dict[str, int] = {}
     end = 0
@@ -57,7 +58,7 @@ def _phase_starts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return starts
 
 
-def _curve(axes: Axes, rows: Sequence[Mapping[str, Any]], starts: Mapping[str, int], column: str, **line: Any) -> None:
+def curve(axes: Axes, rows: Sequence[Mapping[str, Any]], starts: Mapping[str, int], column: str, **line: Any) -> None:
     """The mean over seeds as one line through all phases, the range as a band."""
     by_epoch: dict[int, list[float]] = {}
     for row in rows:
@@ -71,7 +72,8 @@ def _curve(axes: Axes, rows: Sequence[Mapping[str, Any]], starts: Mapping[str, i
     axes.fill_between(epochs, low, high, color=line["color"], alpha=0.2, linewidth=0)
 
 
-def _mark_phases(axes: Axes, rows: Sequence[Mapping[str, Any]], starts: Mapping[str, int], *, named: bool) -> None:
+def mark_phases(axes: Axes, rows: Sequence[Mapping[str, Any]], starts: Mapping[str, int], *, named: bool) -> None:
+    """Shade the pruning phase, and name all phases above the axes where asked for."""
     for phase, start in starts.items():
         end = start + max(row["epoch"] for row in rows if row["phase"] == phase)
         begin = start + min(row["epoch"] for row in rows if row["phase"] == phase)
