@@ -119,3 +119,5 @@ def _use_compilation_cache() -> None:
     """Keep compiled programs between runs, unless the user has set a place (or none) for them."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(CACHE))
+    # JAX's own second leaves out so many small programs that a second run still waits for them.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -1,9 +1,9 @@
-"""Corrections of p-values for testing many things on one network."""
+"""Corrections of p-values for testing many things on one network.
 
-import jax
-import jax.numpy as jnp
+On the host and in float64: how many things there are differs from network to network, and JAX would compile each.
+"""
 
-Array = jax.Array
+import numpy as np
 
 # Test statistics, in standard deviations, that differ by less than this count as tied: float32 rounding does.
 TIE_TOLERANCE = 1e-4
@@ -12,7 +12,7 @@ TIE_TOLERANCE = 1e-4
 FLAT = 1e-6
 
 
-def westfall_young(observed: Array, controls: Array) -> Array:
+def westfall_young(observed: np.ndarray, controls: np.ndarray) -> np.ndarray:
     """Lower-tail p-values [M] of values [M] against shared controls [R, M], by step-down max-T.
 
     Westfall and Young 1993, algorithm 4.1: with T = (mean - value) / sd over a hypothesis' R + 1 values (the observed
@@ -20,21 +20,23 @@ def westfall_young(observed: Array, controls: Array) -> Array:
     all hypotheses, the next one with the largest of those left, and so on. The family-wise error is controlled under
     whatever dependence the controls share. No p falls below 1 / (R + 1).
     """
-    values = jnp.concatenate([observed[None], controls])
+    values = np.concatenate([observed[None], controls]).astype(np.float64)
     mean, std = values.mean(axis=0), values.std(axis=0)
-    flat = std <= FLAT * jnp.abs(mean)
-    statistics = jnp.where(flat[None], 0, (mean[None] - values) / jnp.where(flat, 1, std)[None])
-    order = jnp.argsort(-statistics[0], stable=True)
+    flat = std <= FLAT * np.abs(mean)
+    statistics = np.where(flat, 0, (mean - values) / np.where(flat, 1, std))
+    order = np.argsort(-statistics[0], kind="stable")
     ranked = statistics[:, order]
-    largest_left = jax.lax.cummax(ranked[1:], axis=1, reverse=True)
-    above = (largest_left >= ranked[:1] - TIE_TOLERANCE).sum(axis=0)
-    adjusted = jax.lax.cummax((1 + above) / (1 + controls.shape[0]))
-    return jnp.zeros_like(adjusted).at[order].set(adjusted)
+    largest_left = np.maximum.accumulate(ranked[1:, ::-1], axis=1)[:, ::-1]
+    above = (largest_left >= ranked[0] - TIE_TOLERANCE).sum(axis=0)
+    adjusted = np.empty(len(observed))
+    adjusted[order] = np.maximum.accumulate((1 + above) / (1 + len(controls)))
+    return adjusted
 
 
-def holm(p_values: Array) -> Array:
+def holm(p_values: np.ndarray) -> np.ndarray:
     """Holm's (1979) step-down p-values [M] of p-values [M]; valid under any dependence."""
-    order = jnp.argsort(p_values, stable=True)
-    factors = p_values.size - jnp.arange(p_values.size)
-    adjusted = jnp.minimum(jax.lax.cummax(factors * p_values[order]), 1)
-    return jnp.zeros_like(adjusted).at[order].set(adjusted)
+    order = np.argsort(p_values, kind="stable")
+    factors = len(p_values) - np.arange(len(p_values))
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * p_values[order]), 1)
+    return adjusted

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from modularity_jax.metric.checks import check_num_clusters
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.nets.lesions.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
-from modularity_jax.nets.lesions.verdicts import strict_p_values
+from modularity_jax.nets.lesions.verdicts import p_values
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.progress import Progress
@@ -111,7 +111,7 @@ def _tests(
 
 
 def _single_rows(head: Mapping[str, Any], test: LesionTest) -> list[Row]:
-    strict = strict_p_values(test.accuracy, test.control_accuracy)
+    strict = p_values(test.accuracy, test.control_accuracy, ties="strict")
     columns = {
         **test.submodules._asdict(),
         "accuracy": test.accuracy,

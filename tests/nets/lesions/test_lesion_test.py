@@ -1,11 +1,14 @@
 """The public lesion tests: statistics, planted and empty effects, words, errors."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 
 import modularity_jax as mj
+from modularity_jax.metric.statistics import compare
+from modularity_jax.nets.lesions import verdicts
 from modularity_jax.nets.lesions.lesion_test import accuracy
 from modularity_jax.nets.lesions.verdicts import classify
 from tests.nets.lesions import slow
@@ -55,6 +58,21 @@ def test_fields_of_a_single_test():
     expected = (1 + (found.control_accuracy <= found.accuracy[None] + 1e-9).sum(0)) / 20
     np.testing.assert_allclose(found.p_value, expected, rtol=1e-6)
     assert (found.p_adjusted >= found.p_value * (1 - 1e-6)).all()
+
+
+def test_p_and_z_are_those_of_the_metric():
+    """The host's statistics against `metric.statistics.compare`, ties and controls that do not vary included."""
+    rng = np.random.default_rng(0)
+    controls = rng.integers(960, 990, (50, 8)).astype(np.float32) / 1000
+    controls[:, 6:] = np.float32(0.975)
+    observed = np.append(controls[3, :7], np.float32(0.5))
+    found = verdicts.test_all(observed, controls, np.full(8, True), ties="counted", correction="max_t")
+    for i in range(8):
+        expected = compare(jnp.asarray(observed[i]), jnp.asarray(controls[:, i]))
+        np.testing.assert_allclose(found.p_value[i], expected.p_value, rtol=1e-6)
+        np.testing.assert_allclose(found.z_score[i], expected.z_score, rtol=1e-3, atol=1e-5)
+    assert found.z_score[6] == 0
+    assert found.z_score[7] == -np.inf
 
 
 def test_strict_ties_are_the_study_s():

@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 import modularity_jax as mj
 from modularity_jax.nets.lesions.lesion_test import accuracy
-from modularity_jax.nets.lesions.measure import measure
+from modularity_jax.nets.lesions.measure import PASSES, _run, measure
 from modularity_jax.nets.lesions.network import network_from_params
+from modularity_jax.nets.lesions.passes import Plan
 from modularity_jax.nets.lesions.submodules import deal_parts, draw_orders
 from modularity_jax.nets.sweep import seed_mesh
 from tests.nets.lesions import slow
@@ -166,3 +168,20 @@ def test_networks_of_one_shape_share_a_program():
         if not seed:
             first = len(traces)
     assert len(traces) == first
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("kind", list(PASSES))
+def test_passes_lower_for_accelerators(kind, platform):
+    own = slow.hidden(LABELS, WIDTHS)
+    parts = deal_parts(own, CLUSTERS)
+    orders = draw_orders(own, parts, KEY, jnp.arange(2, dtype=jnp.uint32))
+    observed = tuple(order.whole[0] for order in orders)
+    plan = Plan(network_from_params(PARAMS), parts, observed, orders, jnp.int32(2))
+    batches = jnp.zeros((2, 7, 10)), jnp.zeros((2, 10), jnp.int32), jnp.zeros((2, 10, 5))
+    shape = (12,) if kind == "single" else (12, 12)
+    run = jax.jit(lambda *leaves: _run(*jax.tree.unflatten(structure, leaves), PASSES[kind], shape, accuracy, None))
+    leaves, structure = jax.tree.flatten((plan, batches))
+    exported = export.export(run, platforms=[platform])(*leaves)
+    assert exported.platforms == (platform,)
+    assert exported.out_avals[1].shape == (2, 2, *shape, 5)

@@ -11,8 +11,9 @@ import modularity_jax as mj
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.nets.training import Samples
-from modularity_jax.runs.benchmarks import measure, peers, scale, shuffle_test, train
+from modularity_jax.runs.benchmarks import lesion, measure, peers, scale, shuffle_test, train
 from tests.metric import nets
+from tests.nets.lesions import slow
 
 
 def test_runs_take_turns_and_the_median_counts():
@@ -100,6 +101,31 @@ def test_operations_of_an_epoch():
     # 2 (3 * 5 + 5 * 2) forwards, as much for the kernels, 2 * 5 * 2 for the hidden layer's gradient; 4 test samples.
     samples = Samples(jnp.zeros((7, 3)), jnp.zeros(7, int), jnp.zeros((4, 3)), jnp.zeros(4, int))
     assert train._operations(ModelConfig(widths=(3, 5, 2)), samples) == 7 * (50 + 50 + 20) + 4 * 50
+
+
+def test_lesion_rows():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 8)).astype(np.float32), rng.integers(0, 3, 60).astype(np.int32)
+    samples = Samples(*(jnp.asarray(part) for part in (x, y, x, y)))
+    params = slow.random_params(1, (8, 40, 30, 3))
+    settings = {"num_clusters": 3, "num_shuffles": 2, "num_peer_lesions": 4, "rounds": 1}
+    rows = lesion.lesion_rows(params, samples, seed_mesh(), **settings)
+    assert [row["test"] for row in rows] == ["single", "joint", "conditional"]
+    count = rows[0]["sub-modules"]
+    assert [row["lesions"] for row in rows] == [3 * count, 3 * count * (count + 1) // 2, 3 * count * (count - 1)]
+    for row in rows:
+        assert row["most images off"] == 0
+        assert row["times"] == pytest.approx(row["ours a second"] / row["one by one"])
+
+
+def test_least_operations_of_lesions():
+    """Widths 2, 3, 4, 5, sub-modules 2 and 1: products counted by hand, for one trial."""
+    sizes, layers = (6, 12, 20), np.array([1, 1, 2])
+    widths = (2, 3, 4, 5)
+    single = (12 + 2 * 20) + (20 + 1 * 0)
+    assert lesion._least_operations("single", widths, layers, 1) == 2 * (sum(sizes) + single)
+    pairs = 2 * 20 + 1 * 20  # each of layer 1 has layer 2's site of its own; the two of layer 1 run layer 2 together
+    assert lesion._least_operations("joint", widths, layers, 1) == 2 * (sum(sizes) + single + pairs)
 
 
 def test_scale_rows_and_slope():
