@@ -8,12 +8,13 @@ import base64
 import importlib.resources
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jinja2
 
 from modularity_jax.runs.figures import write_figures
+from modularity_jax.runs.page import Picture, Section, rows_table, settings, table
 from modularity_jax.runs.summary import (
     ALPHA,
     COLUMNS,
@@ -38,60 +39,10 @@ _DATA_NAMES = {
     "lines": "Lines",
     "random": "Random pixels",
 }
-_TEXT_COLUMNS = (
-    "phase",
-    "method",
-    "verdict",
-    "setting",
-    "what",
-    "stage",
-    "control",
-    "value",
-    "version",
-    "taxonomy",
-    "taxonomy_adjusted",
-    "joint_pairs",
-)
-
 _LESION_COLUMNS = (
     "seed", "layer", "cluster", "num_units", "share", "diff", "control_mean", "z_score", "p_value", "p_adjusted",
     "taxonomy", "taxonomy_adjusted",
 )  # fmt: skip
-
-
-class Column(NamedTuple):
-    """A table's column; text is set left, numbers right."""
-
-    name: str
-    text: bool
-
-
-class Table(NamedTuple):
-    """A table of finished strings."""
-
-    caption: str
-    columns: list[Column]
-    rows: list[list[str]]
-
-
-class Picture(NamedTuple):
-    """An embedded figure."""
-
-    name: str
-    source: str  # data URI
-    caption: str
-    reading: str
-
-
-class Section(NamedTuple):
-    """One part of the page; what is empty is not shown."""
-
-    anchor: str
-    title: str
-    paragraphs: Sequence[str] = ()
-    code: str = ""
-    pictures: Sequence[Picture] = ()
-    tables: Sequence[Table] = ()
 
 
 class Run(NamedTuple):
@@ -204,7 +155,7 @@ def _result(run: Run) -> Section:
             "most one run of twenty. It is not corrected for the number of rows in this table.",
         ],
         pictures=_pick(run, "controls"),
-        tables=[_table("Mean ± standard deviation over seeds.", names.split(", "), map(_finding_cells, run.findings))],
+        tables=[table("Mean ± standard deviation over seeds.", names.split(", "), map(_finding_cells, run.findings))],
     )
 
 
@@ -241,9 +192,9 @@ def _lesions(run: Run) -> Section | None:
         [row for row in run.lesions if row["phase"] == phase],
         [row for row in run.double_lesions if row["phase"] == phase],
     )
-    tables = [_rows_table("Each network, counted as in the study.", [s._asdict() for s in summaries])]
+    tables = [rows_table("Each network, counted as in the study.", [s._asdict() for s in summaries])]
     columns = [{name: row[name] for name in _LESION_COLUMNS} for row in run.lesions if row["phase"] == phase]
-    tables.append(_rows_table("One row per sub-module; lesions.csv has the rest, and accuracy by class.", columns))
+    tables.append(rows_table("One row per sub-module; lesions.csv has the rest, and accuracy by class.", columns))
     return Section(
         "lesions",
         "What each module does",
@@ -258,14 +209,14 @@ def _training(run: Run) -> Section | None:
         return None
     last = {(row["seed"], row["phase"]): row for row in sorted(run.metrics, key=lambda row: row["epoch"])}
     keys = sorted(last, key=lambda key: (phase_rank(key[1]), key[0]))
-    table = _rows_table("After the last epoch of each phase.", [last[key] for key in keys])
+    table = rows_table("After the last epoch of each phase.", [last[key] for key in keys])
     return Section("training", "Training", pictures=_pick(run, "learning_curve", "training"), tables=[table])
 
 
 def _networks(run: Run) -> Section:
     rows = sorted(run.rows, key=lambda row: (phase_rank(row["phase"]), row["num_clusters"], row["seed"]))
     caption = "One row per network, number of modules and control, as in clusterability.csv."
-    return Section("networks", "Every network", tables=[_rows_table(caption, rows)])
+    return Section("networks", "Every network", tables=[rows_table(caption, rows)])
 
 
 def _repeat(run: Run) -> Section:
@@ -279,9 +230,9 @@ def _repeat(run: Run) -> Section:
     shown = {key: value for key, value in run.versions.items() if key not in hidden}
     times = ([stage, f"{value:.1f}", f"{compiled.get(stage, 0):.1f}"] for stage, value in seconds.items())
     tables = [
-        _table("Wall-clock of each stage.", ["stage", "seconds", "of which compilation"], times),
-        _table("Versions.", ["what", "version"], _settings(shown)),
-        _table("Every setting, as in config.json.", ["setting", "value"], _settings(run.config)),
+        table("Wall-clock of each stage.", ["stage", "seconds", "of which compilation"], times),
+        table("Versions.", ["what", "version"], settings(shown)),
+        table("Every setting, as in config.json.", ["setting", "value"], settings(run.config)),
     ]
     return Section("repeat", "How to repeat it", [text], command, tables=[t for t in tables if t.rows])
 
@@ -291,30 +242,3 @@ _SECTIONS: tuple[Callable[[Run], Section | None], ...] = (_result, _modules, _le
 
 def _pick(run: Run, *names: str) -> list[Picture]:
     return [run.pictures[name] for name in names if name in run.pictures]
-
-
-def _table(caption: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    return Table(caption, [Column(name, name in _TEXT_COLUMNS) for name in names], [list(row) for row in rows])
-
-
-def _rows_table(caption: str, rows: Sequence[Row]) -> Table:
-    names = list(rows[0])
-    return _table(caption, names, ([_cell(name, row[name]) for name in names] for row in rows))
-
-
-def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.3g}" if name.startswith("p_") else signed(value, 2 if name == "z_score" else 4)
-    return str(value)
-
-
-def _settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[list[str]]:
-    """A nested mapping as lines of dotted name and value."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _settings(value, f"{prefix}{key}.")
-        else:
-            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-            yield [f"{prefix}{key}", "–" if shown is None else str(shown)]

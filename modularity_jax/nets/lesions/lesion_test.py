@@ -115,26 +115,7 @@ def lesion_test(
         samples_per_batch=samples_per_batch,
         mesh=mesh,
     )
-    modules, sizes = measured.submodules, measured.class_sizes
-    by_class = measured.damaged / np.maximum(sizes, 1)
-    overall = measured.damaged.sum(axis=-1) / sizes.sum()
-    undamaged = float(measured.undamaged.sum() / sizes.sum())
-    diff = overall[0] - undamaged
-    tests = verdicts.test_all(overall[0], overall[1:], modules.share < 1, ties=ties, correction=correction)
-    shape = modules.num_units, modules.share, diff, tests.p_value
-    return LesionTest(
-        modules,
-        undamaged,
-        measured.undamaged / np.maximum(sizes, 1),
-        overall[0],
-        by_class[0],
-        diff,
-        overall[1:],
-        by_class[1:],
-        *tests,
-        taxonomy=verdicts.classify(*shape, verdicts.at_floor(tests.p_value, num_shuffles)),
-        taxonomy_adjusted=verdicts.classify(*shape, tests.p_adjusted <= verdicts.ALPHA),
-    )
+    return _singles(measured, ties, correction)
 
 
 def double_lesion_test(
@@ -187,6 +168,30 @@ def double_lesion_test(
 def _check_choices(ties: str, correction: str) -> None:
     checks.check_choice("ties", ties, verdicts.TIES)
     checks.check_choice("correction", correction, verdicts.CORRECTIONS)
+
+
+def _singles(measured: Measured, ties: str, correction: str) -> LesionTest:
+    """The tests of sub-modules damaged alone."""
+    modules, sizes = measured.submodules, measured.class_sizes
+    by_class = measured.damaged / np.maximum(sizes, 1)
+    overall = measured.damaged.sum(axis=-1) / sizes.sum()
+    undamaged = float(measured.undamaged.sum() / sizes.sum())
+    diff = overall[0] - undamaged
+    tests = verdicts.test_all(overall[0], overall[1:], modules.share < 1, ties=ties, correction=correction)
+    shape = modules.num_units, modules.share, diff, tests.p_value
+    return LesionTest(
+        modules,
+        undamaged,
+        measured.undamaged / np.maximum(sizes, 1),
+        overall[0],
+        by_class[0],
+        diff,
+        overall[1:],
+        by_class[1:],
+        *tests,
+        taxonomy=verdicts.classify(*shape, verdicts.at_floor(tests.p_value, len(overall) - 1)),
+        taxonomy_adjusted=verdicts.classify(*shape, tests.p_adjusted <= verdicts.ALPHA),
+    )
 
 
 def _pairs(

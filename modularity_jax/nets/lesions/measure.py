@@ -123,6 +123,8 @@ def _batches(
         raise ValueError(f"x must have shape [n, {inputs}], one column per input of the network, got {x.shape}")
     if y.shape != (len(x),) or not len(x):
         raise ValueError(f"y must have shape ({len(x)},) with at least one class, got {y.shape}")
+    if not np.issubdtype(y.dtype, np.integer):
+        raise ValueError(f"y must be integers, one class per sample, got {y.dtype}")
     if y.min() < 0 or y.max() >= classes:
         raise ValueError(f"y must lie in 0..{classes - 1}, got {y.min()}..{y.max()}")
     size = min(size, len(x))

@@ -223,6 +223,7 @@ def test_words_of_the_taxonomy():
         ({"num_clusters": 1}, "num_clusters must be at least 2, got 1"),
         ({"x": X[:, :-1]}, r"x must have shape \[n, 6\], one column per input of the network, got \(200, 5\)"),
         ({"y": Y[:-1]}, r"y must have shape \(200,\) with at least one class, got \(199,\)"),
+        ({"y": Y / 2}, "y must be integers, one class per sample, got float64"),
         ({"y": Y + 1}, r"y must lie in 0..3, got \d..4"),
         ({"params": PARAMS | {"layer_01": {"kernel": np.ones((39, 30), "f")}}}, "weights must chain: weights.0. has"),
         (
