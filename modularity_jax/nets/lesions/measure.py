@@ -22,7 +22,7 @@ Array = jax.Array
 Metric = Callable[[Array, Array], Array]
 
 # Sums that one batch of samples may hold: bounds the memory, by the trials that go into one call of the program.
-MAX_SUMS = 2**20
+MAX_SUMS = 2**18
 
 PASSES = {"single": single_pass, "joint": joint_pass, "conditional": conditional_pass}
 
