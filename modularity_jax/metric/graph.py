@@ -19,8 +19,10 @@ from modularity_jax.metric import checks
 
 Array = jax.Array
 
-# Entries of a block that are searched for a least neighbour at a time; bounds the memory of `neighbour_min`.
+# Entries of a block that are searched for a least neighbour at a time, and parts of a block at least; both bound the
+# memory of `neighbour_min`, the second where all blocks are small and XLA works at them side by side.
 MAX_CANDIDATES = 2**20
+MIN_PARTS = 8
 
 
 class Graph(Protocol):
@@ -222,7 +224,7 @@ def _block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Arr
     Some rows at a time: XLA would write out the whole block of candidates, as large as the affinity [d_in, d_out].
     """
     largest = jnp.iinfo(rows.dtype).max
-    height = max(1, min(rows.size, MAX_CANDIDATES // columns.size))
+    height = max(1, min(MAX_CANDIDATES // columns.size, -(-rows.size // MIN_PARTS)))
 
     def visit(index: Array, least: tuple[Array, Array]) -> tuple[Array, Array]:
         # The last rows may be visited twice, which a minimum does not mind.

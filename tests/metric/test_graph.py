@@ -238,4 +238,5 @@ def test_edge_list_of_a_layered_graph(name):
 def test_neighbour_min_by_rows_that_do_not_divide_the_block(monkeypatch, height):
     """Blocks are searched a few rows at a time; the last rows may be searched twice."""
     monkeypatch.setattr("modularity_jax.metric.graph.MAX_CANDIDATES", 6 * height)
+    monkeypatch.setattr("modularity_jax.metric.graph.MIN_PARTS", 1)
     test_neighbour_min(GRAPHS["three layers"])
