@@ -1,7 +1,7 @@
 """A table of the papers beside ours: `python -m experiments.reproduce --table=ncut_k4 --data_dir=DATA`."""
 
 import dataclasses
-import importlib
+import importlib.util
 import pathlib
 from collections.abc import Sequence
 
@@ -9,8 +9,10 @@ from absl import flags
 
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.runs.adopt import adopt_networks
 from modularity_jax.runs.config import RunConfig, from_dict
-from modularity_jax.runs.reproduce import TABLES, cells, run_table, table_text
+from modularity_jax.runs.lesions import lesion_stage
+from modularity_jax.runs.reproduce import TABLES, Table, cells, run_table, table_text
 from modularity_jax.runs.stages import cluster_stage, train_stage
 from modularity_jax.runs.workdir import Workdir, command_line, create_workdir
 
@@ -21,15 +23,19 @@ _QUICK = flags.DEFINE_bool("quick", False, "Toy sizes, to see that it works; the
 
 
 def _load(name: str) -> RunConfig:
-    variant = "quick" if _QUICK.value else ""
-    config = from_dict(importlib.import_module(f"configs.{name}").get_config(variant).to_dict())
+    """The config of a file, or for a name with `_dropout` and no file of its own, that variant of it."""
+    file, words = name, ["quick"] * _QUICK.value
+    if importlib.util.find_spec(f"configs.{name}") is None:
+        file, words = name.removesuffix("_dropout"), [*words, "dropout"]
+    config = from_dict(importlib.import_module(f"configs.{file}").get_config(",".join(words)).to_dict())
     return dataclasses.replace(config, data=dataclasses.replace(config.data, dir=_DATA_DIR.value))
 
 
-def _run(path: pathlib.Path, config: RunConfig) -> Workdir:
+def _run(path: pathlib.Path, config: RunConfig, table: Table, donors: Sequence[pathlib.Path]) -> Workdir:
     workdir = create_workdir(path, config, command_line())
+    adopt_networks(workdir, donors)
     train_stage(workdir, seed_mesh())
-    cluster_stage(workdir, seed_mesh())
+    {"cluster": cluster_stage, "lesion": lesion_stage}[table.stage](workdir, seed_mesh())
     return workdir
 
 

@@ -38,12 +38,11 @@ class ClusterConfig:
     selection: str = "inertia"  # which start is kept, as in the papers; "ncut" is the library's own default
     solver: str = "auto"  # of the eigenvectors
     shuffles_per_group: int = 1  # controls under one vmap; best at 1 on a CPU; changes rounding
-    curve_every: int = 0  # epochs of training between two n-cuts of learning_curve.csv; 0 leaves it out
+    curve_epochs: tuple[int, ...] = ()  # of each phase, for learning_curve.csv, besides its last; none leaves it out
 
     def __post_init__(self) -> None:
         for name in ("num_shuffles", "num_restarts", "shuffles_per_group"):
             check_at_least(f"cluster.{name}", getattr(self, name), 1)
-        check_at_least("cluster.curve_every", self.curve_every, 0)
         for name in ("phases", "num_clusters", "methods"):
             if not getattr(self, name):
                 raise ValueError(f"cluster.{name} must hold at least one entry, got none")
@@ -53,6 +52,8 @@ class ClusterConfig:
             check_choice("cluster.methods", method, METHODS)
         for count in self.num_clusters:
             check_at_least("cluster.num_clusters", count, 2)
+        for epoch in self.curve_epochs:
+            check_at_least("cluster.curve_epochs", epoch, 0)
         check_choice("cluster.selection", self.selection, SELECTIONS)
         check_choice("cluster.solver", self.solver, SOLVERS)
 
@@ -158,7 +159,7 @@ def _coerce(name: str, value: Any, default: Any) -> Any:
     """The value in the default's type; JSON has lists for tuples, and a flag may give an int for a float."""
     if isinstance(default, tuple):
         entries = tuple(value) if isinstance(value, list | tuple) else (value,)
-        return tuple(_coerce(name, entry, default[0]) for entry in entries)
+        return tuple(_coerce(name, entry, default[0] if default else 0) for entry in entries)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):

@@ -47,9 +47,7 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     Where the config asks for it, their n-cut along the way: learning_curve.csv.
     """
     config = workdir.config
-    files = [workdir.weights(phase) for phase in config.phases]
-    files += [workdir.learning_curve] if config.cluster.curve_every else []
-    if workdir.metrics.exists() and all(file.exists() for file in files):
+    if is_trained(workdir):
         logging.info("%s holds its trained networks already", workdir.path)
         return
     samples = load_samples(config)
@@ -63,11 +61,18 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
             curve += _curve_rows(epoch, config)
             if epoch.epoch == epoch.num_epochs:
                 write_arrays(workdir.weights(epoch.phase), _flatten(epoch.params, config.train.num_seeds))
-                if config.cluster.curve_every:
+                if config.cluster.curve_epochs:
                     write_csv(workdir.learning_curve, curve, CURVE_COLUMNS)
                 write_csv(workdir.metrics, rows, METRICS_COLUMNS)
             accuracy = epoch.metrics.test_accuracy.mean()
             progress.advance(f"{epoch.phase} {epoch.epoch}/{epoch.num_epochs}, test accuracy {accuracy:.3f}")
+
+
+def is_trained(workdir: Workdir) -> bool:
+    """Whether the training stage has left all its files."""
+    files = [workdir.metrics, *(workdir.weights(phase) for phase in workdir.config.phases)]
+    files += [workdir.learning_curve] if workdir.config.cluster.curve_epochs else []
+    return all(file.exists() for file in files)
 
 
 def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
@@ -184,8 +189,8 @@ def _curve_rows(epoch: Epoch, config: RunConfig) -> list[Row]:
 
     Clustered with the key of the shuffle tests, so that a phase's last row agrees with clusterability.csv.
     """
-    every = config.cluster.curve_every
-    if not every or (epoch.epoch % every and epoch.epoch != epoch.num_epochs):
+    wanted = config.cluster.curve_epochs
+    if not wanted or (epoch.epoch not in wanted and epoch.epoch != epoch.num_epochs):
         return []
     rows = []
     for seed in range(config.train.num_seeds):

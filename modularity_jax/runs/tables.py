@@ -149,8 +149,10 @@ def read_json(workdir: str | os.PathLike[str], name: str) -> dict[str, Any]:
     return content
 
 
-def read_arrays(workdir: str | os.PathLike[str], name: str, prefix: str = "") -> dict[str, np.ndarray]:
-    """The arrays of a workdir's .npz file whose names start with `prefix`.
+def read_arrays(
+    workdir: str | os.PathLike[str], name: str, prefix: str | tuple[str, ...] = ""
+) -> dict[str, np.ndarray]:
+    """The arrays of a workdir's .npz file whose names start with `prefix`, or with one of several.
 
     Raises:
       FileNotFoundError: if the file is missing.

@@ -114,9 +114,13 @@ def open_workdir(path: str | pathlib.Path) -> Workdir:
 def record_seconds(workdir: Workdir, stage: str, seconds: float, compiled: float) -> None:
     """Note in versions.json a stage's wall-clock time and the time that compilation took of it."""
     versions = read_json(workdir.path, "versions.json")
-    for name, value in (("stage_seconds", seconds), ("compile_seconds", compiled)):
-        versions[name] = versions.get(name, {}) | {stage: round(value, 2)}
-    write_json(workdir.path / "versions.json", versions)
+    times = {"stage_seconds": seconds, "compile_seconds": compiled}
+    record(workdir, {name: dict(versions.get(name, {}), **{stage: round(t, 2)}) for name, t in times.items()})
+
+
+def record(workdir: Workdir, facts: Mapping[str, Any]) -> None:
+    """Add to versions.json what a run's results depend on."""
+    write_json(workdir.path / "versions.json", read_json(workdir.path, "versions.json") | dict(facts))
 
 
 def describe_machine() -> dict[str, Any]:

@@ -16,7 +16,7 @@ OTHER = {
     "cluster": {
         "phases": ["pruned"], "num_clusters": [2, 3], "methods": ["row"], "num_shuffles": 9, "num_restarts": 2,
         "selection": "ncut", "solver": "eigh", "shuffles_per_group": 4,
-        "curve_every": 3,
+        "curve_epochs": [3, 5],
     },
     "lesion": {
         "phases": ["init"], "num_clusters": 3, "num_shuffles": 0, "joint": 1, "conditional": 2, "correction": "holm",

@@ -6,7 +6,7 @@ import scipy.stats
 
 from modularity_jax.runs import reproduce
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.tables import read_csv
+from modularity_jax.runs.tables import read_csv, write_csv
 from modularity_jax.runs.workdir import create_workdir
 from tests.runs import workdirs
 
@@ -19,7 +19,7 @@ def find(rows, config, phase, quantity):
 def fake_run(values):
     """A run whose clusterability table has these n-cuts for each seed of the pruned networks."""
 
-    def run(path, config):
+    def run(path, config, table, donors):
         if values[path.name] is None:
             raise FileNotFoundError(f"no data for {path.name}")
         workdir = create_workdir(path, config, "a command")
@@ -32,7 +32,7 @@ def fake_run(values):
             for seed, ncut in enumerate(values[path.name])
             for method, z in (("layer", -3.0 - seed), ("layer_nonzero", -2.0))
         ]
-        reproduce.write_csv(workdir.clusterability, rows, workdirs.CLUSTER_COLUMNS)
+        write_csv(workdir.clusterability, rows, workdirs.CLUSTER_COLUMNS)
         return workdir
 
     return run
@@ -45,7 +45,9 @@ def test_cells_are_the_published_ones():
     assert [(c.mean, c.std, c.trainings) for c in pruned] == [(2.0003, 0.0346, 10)]
     assert {c.config for c in found} == {"mnist", "mnist_dropout", "cifar10", "cifar10_dropout", "lines"}
     assert [(c.mean, c.trainings) for c in found if c.phase == "init"] == [(2.349, 200)]
-    assert {c.num_clusters for c in reproduce.cells("ncut_k")} == {4, 7}
+    sweep = [c for c in reproduce.cells("ncut_k") if (c.config, c.quantity) == ("mnist", "n-cut")]
+    assert {c.num_clusters: c.mean for c in sweep} == {2: None, 4: 2.0003, 7: 4.5555, 10: None, 12: 8.881}
+    assert {c.phase for c in sweep} == {"pruned"}
     assert {c.source for c in reproduce.cells("ncut_k12")} == {"arXiv 2103.03386"}
 
 
@@ -53,6 +55,7 @@ def test_settings_are_cut_down_to_the_table():
     made = reproduce.settings_for("ncut_k12", RunConfig(), ["pruned"])
     assert (made.train.num_seeds, made.cluster.num_clusters, made.cluster.phases) == (5, (12,), ("pruned",))
     assert made.lesion.num_shuffles == 0
+    assert made.cluster.methods == ("layer", "layer_nonzero")
     assert made.model == RunConfig().model
 
 
@@ -92,8 +95,8 @@ def test_agreement_beyond_chance_is_said(tmp_path):
 def test_a_learning_curve_against_one_published_network(tmp_path):
     """Points of five seeds; the published network is one more draw, or is not."""
 
-    def run(path, config):
-        assert (config.cluster.curve_every, config.train.num_seeds) == (5, 5)
+    def run(path, config, table, donors):
+        assert (config.cluster.curve_epochs, config.train.num_seeds) == ((5, 10, 15, 20), 5)
         workdir = create_workdir(path, config, "a command")
         points = [
             ("unpruned", 20, 2.45),
@@ -107,7 +110,7 @@ def test_a_learning_curve_against_one_published_network(tmp_path):
             for phase, epoch, ncut in points
             for seed in range(5)
         ]
-        reproduce.write_csv(workdir.learning_curve, rows, ("seed", "phase", "epoch", "num_clusters", "ncut"))
+        write_csv(workdir.learning_curve, rows, ("seed", "phase", "epoch", "num_clusters", "ncut"))
         return workdir
 
     rows = reproduce.run_table("learning_curve", tmp_path, {"mnist": RunConfig()}, run)
@@ -120,8 +123,74 @@ def test_a_learning_curve_against_one_published_network(tmp_path):
     assert rows[0]["p_value"] == pytest.approx(2 * scipy.stats.t.cdf(-0.01 / std / 1.2**0.5, 4))
 
 
+def lesion_run(path, config, table, donors):
+    """Three seeds: seed s has s + 1 sub-modules more than the two important ones, and pairs of each kind."""
+    assert (config.lesion.num_shuffles, config.lesion.conditional, table.stage) == (100, 0, "lesion")
+    workdir = create_workdir(path, config, "a command")
+    head = {"phase": "pruned", "num_clusters": 10, "layer": 1}
+    singles = [
+        head | {"seed": seed, "cluster": cluster, "accuracy": 0.9, "diff": -0.08 - 0.001 * seed, "taxonomy": word}
+        for seed in range(3)
+        for cluster, word in enumerate(["important"] * 2 + ["small"] * (seed + 1))
+    ]
+    doubles = [
+        {"seed": seed, "phase": "pruned", "kind": "joint", "layer_a": 1, "cluster_a": a, "layer_b": 1, "cluster_b": b}
+        | {"important": found}
+        for seed in range(3)
+        for a, b, found in ((0, 0, True), (0, 1, True), (0, 2, seed == 0), (2, 2, False))
+    ]
+    write_csv(workdir.lesions, singles, list(singles[0]))
+    write_csv(workdir.double_lesions, doubles, list(doubles[0]))
+    return workdir
+
+
+def test_lesions_beside_one_published_network(tmp_path):
+    rows = reproduce.run_table("lesions", tmp_path, {"mnist": RunConfig()}, lesion_run)
+    found = {row["quantity"]: row for row in rows}
+    assert {name: (row["paper_mean"], row["mean"]) for name, row in found.items()} == {
+        "undamaged accuracy": (0.9845, pytest.approx(0.981)),
+        "sub-modules": (24, 4),
+        "important": (10, 2),
+        "small": (7, 2),
+        "joint pairs important, both": (1.0, 1.0),
+        "joint pairs important, one": (0.85, pytest.approx(1 / 3)),
+        "joint pairs important, neither": (0.0952, 0.0),
+    }
+    assert found["joint pairs important, both"]["verdict"] == "agrees; equal in every network"
+    assert found["important"]["verdict"] == "differs; ours is the same in every network"
+    # One published network: could it be one more of ours? t = (4 - 24) / (1 sqrt(1 + 1/3)) with 2 degrees of freedom.
+    assert found["sub-modules"]["p_value"] == pytest.approx(2 * scipy.stats.t.cdf(-20 / (4 / 3) ** 0.5, 2))
+    assert found["sub-modules"]["verdict"] == "differs"
+    assert "24.0 (1)" in reproduce.table_text(rows)
+
+
+def test_a_mixture_has_nothing_published_beside_it(tmp_path):
+    known = {cell.config for cell in reproduce.cells("mixtures")}
+    assert {"lines_mnist", "lines_mnist_separated_dropout", "mnist_cifar10_dropout"} <= known
+    assert len(known) == 12
+    values = {"lines_mnist": [2.0, 2.1]}
+    rows = reproduce.run_table("mixtures", tmp_path, {"lines_mnist": RunConfig()}, fake_run(values))
+    assert {row["verdict"] for row in rows} == {"nothing published to compare with"}
+    assert find(rows, "lines_mnist", "pruned", "n-cut")["mean"] == pytest.approx(2.05)
+
+
+def test_a_table_is_offered_the_networks_of_the_others(tmp_path):
+    offered = []
+
+    def run(path, config, table, donors):
+        offered.extend(donors)
+        return fake_run({"mnist": [8.9, 8.8]})(path, config, table, donors)
+
+    reproduce.run_table("ncut_k12", tmp_path, {"mnist": RunConfig()}, run)
+    others = [name for name in reproduce.TABLES if name != "ncut_k12"]
+    assert offered == [tmp_path / name / "mnist" for name in others]
+
+
 def test_unknown_names(tmp_path):
-    with pytest.raises(ValueError, match="table must be one of ncut_k4, ncut_k, ncut_k12, learning_curve, got 'ncut'"):
+    with pytest.raises(
+        ValueError,
+        match="table must be one of ncut_k4, ncut_k, ncut_k12, learning_curve, lesions, mixtures, got 'ncut'",
+    ):
         reproduce.cells("ncut")
     with pytest.raises(
         ValueError, match="config must name one of mnist, mnist_dropout for the table ncut_k12, got lin"

@@ -14,8 +14,10 @@ from modularity_jax.runs.summary.findings import (
 from modularity_jax.runs.summary.lesions import (
     LESION_HELP,
     LesionSummary,
+    joint_findings,
     lesion_sentence,
     summarise_lesions,
+    undamaged_accuracy,
 )
 from modularity_jax.runs.summary.wording import Answer, answer, control_name, phase_name, sentence, signed
 
@@ -31,6 +33,7 @@ __all__ = [
     "answer",
     "chance_of_count",
     "control_name",
+    "joint_findings",
     "lesion_sentence",
     "phase_name",
     "phase_rank",
@@ -39,4 +42,5 @@ __all__ = [
     "summarise",
     "summarise_lesions",
     "terminal_table",
+    "undamaged_accuracy",
 ]

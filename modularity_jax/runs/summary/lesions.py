@@ -54,24 +54,35 @@ def lesion_sentence(summaries: Sequence[LesionSummary]) -> str:
     )
 
 
+def undamaged_accuracy(singles: Sequence[Row]) -> float:
+    """A network's accuracy before any lesion, from its rows of `lesions.csv`."""
+    return float(singles[0]["accuracy"] - singles[0]["diff"])
+
+
+def joint_findings(singles: Sequence[Row], doubles: Sequence[Row]) -> dict[int, list[bool]]:
+    """Whether each joint pair of a network is important, by how many of its two sub-modules are: 2, 1, 0."""
+    important = {(row["layer"], row["cluster"]) for row in singles if row["taxonomy"] == "important"}
+    found: dict[int, list[bool]] = {2: [], 1: [], 0: []}
+    for row in doubles:
+        if row["kind"] == "joint":
+            found[sum(module in important for module in _pair(row))].append(row["important"])
+    return found
+
+
 def _summary(seed: int, singles: Sequence[Row], doubles: Sequence[Row]) -> LesionSummary:
     layers = sorted({row["layer"] for row in singles})
-    important = {(row["layer"], row["cluster"]) for row in singles if row["taxonomy"] == "important"}
+    important = sum(row["taxonomy"] == "important" for row in singles)
     per_layer = ["/".join(str(sum(r["layer"] == layer for r in rows)) for layer in layers) for rows in (
         singles, [row for row in singles if row["taxonomy"] == "important"]
     )]  # fmt: skip
-    joint: dict[int, list[bool]] = {2: [], 1: [], 0: []}
-    for row in doubles:
-        if row["kind"] == "joint":
-            known = sum(pair in important for pair in _pair(row))
-            joint[known].append(row["important"])
+    joint = joint_findings(singles, doubles)
     conditional = [row["important"] for row in doubles if row["kind"] == "conditional"]
     return LesionSummary(
         seed=seed,
-        undamaged=singles[0]["accuracy"] - singles[0]["diff"],
+        undamaged=undamaged_accuracy(singles),
         sub_modules=len(singles),
         per_layer=per_layer[0],
-        important=f"{len(important)} ({per_layer[1]})",
+        important=f"{important} ({per_layer[1]})",
         important_adjusted=sum(row["taxonomy_adjusted"] == "important" for row in singles),
         small=sum(row["taxonomy"] == "small" for row in singles),
         joint_pairs=", ".join(f"{sum(found)} of {len(found)}" for found in joint.values())

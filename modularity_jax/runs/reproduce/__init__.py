@@ -1,0 +1,7 @@
+"""The papers' tables beside our own."""
+
+from modularity_jax.runs.reproduce.cells import TABLES, Cell, Table, cells
+from modularity_jax.runs.reproduce.compare import COLUMNS, compare_cells, table_text
+from modularity_jax.runs.reproduce.run import run_table, settings_for
+
+__all__ = ["COLUMNS", "TABLES", "Cell", "Table", "cells", "compare_cells", "run_table", "settings_for", "table_text"]
