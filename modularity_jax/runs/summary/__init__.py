@@ -1,5 +1,7 @@
 """A run's findings over seeds, as numbers and as sentences."""
 
+from modularity_jax.runs.summary.across_seeds import ACROSS_COLUMNS, AcrossSeeds, combine_seeds
+from modularity_jax.runs.summary.across_wording import across_sentence, strength_sentence
 from modularity_jax.runs.summary.findings import (
     ALPHA,
     COLUMNS,
@@ -22,16 +24,20 @@ from modularity_jax.runs.summary.lesions import (
 from modularity_jax.runs.summary.wording import Answer, answer, control_name, phase_name, sentence, signed
 
 __all__ = [
+    "ACROSS_COLUMNS",
     "ALPHA",
     "COLUMNS",
     "LESION_HELP",
     "PHASES",
+    "AcrossSeeds",
     "Answer",
     "Finding",
     "LesionSummary",
     "Verdict",
+    "across_sentence",
     "answer",
     "chance_of_count",
+    "combine_seeds",
     "control_name",
     "joint_findings",
     "lesion_sentence",
@@ -39,6 +45,7 @@ __all__ = [
     "phase_rank",
     "sentence",
     "signed",
+    "strength_sentence",
     "summarise",
     "summarise_lesions",
     "terminal_table",
