@@ -2,6 +2,8 @@
 
 from modularity_jax.runs.summary.across_seeds import ACROSS_COLUMNS, AcrossSeeds, combine_seeds
 from modularity_jax.runs.summary.across_wording import across_sentence, strength_sentence
+from modularity_jax.runs.summary.audit import AUDIT_COLUMNS, audit_findings, audit_run, published_audit
+from modularity_jax.runs.summary.audit_wording import audit_sentences, published_sentences
 from modularity_jax.runs.summary.findings import (
     ALPHA,
     COLUMNS,
@@ -26,6 +28,7 @@ from modularity_jax.runs.summary.wording import Answer, answer, control_name, ph
 __all__ = [
     "ACROSS_COLUMNS",
     "ALPHA",
+    "AUDIT_COLUMNS",
     "COLUMNS",
     "LESION_HELP",
     "PHASES",
@@ -36,6 +39,9 @@ __all__ = [
     "Verdict",
     "across_sentence",
     "answer",
+    "audit_findings",
+    "audit_run",
+    "audit_sentences",
     "chance_of_count",
     "combine_seeds",
     "control_name",
@@ -43,6 +49,8 @@ __all__ = [
     "lesion_sentence",
     "phase_name",
     "phase_rank",
+    "published_audit",
+    "published_sentences",
     "sentence",
     "signed",
     "strength_sentence",
