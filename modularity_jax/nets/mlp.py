@@ -52,6 +52,11 @@ def apply(model: MLP, params: Params, x: Array, *, dropout_key: Array | None = N
     return model.apply({"params": params}, x, train=True, rngs=rngs)
 
 
+def kernel_sizes(widths: Sequence[int]) -> list[int]:
+    """Number of entries of each kernel of a network of these widths."""
+    return [a * b for a, b in zip(widths, widths[1:], strict=False)]
+
+
 def num_weights(widths: Sequence[int]) -> int:
     """Number of kernel entries of a network of these widths."""
-    return sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    return sum(kernel_sizes(widths))

@@ -1,15 +1,64 @@
 """Magnitude pruning (Zhu and Gupta 2017): a schedule, a threshold and a mask, as three pure functions."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modularity_jax.nets.config import PruneConfig
 from modularity_jax.nets.mlp import Params
 
 Array = jax.Array
 Masks = dict[str, Array]
+
+
+class MaskPlan(NamedTuple):
+    """The masks of one epoch, as U stretches of steps; U depends on the steps of an epoch and the frequency alone."""
+
+    ends: np.ndarray  # [U] int32, steps of the epoch done when the stretch ends; the epoch's last one from some u on
+    due: np.ndarray  # [U] bool, whether new masks come then
+    counts: np.ndarray  # [U, L] int32, weights that they keep; L kernels
+
+
+class PhasePlan(NamedTuple):
+    """The masks of a phase; None throughout where it does not prune."""
+
+    first: np.ndarray | None  # [L] int32, weights that the masks before the first step keep
+    epochs: tuple[MaskPlan | None, ...]  # with the same U
+
+
+def without_masks(epochs: int) -> PhasePlan:
+    """The plan of a phase that does not prune."""
+    return PhasePlan(None, (None,) * epochs)
+
+
+def plan_masks(prune: PruneConfig, sizes: Sequence[int], *, steps_per_epoch: int) -> PhasePlan:
+    """When the masks of a pruning phase come, and how much they keep; sizes [L] are the kernels'.
+
+    They come before the first step, every prune.frequency steps and after the last: in an epoch ceil(steps / frequency)
+    times at most, and one stretch more where its end lies between two. What an epoch needs less of does nothing.
+    """
+    num_steps = steps_per_epoch * prune.epochs
+    if not num_steps:
+        return without_masks(0)
+    steps = np.append(np.arange(0, num_steps, prune.frequency), num_steps)
+    sparsity = sparsity_at(steps, num_steps=num_steps, initial=prune.initial_sparsity, final=prune.final_sparsity)
+    counts = num_kept(sparsity, sizes)
+    starts = range(0, num_steps, steps_per_epoch)
+    return PhasePlan(counts[0], tuple(_plan_epoch(prune, steps, counts, start, steps_per_epoch) for start in starts))
+
+
+def _plan_epoch(
+    prune: PruneConfig, steps: np.ndarray, counts: np.ndarray, start: int, steps_per_epoch: int
+) -> MaskPlan:
+    """The masks, which come after `steps` of the phase [M] and keep counts [M, L], that come in one of its epochs."""
+    mine = np.flatnonzero((steps > start) & (steps <= start + steps_per_epoch))
+    length = -(-steps_per_epoch // prune.frequency) + 1
+    filling = length - mine.size
+    ends = np.pad(steps[mine] - start, (0, filling), constant_values=steps_per_epoch)
+    return MaskPlan(ends.astype(np.int32), np.arange(length) < mine.size, np.pad(counts[mine], ((0, filling), (0, 0))))
 
 
 def sparsity_at(step: int | np.ndarray, *, num_steps: int, initial: float, final: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Training of all seeds of a run in one program, over groups and devices."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -12,6 +12,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from modularity_jax.metric.grouping import grouped_map
 from modularity_jax.nets import mlp
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.pruning import MaskPlan, plan_masks, without_masks
 from modularity_jax.nets.training import (
     EpochMetrics,
     Recipe,
@@ -20,6 +21,7 @@ from modularity_jax.nets.training import (
     initial_metrics,
     make_recipe,
     start_phase,
+    steps_per_epoch,
     train_epoch,
 )
 
@@ -74,28 +76,33 @@ def train_seeds(
     if mesh is not None:
         mesh = _no_larger_than(mesh, -(-ids.size // train.seeds_per_group))
         samples = jax.device_put(samples, NamedSharding(mesh, PartitionSpec()))
-        sharding = NamedSharding(mesh, PartitionSpec("seed" if ids.size % mesh.size == 0 else None))
+        sharding = _sharding(mesh, ids.size)
+    recipe, group_size = make_recipe(model, train), train.seeds_per_group
     params = _init(keys, model.widths)
-    yield Progress(
-        "init", 0, 0, params, jax.device_get(_measure(params, samples, mlp.MLP(model.widths), train.seeds_per_group))
-    )
-    for index, (phase, epochs) in enumerate((("unpruned", train.epochs), ("pruned", prune.epochs)), start=1):
-        if epochs:
-            recipe = make_recipe(model, train, prune, phase=phase, num_train=samples.y_train.size)
-            run_epoch = _epoch_program(recipe, train.seeds_per_group, mesh, sharding)
-            # A copy, since the first epoch takes the states' memory and the caller may hold the parameters.
-            states = jax.jit(jax.vmap(functools.partial(start_phase, recipe)))(jax.tree.map(jnp.copy, params))
-            for epoch in range(epochs):
-                inputs = states, _fold_in_twice(keys, index, epoch)
-                # Placed as the results are: otherwise the second epoch would be another program than the first.
-                inputs = jax.device_put(inputs, sharding) if sharding else inputs
-                states, params, metrics = run_epoch(*inputs, samples, jnp.asarray(epoch))
-                yield Progress(phase, epoch + 1, epochs, params, jax.device_get(metrics))
+    yield Progress("init", 0, 0, params, jax.device_get(_measure(params, samples, mlp.MLP(model.widths), group_size)))
+    sizes, num_steps = mlp.kernel_sizes(model.widths), steps_per_epoch(samples.y_train.size, train.batch_size)
+    plans = {
+        "unpruned": without_masks(train.epochs),
+        "pruned": plan_masks(prune, sizes, steps_per_epoch=num_steps),
+    }
+    for index, (phase, plan) in enumerate(plans.items(), start=1):
+        states = _start(params, plan.first, recipe) if plan.epochs else None
+        for epoch, masks in enumerate(plan.epochs):
+            inputs = states, _fold_in_twice(keys, index, epoch)
+            # Placed as the results are: otherwise the second epoch would be another program than the first.
+            inputs = jax.device_put(inputs, sharding) if sharding else inputs
+            states, params, metrics = _run_epoch(*inputs, samples, masks, recipe, group_size, mesh)
+            yield Progress(phase, epoch + 1, len(plan.epochs), params, jax.device_get(metrics))
 
 
 def _no_larger_than(mesh: Mesh, num_groups: int) -> Mesh:
     """The mesh's first devices, one a group at most: what else there is would only train copies."""
     return mesh if mesh.size <= num_groups else seed_mesh(mesh.devices.ravel()[:num_groups].tolist())
+
+
+def _sharding(mesh: Mesh, num_seeds: int) -> NamedSharding:
+    """Of leaves [S, ...]: split, where the devices can share the seeds evenly."""
+    return NamedSharding(mesh, PartitionSpec("seed" if num_seeds % mesh.size == 0 else None))
 
 
 def check_samples(samples: Samples, model: ModelConfig) -> None:
@@ -107,22 +114,30 @@ def check_samples(samples: Samples, model: ModelConfig) -> None:
         raise ValueError(f"model.widths must end with at least the data's {classes} classes, got {model.widths}")
 
 
-def _epoch_program(
-    recipe: Recipe, group_size: int, mesh: Mesh | None, sharding: NamedSharding | None
-) -> Callable[..., tuple[TrainState, mlp.Params, EpochMetrics]]:
-    """One epoch of all networks as a compiled program, which takes over the memory of the states it is given."""
+@functools.partial(jax.jit, static_argnames=("recipe", "group_size", "mesh"), donate_argnums=0)
+def _run_epoch(
+    states: TrainState,
+    keys: Array,
+    samples: Samples,
+    masks: MaskPlan | None,
+    recipe: Recipe,
+    group_size: int,
+    mesh: Mesh | None,
+) -> tuple[TrainState, mlp.Params, EpochMetrics]:
+    """One epoch of all networks, which takes over the memory of the states it is given.
 
-    def one(item: tuple[TrainState, Array], samples: Samples, epoch: Array) -> tuple[TrainState, EpochMetrics]:
-        return train_epoch(recipe, *item, samples, epoch)
+    A program of the process, not of a run: runs that differ in data, seeds, epochs or sparsities share it.
+    """
 
-    def run_epoch(
-        states: TrainState, keys: Array, samples: Samples, epoch: Array
-    ) -> tuple[TrainState, mlp.Params, EpochMetrics]:
-        states, metrics = grouped_map(one, (states, keys), samples, epoch, group_size=group_size, mesh=mesh)
-        # A copy for the caller, since the next call takes the states' memory.
-        return states, jax.tree.map(jnp.copy, states.params), metrics
+    def one(
+        item: tuple[TrainState, Array], samples: Samples, masks: MaskPlan | None
+    ) -> tuple[TrainState, EpochMetrics]:
+        return train_epoch(recipe, *item, samples, masks)
 
-    return jax.jit(run_epoch, donate_argnums=0, out_shardings=sharding)
+    states, metrics = grouped_map(one, (states, keys), samples, masks, group_size=group_size, mesh=mesh)
+    # A copy for the caller, since the next call takes the states' memory.
+    results = states, jax.tree.map(jnp.copy, states.params), metrics
+    return results if mesh is None else jax.lax.with_sharding_constraint(results, _sharding(mesh, keys.size))
 
 
 def _fold_in_twice(keys: Array, phase: int, epoch: int) -> Array:
@@ -132,6 +147,12 @@ def _fold_in_twice(keys: Array, phase: int, epoch: int) -> Array:
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _measure(params: mlp.Params, samples: Samples, model: mlp.MLP, group_size: int) -> EpochMetrics:
     return grouped_map(functools.partial(initial_metrics, model), params, samples, group_size=group_size)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _start(params: mlp.Params, counts: Array | None, recipe: Recipe) -> TrainState:
+    # A copy, since the first epoch takes the states' memory and the caller may hold the parameters.
+    return jax.vmap(lambda params: start_phase(recipe, params, counts))(jax.tree.map(jnp.copy, params))
 
 
 @functools.partial(jax.jit, static_argnums=1)

@@ -4,12 +4,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from modularity_jax.metric.permutation import permuted_index, random_words
 from modularity_jax.nets import mlp, pruning
-from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.config import ModelConfig, TrainConfig
 from modularity_jax.nets.optimizer import adam
 
 Array = jax.Array
@@ -31,7 +30,7 @@ class TrainState(NamedTuple):
 
     params: mlp.Params
     opt_state: optax.OptState
-    masks: pruning.Masks  # per layer, bool [d_in, d_out]; all True before pruning
+    masks: pruning.Masks | None  # per layer, bool [d_in, d_out]; None in a phase without pruning
 
 
 class EpochMetrics(NamedTuple):
@@ -45,30 +44,21 @@ class EpochMetrics(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """What a phase's epochs have in common; static but for mask_counts."""
+    """What all epochs of a run have in common; hashable, so that equal runs share their compiled programs."""
 
     model: mlp.MLP
-    optimizer: optax.GradientTransformation
     batch_size: int
-    mask_counts: np.ndarray | None  # [U, L] weights kept by the phase's U masks; None trains without pruning
-    mask_frequency: int
-    num_mask_steps: int  # steps of the phase, after which the last mask comes; 0 without pruning
+    learning_rate: float
+
+    @property
+    def optimizer(self) -> optax.GradientTransformation:
+        """Adam with Keras's epsilon."""
+        return adam(self.learning_rate, epsilon=ADAM_EPSILON)
 
 
-def make_recipe(model: ModelConfig, train: TrainConfig, prune: PruneConfig, *, phase: str, num_train: int) -> Recipe:
-    """The recipe of a phase, "unpruned" or "pruned", on num_train samples."""
-    net = mlp.MLP(model.widths, model.dropout_rate)
-    optimizer = adam(train.learning_rate, epsilon=ADAM_EPSILON)
-    counts, num_steps = None, 0
-    if phase == "pruned":
-        num_steps = steps_per_epoch(num_train, train.batch_size) * prune.epochs
-        updates = np.append(np.arange(0, num_steps, prune.frequency), num_steps)
-        sparsity = pruning.sparsity_at(
-            updates, num_steps=num_steps, initial=prune.initial_sparsity, final=prune.final_sparsity
-        )
-        sizes = [a * b for a, b in zip(model.widths, model.widths[1:], strict=False)]
-        counts = pruning.num_kept(sparsity, sizes)
-    return Recipe(net, optimizer, train.batch_size, counts, prune.frequency, num_steps)
+def make_recipe(model: ModelConfig, train: TrainConfig) -> Recipe:
+    """The recipe of a run's settings."""
+    return Recipe(mlp.MLP(model.widths, model.dropout_rate), train.batch_size, train.learning_rate)
 
 
 def steps_per_epoch(num_train: int, batch_size: int) -> int:
@@ -76,17 +66,23 @@ def steps_per_epoch(num_train: int, batch_size: int) -> int:
     return -(-num_train // batch_size)
 
 
-def start_phase(recipe: Recipe, params: mlp.Params) -> TrainState:
-    """A fresh optimiser state for given parameters, which a pruning phase begins by pruning."""
-    masks = {name: jnp.ones_like(layer["kernel"], bool) for name, layer in params.items()}
-    if recipe.mask_counts is not None:
-        masks = pruning.kernel_masks(params, jnp.asarray(recipe.mask_counts)[0])
+def start_phase(recipe: Recipe, params: mlp.Params, counts: Array | None = None) -> TrainState:
+    """A fresh optimiser state for given parameters, which a pruning phase begins by pruning.
+
+    Args:
+      recipe: from `make_recipe`.
+      params: the parameters.
+      counts: weights that the phase's first masks keep [L]; None for a phase without pruning.
+    """
+    masks = None
+    if counts is not None:
+        masks = pruning.kernel_masks(params, counts)
         params = pruning.apply_masks(params, masks)
     return TrainState(params, recipe.optimizer.init(params), masks)
 
 
 def train_epoch(
-    recipe: Recipe, state: TrainState, key: Array, samples: Samples, epoch: Array
+    recipe: Recipe, state: TrainState, key: Array, samples: Samples, plan: pruning.MaskPlan | None = None
 ) -> tuple[TrainState, EpochMetrics]:
     """One epoch of one network.
 
@@ -95,12 +91,12 @@ def train_epoch(
       state: from `start_phase` or the epoch before.
       key: typed PRNG key of this network and epoch.
       samples: the data set.
-      epoch: 0, 1, ...; must not be batched under vmap, or every step would compute a new mask.
+      plan: the epoch's masks, from `pruning.plan_masks`; None without pruning. Must not be batched under vmap, or every
+        step would compute a new mask.
     """
     order_key, dropout_key = jax.random.split(key)
     batches, weights = _batches(order_key, samples.y_train.size, recipe.batch_size)
     num_steps = batches.shape[0]
-    before = epoch * num_steps
 
     def step(index: Array, carry: tuple[TrainState, Array, Array]) -> tuple[TrainState, Array, Array]:
         state, loss, hits = carry
@@ -108,15 +104,15 @@ def train_epoch(
         state, sums = _update(recipe, state, x, y, weights[index], jax.random.fold_in(dropout_key, index))
         return state, loss + sums[0], hits + sums[1]
 
-    def stretch(carry: tuple[Array, TrainState, Array, Array]) -> tuple[Array, TrainState, Array, Array]:
+    def stretch(carry: tuple[Array, Array, TrainState, Array, Array]) -> tuple[Array, Array, TrainState, Array, Array]:
         """Steps up to the next masks: a condition inside each step would copy the whole state."""
-        first, *rest = carry
-        end = jnp.minimum(_next_masks(recipe, before + first) - before, num_steps)
+        number, first, *rest = carry
+        end = jnp.int32(num_steps) if plan is None else jnp.asarray(plan.ends)[number]
         state, loss, hits = jax.lax.fori_loop(first, end, step, tuple(rest))
-        return end, _prune(recipe, state, before + end), loss, hits
+        return number + 1, end, state if plan is None else _prune(state, plan, number), loss, hits
 
-    start = jnp.int32(0), state, jnp.float32(0), jnp.float32(0)
-    _, state, loss, hits = jax.lax.while_loop(lambda carry: carry[0] < num_steps, stretch, start)
+    start = jnp.int32(0), jnp.int32(0), state, jnp.float32(0), jnp.float32(0)
+    *_, state, loss, hits = jax.lax.while_loop(lambda carry: carry[1] < num_steps, stretch, start)
     test_loss, test_accuracy = evaluate(recipe.model, state.params, samples.x_test, samples.y_test)
     count = samples.y_train.size
     return state, EpochMetrics(loss / count, hits / count, test_loss, test_accuracy, _sparsity(state.params))
@@ -146,20 +142,9 @@ def _batches(key: Array, count: int, batch_size: int) -> tuple[Array, Array]:
     return order.reshape(steps, batch_size), weights.reshape(steps, batch_size)
 
 
-def _next_masks(recipe: Recipe, steps_done: Array) -> Array:
-    """The step after which new masks come: every mask_frequency steps, and after the phase's last."""
-    if recipe.mask_counts is None:
-        return jnp.int32(np.iinfo(np.int32).max)
-    following = (steps_done // recipe.mask_frequency + 1) * recipe.mask_frequency
-    return jnp.where(steps_done < recipe.num_mask_steps, jnp.minimum(following, recipe.num_mask_steps), following)
-
-
-def _prune(recipe: Recipe, state: TrainState, steps_done: Array) -> TrainState:
-    """New masks where they are due; the weights that they drop become 0."""
-    if recipe.mask_counts is None:
-        return state
-    due = (steps_done % recipe.mask_frequency == 0) | (steps_done == recipe.num_mask_steps)
-    counts = jnp.asarray(recipe.mask_counts)[-(-steps_done // recipe.mask_frequency)]
+def _prune(state: TrainState, plan: pruning.MaskPlan, number: Array) -> TrainState:
+    """New masks after a stretch, where they are due; the weights that they drop become 0."""
+    due, counts = jnp.asarray(plan.due)[number], jnp.asarray(plan.counts)[number]
     return jax.lax.cond(due, _tighten, lambda state, _: state, state, counts)
 
 
@@ -183,7 +168,7 @@ def _update(
     gradients, sums = jax.grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = recipe.optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    if recipe.mask_counts is not None:
+    if state.masks is not None:
         params = pruning.apply_masks(params, state.masks)
     return TrainState(params, opt_state, state.masks), sums
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from modularity_jax.nets import pruning
+from modularity_jax.nets.config import PruneConfig
 
 
 def slow_mask(kernel, count):
@@ -54,6 +55,50 @@ def test_num_kept_by_hand():
     kept = pruning.num_kept(np.array([0.0, 0.5, 0.9]), [784 * 256, 256 * 10, 7])
     assert kept.dtype == np.int32
     np.testing.assert_array_equal(kept, [[200704, 2560, 7], [100352, 1280, 4], [20070, 256, 1]])
+
+
+def slow_plan(prune, sizes, steps_per_epoch):
+    """Steps after which masks come, with the weights they keep, one step after the other."""
+    total = steps_per_epoch * prune.epochs
+    for step in range(total + 1):
+        if step % prune.frequency == 0 or step == total:
+            start, end = prune.initial_sparsity, prune.final_sparsity
+            sparsity = end + (start - end) * (1 - step / total) ** 3
+            yield step, [round((1 - sparsity) * size) for size in sizes]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps_per_epoch", "frequency"),
+    [(4, 6, 5), (3, 6, 3), (3, 7, 1), (5, 6, 100), (5, 7, 14), (1, 1, 1), (1, 9, 10), (3, 469, 10), (7, 10, 7)],
+)
+def test_plan_equals_a_walk_through_the_phase(epochs, steps_per_epoch, frequency):
+    prune = PruneConfig(epochs=epochs, frequency=frequency, initial_sparsity=0.3, final_sparsity=0.83)
+    sizes = (77, 99, 36)
+    plan = pruning.plan_masks(prune, sizes, steps_per_epoch=steps_per_epoch)
+    found = [(0, plan.first.tolist())]
+    assert len(plan.epochs) == epochs
+    for epoch, masks in enumerate(plan.epochs):
+        assert [leaf.dtype for leaf in masks] == [np.int32, bool, np.int32]
+        assert masks.ends[-1] == steps_per_epoch
+        assert (np.diff(masks.ends, prepend=0) >= 0).all()
+        for end, due, counts in zip(*masks, strict=True):
+            if due:
+                found.append((epoch * steps_per_epoch + end, counts.tolist()))
+    assert found == list(slow_plan(prune, sizes, steps_per_epoch))
+
+
+def test_shapes_of_a_plan_follow_steps_and_frequency_alone():
+    shapes = {
+        tuple(leaf.shape for leaf in masks)
+        for prune in (PruneConfig(epochs=1), PruneConfig(epochs=9, final_sparsity=0.6))
+        for masks in pruning.plan_masks(prune, (5, 6), steps_per_epoch=469).epochs
+    }
+    assert shapes == {((48,), (48,), (48, 2))}
+
+
+def test_plans_without_masks():
+    assert pruning.without_masks(2) == (None, (None, None))
+    assert pruning.plan_masks(PruneConfig(epochs=0), (5,), steps_per_epoch=3) == (None, ())
 
 
 @pytest.mark.parametrize("kind", KINDS)

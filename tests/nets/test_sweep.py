@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from modularity_jax.nets import sweep, training
+from modularity_jax.nets import mlp, pruning, sweep, training
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 
 PAPER = ModelConfig(dropout_rate=0.5)  # 784-256-256-256-256-10
@@ -139,28 +139,43 @@ def compilations():
 
 @pytest.fixture
 def traces(monkeypatch):
-    """Whether each traced epoch prunes."""
+    """Whether each traced epoch prunes; no test before has left a program."""
     found = []
 
-    def traced(*arguments):
-        found.append(arguments[0].mask_counts is not None)
-        return training.train_epoch(*arguments)
+    def traced(recipe, state, key, samples, plan):
+        found.append(plan is not None)
+        return training.train_epoch(recipe, state, key, samples, plan)
 
     monkeypatch.setattr(sweep, "train_epoch", traced)
+    sweep._run_epoch.clear_cache()
     return found
 
 
-def test_one_compilation_per_phase(samples, compilations, traces):
-    train(samples, SMALL, [0, 1, 2, 3], num_devices=4, epochs=3, prune_epochs=3, group_size=1)
+def test_runs_share_one_program_per_phase(samples, compilations, traces):
+    """Neither epochs nor sparsities, seed, the data's values or the mesh's identity are part of a program."""
+    others = samples._replace(x_train=1 - samples.x_train, y_train=3 - samples.y_train)
+    settings = {"model": SMALL, "train": TrainConfig(num_seeds=4, epochs=3), "prune": PruneConfig(epochs=3)}
+    first = [*sweep.train_seeds(samples, mesh=sweep.seed_mesh(), **settings)]
     assert traces == [False, True]
-    assert compilations.count("jit(run_epoch)") == 2
+    assert compilations.count("jit(_run_epoch)") == sweep._run_epoch._cache_size() == 2
+    compilations.clear()
+    settings = {
+        "model": ModelConfig(widths=tuple(SMALL.widths)),
+        "train": TrainConfig(num_seeds=4, epochs=1, seed=5),
+        "prune": PruneConfig(epochs=5, initial_sparsity=0.1, final_sparsity=0.7),
+    }
+    second = [*sweep.train_seeds(others, mesh=sweep.seed_mesh(jax.devices()), **settings)]
+    assert (len(first), len(second)) == (7, 7)
+    assert (second[-1].metrics.sparsity < first[-1].metrics.sparsity).all()
+    assert traces == [False, True]
+    assert compilations == []
 
 
 def test_uneven_seeds_on_devices(samples, small_run, compilations, traces):
     """Three seeds in groups of two on four devices: the padding is dropped and changes nothing."""
     mine = train(samples, SMALL, [2, 0, 1], num_devices=4, epochs=8, prune_epochs=2, batch_size=16)
     assert traces == [False, True]
-    assert compilations.count("jit(run_epoch)") == 2
+    assert compilations.count("jit(_run_epoch)") == 2
     for one, other in zip(small_run, mine, strict=True):
         for a, b in zip(jax.tree.leaves(one[3:]), jax.tree.leaves(other[3:]), strict=True):
             np.testing.assert_array_equal(np.asarray(a)[[2, 0, 1]], b)
@@ -170,12 +185,14 @@ def compiled_epoch(samples, num_devices):
     """The text of the compiled program of a pruning epoch, one seed per device."""
     mesh = sweep.seed_mesh(jax.devices()[:num_devices])
     sharding = jax.NamedSharding(mesh, jax.P("seed"))
-    recipe = training.make_recipe(SMALL, TrainConfig(), PruneConfig(), phase="pruned", num_train=samples.y_train.size)
+    recipe = training.make_recipe(SMALL, TrainConfig())
+    plan = pruning.plan_masks(PruneConfig(epochs=1), mlp.kernel_sizes(SMALL.widths), steps_per_epoch=1)
     keys = jax.random.split(jax.random.key(0), num_devices)
-    states = jax.vmap(functools.partial(training.start_phase, recipe))(sweep._init(keys, SMALL.widths))
+    states = sweep._start(sweep._init(keys, SMALL.widths), plan.first, recipe)
     states, keys = jax.device_put((states, keys), sharding)
     replicated = jax.device_put(samples, jax.NamedSharding(mesh, jax.P()))
-    return sweep._epoch_program(recipe, 1, mesh, sharding).lower(states, keys, replicated, 0).compile().as_text()
+    program = sweep._run_epoch.lower(states, keys, replicated, plan.epochs[0], recipe, 1, mesh)
+    return program.compile().as_text()
 
 
 COLLECTIVES = re.compile(r"\b(all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)\b")

@@ -9,7 +9,7 @@ from jax import export
 from jax.extend.core import jaxprs_in_params
 
 from modularity_jax.metric.permutation import permuted_index, random_words
-from modularity_jax.nets import mlp, training
+from modularity_jax.nets import mlp, pruning, training
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 
 WIDTHS = (7, 11, 9, 4)
@@ -41,19 +41,26 @@ def params():
 
 
 @functools.cache
-def compiled(phase, model=MODEL, prune=PRUNE, num_train=NUM_TRAIN, batch_size=8):
-    """The recipe of a phase and its compiled epoch."""
-    settings = dataclasses.replace(TRAIN, batch_size=batch_size)
-    recipe = training.make_recipe(model, settings, prune, phase=phase, num_train=num_train)
+def compiled(model=MODEL, batch_size=8):
+    """A recipe and its compiled epoch."""
+    recipe = training.make_recipe(model, dataclasses.replace(TRAIN, batch_size=batch_size))
     return recipe, jax.jit(functools.partial(training.train_epoch, recipe))
 
 
-def run(phase, samples, params, epochs, **settings):
+def plan_of(phase, epochs, prune=PRUNE, num_steps=NUM_STEPS):
+    if phase == "unpruned":
+        return pruning.without_masks(epochs)
+    return pruning.plan_masks(dataclasses.replace(prune, epochs=epochs), SIZES, steps_per_epoch=num_steps)
+
+
+def run(phase, samples, params, epochs, prune=PRUNE, **settings):
     """States and metrics after each epoch of a phase."""
-    recipe, train_epoch = compiled(phase, num_train=samples.y_train.size, **settings)
-    state, found = training.start_phase(recipe, params), []
-    for epoch in range(epochs):
-        state, metrics = train_epoch(state, jax.random.fold_in(jax.random.key(1), epoch), samples, jnp.asarray(epoch))
+    recipe, train_epoch = compiled(**settings)
+    num_steps = training.steps_per_epoch(samples.y_train.size, recipe.batch_size)
+    plan, found = plan_of(phase, epochs, prune, num_steps), []
+    state = training.start_phase(recipe, params, plan.first)
+    for epoch, masks in enumerate(plan.epochs):
+        state, metrics = train_epoch(state, jax.random.fold_in(jax.random.key(1), epoch), samples, masks)
         found.append((state, metrics))
     return jax.device_get(found)
 
@@ -220,7 +227,7 @@ def test_final_sparsity_is_exact_whatever_the_frequency(samples, params, batch_s
 
 
 def test_dropout_trains_on_other_activations_but_tests_without(samples, params):
-    recipe, _ = compiled("unpruned", model=dataclasses.replace(MODEL, dropout_rate=0.5))
+    recipe, _ = compiled(model=dataclasses.replace(MODEL, dropout_rate=0.5))
     state, metrics = run("unpruned", samples, params, 1, model=dataclasses.replace(MODEL, dropout_rate=0.5))[0]
     plain = run("unpruned", samples, params, 1)[0][1]
     assert abs(metrics.train_loss - plain.train_loss) > 0.01
@@ -242,24 +249,21 @@ def test_the_dropout_key_matters_only_with_dropout(samples, params, monkeypatch)
     monkeypatch.setattr(mlp, "apply", spy)
     for rate, expected in ((0.0, False), (0.3, True)):
         used.clear()
-        recipe = training.make_recipe(
-            dataclasses.replace(MODEL, dropout_rate=rate), TRAIN, PRUNE, phase="unpruned", num_train=NUM_TRAIN
-        )
+        recipe = training.make_recipe(dataclasses.replace(MODEL, dropout_rate=rate), TRAIN)
         jax.eval_shape(
             functools.partial(training.train_epoch, recipe),
             training.start_phase(recipe, params),
             jax.random.key(0),
             samples,
-            jnp.asarray(0),
         )
         assert any(used) == expected
 
 
 def test_an_epoch_follows_its_key(samples, params):
-    recipe, train_epoch = compiled("unpruned")
+    recipe, train_epoch = compiled()
     state = training.start_phase(recipe, params)
     one, again, other = (
-        np.asarray(train_epoch(state, jax.random.key(seed), samples, jnp.asarray(0))[0].params["layer_00"]["kernel"])
+        np.asarray(train_epoch(state, jax.random.key(seed), samples)[0].params["layer_00"]["kernel"])
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, again)
@@ -268,10 +272,11 @@ def test_an_epoch_follows_its_key(samples, params):
 
 def batched_epoch(phase, samples, params, dropout_rate=0.5):
     """The epoch of two networks under vmap, and its arguments."""
-    recipe, _ = compiled(phase, model=dataclasses.replace(MODEL, dropout_rate=dropout_rate), prune=PRUNE)
-    states = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), training.start_phase(recipe, params))
+    recipe, _ = compiled(model=dataclasses.replace(MODEL, dropout_rate=dropout_rate))
+    plan = plan_of(phase, 1)
+    states = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), training.start_phase(recipe, params, plan.first))
     keys = jax.random.split(jax.random.key(0), 2)
-    return functools.partial(training.train_epoch, recipe), (states, keys, samples, jnp.asarray(0))
+    return functools.partial(training.train_epoch, recipe), (states, keys, samples, plan.epochs[0])
 
 
 def equations(jaxpr, inside=()):
@@ -296,10 +301,11 @@ def test_masks_are_computed_inside_a_cond_beside_the_steps(samples, params):
     assert not any(name == "sort" for name, *_ in found)
 
 
-def test_a_batched_epoch_number_would_lose_the_cond(samples, params):
+def test_a_batched_plan_would_lose_the_cond(samples, params):
     """That the test above can fail: what `train_epoch` warns of does happen."""
-    train_epoch, (states, keys, samples, _) = batched_epoch("pruned", samples, params)
-    jaxpr = jax.make_jaxpr(jax.vmap(train_epoch, in_axes=(0, 0, None, 0)))(states, keys, samples, jnp.arange(2))
+    train_epoch, (states, keys, samples, plan) = batched_epoch("pruned", samples, params)
+    plans = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), plan)
+    jaxpr = jax.make_jaxpr(jax.vmap(train_epoch, in_axes=(0, 0, None, 0)))(states, keys, samples, plans)
     assert not any(name == "cond" for name, *_ in equations(jaxpr.jaxpr))
 
 
