@@ -133,7 +133,9 @@ def _combine(finding: Finding, rows: Sequence[Mapping[str, Any]]) -> AcrossSeeds
     effect = _median(_column(rows, "effect_size"))
     cohens_d = float(_cohens_d(ncut, shuffled)) if len(rows) > 1 else math.nan
     return AcrossSeeds(
-        *finding[:3],
+        phase=finding.phase,
+        num_clusters=finding.num_clusters,
+        method=finding.method,
         num_seeds=finding.num_seeds,
         num_shuffles=finding.num_shuffles,
         num_significant=finding.num_significant,
