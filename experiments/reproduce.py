@@ -12,7 +12,7 @@ from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs.adopt import adopt_networks
 from modularity_jax.runs.config import RunConfig, from_dict
 from modularity_jax.runs.lesions import lesion_stage
-from modularity_jax.runs.reproduce import TABLES, Table, cells, run_table, table_text
+from modularity_jax.runs.reproduce import TABLES, Table, across_text, cells, run_table, table_text
 from modularity_jax.runs.stages import cluster_stage, train_stage
 from modularity_jax.runs.workdir import Workdir, command_line, create_workdir
 
@@ -49,7 +49,8 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := [name for name in chosen if name not in known]:
         raise ValueError(f"--configs must name configs of the table, {', '.join(known)}, got {', '.join(unknown)}")
     rows = run_table(_TABLE.value, root, {name: _load(name) for name in chosen}, _run)
-    print(f"{table_text(rows)}\n\nTable: {root / (_TABLE.value + '.csv')}")  # noqa: T201
+    together = across_text(_TABLE.value, root, chosen)
+    print("\n\n".join(filter(None, (table_text(rows), together, f"Table: {root / _TABLE.value}.csv"))))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ def adopt_networks(workdir: Workdir, donors: Iterable[pathlib.Path]) -> None:
 
     A network depends on its seed and the settings of data, model, training and pruning alone, so a run with more seeds
     serves one with fewer. Runs by other versions of the packages or on other devices round differently and are passed
-    over. `versions.json` notes where the networks came from. A run that asks for a learning curve trains by itself.
+    over. `versions.json` notes where the networks came from, and from which commit. A run that asks for a learning
+    curve trains by itself.
     """
     if is_trained(workdir) or workdir.config.cluster.curve_epochs:
         return
@@ -29,7 +30,8 @@ def adopt_networks(workdir: Workdir, donors: Iterable[pathlib.Path]) -> None:
             write_arrays(workdir.weights(phase), arrays)
         rows = [row for row in read_table(donor.path, "metrics.csv", METRICS_COLUMNS) if row["seed"] in seeds]
         write_csv(workdir.metrics, rows, METRICS_COLUMNS)
-        record(workdir, {"networks_from": str(donor.path)})
+        commit = read_json(donor.path, "versions.json").get("git_commit")
+        record(workdir, {"networks_from": {"workdir": str(donor.path), "git_commit": commit}})
         logging.info("%s takes its networks from %s", workdir.path, donor.path)
         return
 

@@ -22,6 +22,7 @@ from modularity_jax.nets.sweep import train_seeds
 from modularity_jax.nets.training import Samples, steps_per_epoch
 from modularity_jax.runs.config import ClusterConfig, RunConfig
 from modularity_jax.runs.progress import Progress
+from modularity_jax.runs.summary import ACROSS_COLUMNS, combine_seeds
 from modularity_jax.runs.tables import Row, read_arrays, read_csv, read_table, write_csv
 from modularity_jax.runs.workdir import Workdir, record_seconds, write_arrays
 
@@ -76,7 +77,7 @@ def is_trained(workdir: Workdir) -> bool:
 
 
 def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
-    """Cluster every network and its controls: clusterability.csv and clusters/<phase>.npz.
+    """Cluster every network and its controls: clusterability.csv, clusters/<phase>.npz and across_seeds.csv.
 
     A network whose rows are there is not computed again. Mesh: the devices share the controls.
 
@@ -93,7 +94,7 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     rows = read_csv(workdir.clusterability, CLUSTERABILITY_COLUMNS) if workdir.clusterability.exists() else []
     done = {(row["phase"], row["seed"]) for row in rows}
     left = [(phase, seed) for phase in phases for seed in range(config.train.num_seeds) if (phase, seed) not in done]
-    if not left:
+    if not left and workdir.across_seeds.exists():
         logging.info("%s holds its clusterings already", workdir.path)
         return
     tests = len(config.cluster.num_clusters) * len(config.cluster.methods)
@@ -108,6 +109,7 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
                 )
             write_arrays(workdir.clusters(phase), arrays)
             write_csv(workdir.clusterability, rows, CLUSTERABILITY_COLUMNS)
+    write_csv(workdir.across_seeds, [found._asdict() for found in combine_seeds(rows)], ACROSS_COLUMNS)
 
 
 def load_samples(config: RunConfig) -> Samples:

@@ -9,8 +9,8 @@ from modularity_jax.runs.tables import read_table, write_csv
 from tests.runs import workdirs
 
 NAMES = [
-    "controls", "network_k4", "network_k12", "shares", "eigenvalues", "lesions", "lesion_classes", "lesion_shares",
-    "lesion_pairs", "dependencies", "training",
+    "front_controls", "front_phases", "front_sweep", "controls", "k_sweep", "network_k4", "network_k12", "shares",
+    "eigenvalues", "lesions", "lesion_classes", "lesion_shares", "lesion_pairs", "dependencies", "training",
 ]  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def test_every_figure_is_there_and_none_is_blank(run, written):
     )
     for figure in written:
         pixels = imread(figure.png)[..., :3]
-        assert pixels.shape[1] == 1500
+        assert pixels.shape[1] == (645 if figure.name.startswith("front") else 1500)
         assert (pixels.min(axis=2) < 0.9).mean() > 0.01
         assert figure.svg.read_text().rstrip().endswith("</svg>")
         assert figure.caption.endswith(".")
@@ -58,10 +58,12 @@ def test_what_is_missing_is_left_out(tmp_path):
     (run / "metrics.csv").unlink()
     (run / "weights" / "pruned.npz").unlink()
     (run / "clusters" / "init.npz").unlink()
-    assert [figure.name for figure in figures.write_figures(run)] == ["controls", "eigenvalues"]
+    assert [figure.name for figure in figures.write_figures(run)] == [
+        "front_controls", "front_phases", "controls", "eigenvalues",
+    ]  # fmt: skip
     for path in (run / "clusters").iterdir():
         path.unlink()
-    assert figures.write_figures(run) == []
+    assert [figure.name for figure in figures.write_figures(run)] == ["front_phases"]
 
 
 def test_without_a_clusterability_table_there_is_an_error(tmp_path):
@@ -163,4 +165,5 @@ def test_a_learning_curve(run, tmp_path):
     ]  # fmt: skip
     write_csv(tmp_path / "run" / "learning_curve.csv", rows, tuple(rows[0]))
     names = [figure.name for figure in figures.write_figures(tmp_path / "run")]
-    assert names == [*NAMES[:-1], "learning_curve", "training"]
+    expected = ["front_curve" if name == "front_phases" else name for name in NAMES]
+    assert names == [*expected[:-1], "learning_curve", "training"]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from modularity_jax.runs.report import write_report
-from modularity_jax.runs.tables import read_csv
+from modularity_jax.runs.tables import read_csv, write_csv
 from tests.runs import workdirs
 
 VOID = {"meta", "link", "img", "br"}
@@ -48,7 +48,11 @@ def run(tmp_path):
 
 @pytest.fixture
 def tables_only(run):
-    """A run without anything to draw, whose report is written fast."""
+    return strip(run)
+
+
+def strip(run):
+    """Leaves a run without anything to draw, whose report is written fast."""
     (run / "metrics.csv").unlink()
     for path in (run / "clusters").iterdir():
         path.unlink()
@@ -60,7 +64,7 @@ def test_the_page_is_whole_and_needs_nothing_else(run):
     assert path == run / "report.html"
     page = check(path)
     pictures = [reference for reference in page.references if reference.startswith("data:image/")]
-    assert len(pictures) == 5
+    assert len(pictures) == 7
     anchors = [reference for reference in page.references if reference.startswith("#")]
     assert {anchor[1:] for anchor in anchors} <= set(page.ids)
     assert all(reference.startswith(("#", "data:")) for reference in page.references)
@@ -78,7 +82,8 @@ def test_the_page_answers_the_question_with_the_numbers_of_the_table(run):
     assert "Is this network more modular than chance?" in front
     assert "MNIST · network 64–32–32–10 · 90% of the weights pruned · 2 seeds" in front
     assert "Yes: the pruned networks are more modular than shuffled weights in every comparison made." in front
-    assert f"n-cut {mean:.3f} ±" in front
+    assert f"The n-cut is {mean:.3f} ±" in front
+    assert "Over 2 seeds together, the pruned networks at k = 4 are more modular" in front
     assert "the smallest that 39 shuffles can show" in front
     assert "Only 2 seeds were tested" in front
 
@@ -109,7 +114,9 @@ def test_text_from_the_config_is_escaped(tables_only):
 def test_what_is_missing_is_left_out(tables_only):
     (tables_only / "versions.json").unlink()
     page = check(write_report(tables_only))
-    assert {"result", "networks", "repeat"} == set(page.ids)
+    sections = {"result", "seeds", "strengths", "audit", "networks", "repeat"}
+    assert sections | {"front_phases"} == set(page.ids)
+    assert not (tables_only / "audit.csv").exists()
 
 
 @pytest.mark.parametrize(("name", "stage"), [("clusterability.csv", "cluster"), ("config.json", "train")])
@@ -123,8 +130,45 @@ def test_what_it_cannot_do_without_is_named(run, name, stage):
 
 def test_a_network_that_is_not_modular_is_called_so(tmp_path):
     run = workdirs.make_workdir(tmp_path / "run", num_seeds=3, sizes=(4,), num_shuffles=39, epochs=1, gap=-1.0)
-    text = " ".join(check(write_report(run)).text)
+    text = " ".join(check(write_report(strip(run))).text)
     assert "No: the pruned networks are less modular than shuffled weights in every comparison made." in text
+
+
+def test_seeds_that_are_significant_only_together(tmp_path):
+    """Ten seeds with p = .1 each: none by itself, no doubt about all."""
+    run = strip(workdirs.make_workdir(tmp_path / "run", num_seeds=10, sizes=(4,), num_shuffles=39, epochs=1))
+    rows = [row | {"p_value": 0.1, "p_upper": 0.925} for row in read_csv(run / "clusterability.csv")]
+    write_csv(run / "clusterability.csv", rows, tuple(rows[0]))
+    text = " ".join(check(write_report(run)).text)
+    assert "Only together: all seeds combined are more modular than shuffled weights" in text
+
+
+def test_a_single_seed_has_nothing_to_combine(tmp_path):
+    run = workdirs.make_workdir(
+        tmp_path / "run", num_seeds=1, sizes=(4,), num_shuffles=39, epochs=1, methods=("layer",)
+    )
+    page = check(write_report(strip(run)))
+    assert not {"seeds", "strengths"} & set(page.ids)
+    assert "At k = 4, the pruned network is more modular" in " ".join(page.text)
+
+
+def test_the_controls_that_keep_strengths(tmp_path):
+    methods = ("layer", "layer_nonzero", "row", "column")
+    run = workdirs.make_workdir(tmp_path / "run", num_seeds=3, sizes=(4,), num_shuffles=39, epochs=1, methods=methods)
+    text = " ".join(check(write_report(strip(run))).text)
+    assert "Beyond the neurons' strengths?" in text
+    assert "Yes, by both controls: the pruned networks at k = 4 are more modular than" in text
+    assert "row: n-cut" in text
+
+
+def test_the_audit(run):
+    text = " ".join(check(write_report(run)).text)
+    assert "32 distinct ones counted ten times" in text
+    assert "no verdict at 0.05 hangs on" in text
+    rows = read_csv(run / "audit.csv")
+    columns = ("seed", "phase", "num_clusters", "method", "num_shuffles", "p_value", "p_upper")
+    table = read_csv(run / "clusterability.csv")
+    assert [[row[name] for name in columns] for row in rows] == [[row[name] for name in columns] for row in table]
 
 
 def test_a_table_without_a_needed_column_is_refused(tables_only):

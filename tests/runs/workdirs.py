@@ -44,7 +44,15 @@ CLUSTER_COLUMNS = (
 
 
 def make_workdir(
-    path: pathlib.Path, widths=(64, 32, 32, 10), *, num_seeds=3, sizes=(4, 12), num_shuffles=40, epochs=4, gap=1.0
+    path: pathlib.Path,
+    widths=(64, 32, 32, 10),
+    *,
+    num_seeds=3,
+    sizes=(4, 12),
+    num_shuffles=40,
+    epochs=4,
+    gap=1.0,
+    methods=METHODS,
 ) -> pathlib.Path:
     """A finished run; the networks lie `gap` times the phase's usual distance below their controls."""
     (path / "weights").mkdir(parents=True)
@@ -65,7 +73,7 @@ def make_workdir(
             for k in sizes:
                 labels = np.where(isolated, -1, np.concatenate(planted) % k).astype(np.int32)
                 fall = gap * {"init": 0.0, "unpruned": 0.02, "pruned": 0.08}[phase]
-                made = _cluster_rows(rng, kernels, labels, k, num_shuffles, fall)
+                made = _cluster_rows(rng, kernels, labels, k, num_shuffles, fall, methods)
                 clusters[f"seed_{seed}/k_{k}/labels"] = labels
                 clusters[f"seed_{seed}/k_{k}/eigenvalues"] = made[0]
                 for row, method, shuffled in made[1]:
@@ -105,11 +113,11 @@ def slow_ncut(kernels: list[np.ndarray], labels: np.ndarray, num_clusters: int) 
     return sum(adjacency[m][:, ~m].sum() / adjacency[m].sum() for m in members if m.any())
 
 
-def _cluster_rows(rng, kernels, labels, k, num_shuffles, fall):
+def _cluster_rows(rng, kernels, labels, k, num_shuffles, fall, methods):
     ncut = slow_ncut(kernels, labels, k)
     eigenvalues = np.concatenate([[1.0], 1 - np.sort(rng.uniform(0.25, 0.6, k - 1))]).astype(np.float32)
     made = []
-    for method in METHODS:
+    for method in methods:
         distance = fall * ncut * (1.0 if method == "layer" else 0.4)
         shuffled = rng.normal(ncut + distance, 0.01 * ncut, num_shuffles).astype(np.float32)
         lower, upper = int((shuffled <= ncut).sum()), int((shuffled >= ncut).sum())

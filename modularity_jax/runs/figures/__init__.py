@@ -3,6 +3,13 @@
 from modularity_jax.runs.figures.controls import controls_figure
 from modularity_jax.runs.figures.curve import learning_curve_figure
 from modularity_jax.runs.figures.files import FigureFile, write_figures
+from modularity_jax.runs.figures.front import (
+    front_controls_figure,
+    front_curve_figure,
+    front_phases_figure,
+    front_sweep_figure,
+)
+from modularity_jax.runs.figures.k_sweep import k_sweep_figure
 from modularity_jax.runs.figures.lesion_pairs import dependencies, dependency_figure, lesion_pairs_figure
 from modularity_jax.runs.figures.lesions import lesion_classes_figure, lesion_shares_figure, lesions_figure
 from modularity_jax.runs.figures.modules import cut_shares, module_flows, rank_modules, shares_figure
@@ -16,6 +23,11 @@ __all__ = [
     "cut_shares",
     "dependencies",
     "dependency_figure",
+    "front_controls_figure",
+    "front_curve_figure",
+    "front_phases_figure",
+    "front_sweep_figure",
+    "k_sweep_figure",
     "learning_curve_figure",
     "lesion_classes_figure",
     "lesion_pairs_figure",

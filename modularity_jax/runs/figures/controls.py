@@ -10,9 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from modularity_jax.runs.figures.style import INK, METHOD_COLOURS, OTHER_COLOUR, new_figure, styled
+from modularity_jax.runs.shuffled import Group, group_of
 from modularity_jax.runs.summary import phase_rank
-
-Group = tuple[int, str, int, str]  # seed, phase, number of clusters, control
 
 
 @styled
@@ -29,7 +28,7 @@ def controls_figure(rows: Sequence[Mapping[str, Any]], shuffled_ncut: Mapping[Gr
     Returns:
       The figure.
     """
-    rows = [row for row in rows if _group(row) in shuffled_ncut]
+    rows = [row for row in rows if group_of(row) in shuffled_ncut]
     sizes = sorted({row["num_clusters"] for row in rows})
     phases = sorted({row["phase"] for row in rows}, key=phase_rank)
     figure = new_figure(10, 0.8 + 3.0 * len(sizes), "Is the n-cut below that of the same weights shuffled?")
@@ -49,10 +48,6 @@ def controls_figure(rows: Sequence[Mapping[str, Any]], shuffled_ncut: Mapping[Gr
     return figure
 
 
-def _group(row: Mapping[str, Any]) -> Group:
-    return row["seed"], row["phase"], row["num_clusters"], row["method"]
-
-
 def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], shuffled_ncut: Mapping[Group, np.ndarray]) -> None:
     methods = list(dict.fromkeys(row["method"] for row in rows))
     for place, method in enumerate(methods):
@@ -70,7 +65,7 @@ def _swarm(
     step = min(0.84 / len(rows), 0.3)
     places = centre + step * (np.arange(len(rows)) - (len(rows) - 1) / 2)
     colour = METHOD_COLOURS.get(rows[0]["method"], OTHER_COLOUR)
-    controls = [shuffled_ncut[_group(row)] for row in rows]
+    controls = [shuffled_ncut[group_of(row)] for row in rows]
     for body in axes.violinplot(controls, places, widths=0.9 * step, showextrema=False)["bodies"]:  # type: ignore[attr-defined]
         body.set(facecolor=colour, edgecolor=colour, alpha=0.75, linewidth=0.6)
     axes.hlines(
@@ -83,7 +78,9 @@ def _share_scale(
     shown: Sequence[tuple[Axes, Sequence[Mapping[str, Any]]]], shuffled_ncut: Mapping[Group, np.ndarray]
 ) -> None:
     """Gives a row's panels one span on the y axis, each around its own networks and controls."""
-    values = [np.concatenate([np.append(shuffled_ncut[_group(row)], row["ncut"]) for row in rows]) for _, rows in shown]
+    values = [
+        np.concatenate([np.append(shuffled_ncut[group_of(row)], row["ncut"]) for row in rows]) for _, rows in shown
+    ]
     span = max(max(np.ptp(value) for value in values), 1e-3)
     for (axes, rows), value in zip(shown, values, strict=True):
         middle = (value.min() + value.max()) / 2

@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from modularity_jax.runs.figures.controls import Group, controls_figure
+from modularity_jax.runs.figures.controls import controls_figure
 from modularity_jax.runs.figures.curve import learning_curve_figure
-from modularity_jax.runs.figures.lesion_pairs import dependency_figure, lesion_pairs_figure
-from modularity_jax.runs.figures.lesions import lesion_classes_figure, lesion_shares_figure, lesions_figure
+from modularity_jax.runs.figures.drawn import Drawn, holds
+from modularity_jax.runs.figures.front_drawings import front_drawings
+from modularity_jax.runs.figures.k_sweep import k_sweep_figure
+from modularity_jax.runs.figures.lesion_drawings import lesion_drawings
 from modularity_jax.runs.figures.modules import shares_figure
 from modularity_jax.runs.figures.network import network_figure
 from modularity_jax.runs.figures.spectrum import spectrum_figure
 from modularity_jax.runs.figures.style import save
 from modularity_jax.runs.figures.training import training_figure
+from modularity_jax.runs.shuffled import Group, read_clusters, shuffled_ncuts
 from modularity_jax.runs.summary import COLUMNS, phase_name, phase_rank
 from modularity_jax.runs.tables import Row, read_arrays, read_table
 
@@ -30,13 +32,6 @@ class FigureFile(NamedTuple):
     svg: pathlib.Path
     caption: str  # what it shows
     reading: str  # one sentence on how to read it
-
-
-class _Drawn(NamedTuple):
-    name: str
-    figure: Figure
-    caption: str
-    reading: str
 
 
 def write_figures(workdir: str | os.PathLike[str]) -> list[FigureFile]:
@@ -61,24 +56,27 @@ def write_figures(workdir: str | os.PathLike[str]) -> list[FigureFile]:
     return written
 
 
-def _draw_all(workdir: pathlib.Path, rows: Sequence[Row]) -> Iterator[_Drawn]:
+def _draw_all(workdir: pathlib.Path, rows: Sequence[Row]) -> Iterator[Drawn]:
     phases = sorted({row["phase"] for row in rows}, key=phase_rank)
-    clusters = {p: read_arrays(workdir, f"clusters/{p}.npz") for p in phases if _holds(workdir, f"clusters/{p}.npz")}
-    yield from _controls(rows, clusters)
+    clusters = read_clusters(workdir, phases)
+    curve = read_table(workdir, "learning_curve.csv") if holds(workdir, "learning_curve.csv") else []
+    shuffled = shuffled_ncuts(rows, clusters)
+    yield from front_drawings(rows, shuffled, curve)
+    yield from _controls(rows, shuffled)
     if clusters:
         yield from _modules(workdir, rows, [*clusters][-1], clusters)
     yield from _spectrum(rows, clusters)
-    yield from _lesions(workdir)
-    if _holds(workdir, "learning_curve.csv") and (curve := read_table(workdir, "learning_curve.csv")):
-        yield _Drawn(
+    yield from lesion_drawings(workdir)
+    if curve:
+        yield Drawn(
             "learning_curve",
             learning_curve_figure(curve),
             "The n-cut along training and pruning, and the test accuracy beside it.",
             "A fall in the shaded epochs is modularity that comes with pruning; each phase's last point is the network "
             "that the tables speak of.",
         )
-    if _holds(workdir, "metrics.csv") and (metrics := read_table(workdir, "metrics.csv")):
-        yield _Drawn(
+    if holds(workdir, "metrics.csv") and (metrics := read_table(workdir, "metrics.csv")):
+        yield Drawn(
             "training",
             training_figure(metrics),
             "Loss, accuracy and sparsity over the epochs of training and of pruning.",
@@ -86,92 +84,28 @@ def _draw_all(workdir: pathlib.Path, rows: Sequence[Row]) -> Iterator[_Drawn]:
         )
 
 
-def _lesions(workdir: pathlib.Path) -> Iterator[_Drawn]:
-    """Lesions of the first seed of the last phase that has any; the shares of all seeds."""
-    if not _holds(workdir, "lesions.csv") or not (rows := read_table(workdir, "lesions.csv")):
-        return
-    phase = max((row["phase"] for row in rows), key=phase_rank)
-    of_phase = [row for row in rows if row["phase"] == phase]
-    seed = min(row["seed"] for row in of_phase)
-    singles = [row for row in of_phase if row["seed"] == seed]
-    network, networks = f"{phase_name(phase)} network, seed {seed}", f"{phase_name(phase)} networks, all seeds"
-    prefix = f"seed_{seed}/k_{singles[0]['num_clusters']}/"
-    arrays = read_arrays(workdir, f"lesions/{phase}.npz", prefix) if _holds(workdir, f"lesions/{phase}.npz") else {}
-    if f"{prefix}single/control_accuracy" in arrays:
-        yield _Drawn(
-            "lesions",
-            lesions_figure(
-                singles,
-                arrays[f"{prefix}single/control_accuracy"],
-                float(arrays[f"{prefix}single/undamaged"]),
-                network=network,
-            ),
-            f"Test accuracy of the {network} with each sub-module damaged (large dot) and with as many random neurons "
-            "of its layer damaged (small dots).",
-            "A large dot far below its cloud marks neurons that matter more than others of their layer; below the "
-            "dotted line more than one point is lost. The scale is linear up to one point and logarithmic beyond.",
-        )
-        yield _Drawn(
-            "lesion_classes",
-            lesion_classes_figure(singles, arrays[f"{prefix}single/control_accuracy_by_class"], network=network),
-            f"Accuracy on each class with one sub-module of the {network} damaged: the sub-module (dot) and the range "
-            "of its controls (bar).",
-            "A red dot lies below all controls: the sub-module serves that class. Titles give layer.cluster and the "
-            "number of neurons, in orange where the sub-module is important.",
-        )
-    yield _Drawn(
-        "lesion_shares",
-        lesion_shares_figure(of_phase, network=networks),
-        "Change of test accuracy against the share of its layer that a sub-module takes, coloured by the study's "
-        "words.",
-        "If only size mattered, dots would fall along one curve; important sub-modules lie below it. At the right, p "
-        "is corrected for the number of sub-modules of a network.",
-    )
-    doubles = read_table(workdir, "double_lesions.csv") if _holds(workdir, "double_lesions.csv") else []
-    pairs = [row for row in doubles if (row["phase"], row["seed"]) == (phase, seed)]
-    if pairs:
-        yield _Drawn(
-            "lesion_pairs",
-            lesion_pairs_figure(singles, pairs, network=network),
-            f"Accuracy lost by damaging two sub-modules of the {network}: together, and one given the other.",
-            "A dot marks an important pair by the study's p, a ring one that stays so when p is corrected for all "
-            "pairs. A pale row in the right-hand matrix is a sub-module that never adds to another's loss.",
-        )
-    important = any(row["taxonomy"] == "important" for row in singles)
-    if important and any(row["kind"] == "conditional" for row in pairs):
-        yield _Drawn(
-            "dependencies",
-            dependency_figure(singles, pairs, network=network),
-            f"The dependency graph of the {network}: important sub-modules, and an arrow from a to b where a is no "
-            "longer important once b is damaged.",
-            "Arrows between layers suggest a path along which one sub-module works through another.",
-        )
-
-
-def _holds(workdir: pathlib.Path, name: str) -> bool:
-    return (workdir / name).is_file()
-
-
-def _controls(rows: Sequence[Row], clusters: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[_Drawn]:
-    shuffled: dict[Group, np.ndarray] = {}
-    for row in rows:
-        name = f"seed_{row['seed']}/k_{row['num_clusters']}/{row['method']}/shuffled_ncut"
-        array = clusters.get(row["phase"], {}).get(name)
-        if array is not None and array.size:
-            shuffled[row["seed"], row["phase"], row["num_clusters"], row["method"]] = array
+def _controls(rows: Sequence[Row], shuffled: Mapping[Group, np.ndarray]) -> Iterator[Drawn]:
     if shuffled:
-        yield _Drawn(
+        yield Drawn(
             "controls",
             controls_figure(rows, shuffled),
             "The n-cut of every network (dot) and of its own weights shuffled (violin), per phase and control.",
             "A dot below its violin is a network more modular than its shuffled weights. All panels of a row have one "
             "scale; no partition whatever can have an n-cut under the lower bound.",
         )
+    if len({row["num_clusters"] for row in rows}) > 1:
+        yield Drawn(
+            "k_sweep",
+            k_sweep_figure(rows),
+            "n-cut divided by k, of the networks and of their controls (thick lines), and the z-score, against k.",
+            "n-cut / k is the share of a module's weight that leaves it, averaged over modules. Where the dots of z "
+            "lie at 0, networks and shuffled weights do not differ in so many modules.",
+        )
 
 
 def _modules(
     workdir: pathlib.Path, rows: Sequence[Row], phase: str, clusters: Mapping[str, Mapping[str, np.ndarray]]
-) -> Iterator[_Drawn]:
+) -> Iterator[Drawn]:
     """The first seed of the last phase, drawn neuron by neuron where its weights are at hand, and as shares."""
     seed = min(row["seed"] for row in rows if row["phase"] == phase)
     found = ((re.fullmatch(rf"seed_{seed}/k_(\d+)/labels", name), a) for name, a in clusters[phase].items())
@@ -181,7 +115,7 @@ def _modules(
         return
     network = f"{phase_name(phase)} network, seed {seed}".capitalize()
     for k, labels in partitions.items():
-        yield _Drawn(
+        yield Drawn(
             f"network_k{k}",
             network_figure(kernels, labels, num_clusters=k, network=network),
             f"The {phase_name(phase)} network of seed {seed} in {k} modules: every neuron is a cell, the stronger the "
@@ -190,7 +124,7 @@ def _modules(
             "share that is cut.",
         )
     widths = [kernels[0].shape[0], *(kernel.shape[1] for kernel in kernels)]
-    yield _Drawn(
+    yield Drawn(
         "shares",
         shares_figure(partitions, widths, network=network.lower()),
         f"Share of each layer's neurons that belongs to each module, {phase_name(phase)} network of seed {seed}; "
@@ -201,14 +135,14 @@ def _modules(
 
 
 def _kernels(workdir: pathlib.Path, phase: str, seed: int) -> list[np.ndarray]:
-    if not _holds(workdir, f"weights/{phase}.npz"):
+    if not holds(workdir, f"weights/{phase}.npz"):
         return []
     arrays = read_arrays(workdir, f"weights/{phase}.npz", prefix=f"seed_{seed}/")
     matches = ((re.fullmatch(rf"seed_{seed}/layer_(\d+)/kernel", name), array) for name, array in arrays.items())
     return [array for _, array in sorted((int(m[1]), array) for m, array in matches if m)]
 
 
-def _spectrum(rows: Sequence[Row], clusters: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[_Drawn]:
+def _spectrum(rows: Sequence[Row], clusters: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[Drawn]:
     """The most eigenvalues at hand, which hold those of smaller k."""
     k = max(row["num_clusters"] for row in rows)
     spectra = {}
@@ -217,7 +151,7 @@ def _spectrum(rows: Sequence[Row], clusters: Mapping[str, Mapping[str, np.ndarra
         if found:
             spectra[phase] = np.stack(found)
     if spectra:
-        yield _Drawn(
+        yield Drawn(
             "eigenvalues",
             spectrum_figure(spectra),
             f"The {k} smallest eigenvalues of the normalised Laplacian per phase, mean and range over seeds.",

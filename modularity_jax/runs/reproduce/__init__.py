@@ -2,6 +2,17 @@
 
 from modularity_jax.runs.reproduce.cells import TABLES, Cell, Table, cells
 from modularity_jax.runs.reproduce.compare import COLUMNS, compare_cells, table_text
-from modularity_jax.runs.reproduce.run import run_table, settings_for
+from modularity_jax.runs.reproduce.run import across_text, run_table, settings_for
 
-__all__ = ["COLUMNS", "TABLES", "Cell", "Table", "cells", "compare_cells", "run_table", "settings_for", "table_text"]
+__all__ = [
+    "COLUMNS",
+    "TABLES",
+    "Cell",
+    "Table",
+    "across_text",
+    "cells",
+    "compare_cells",
+    "run_table",
+    "settings_for",
+    "table_text",
+]

@@ -2,12 +2,13 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.reproduce.cells import TABLES, Cell, Table, cells
 from modularity_jax.runs.reproduce.compare import COLUMNS, compare_cells
-from modularity_jax.runs.tables import Row, write_csv
+from modularity_jax.runs.summary import across_sentence, combine_seeds
+from modularity_jax.runs.tables import Row, read_csv, write_csv
 from modularity_jax.runs.workdir import Workdir
 
 # Trains and measures what a workdir lacks; the last argument names workdirs that may hold the same networks.
@@ -45,6 +46,17 @@ def run_table(table: str, root: pathlib.Path, configs: Mapping[str, RunConfig], 
     rows = compare_cells(found, workdirs, reasons)
     write_csv(root / f"{table}.csv", rows, COLUMNS)
     return rows
+
+
+def across_text(table: str, root: pathlib.Path, configs: Iterable[str]) -> str:
+    """What the seeds of each config's last phase say together, a paragraph each; one without a run is left out."""
+    paragraphs = []
+    for name in configs:
+        file = root / table / name / "clusterability.csv"
+        if file.exists():
+            found = combine_seeds(read_csv(file))
+            paragraphs += [f"{name}: {across_sentence(f)}" for f in found if f.phase == found[-1].phase]
+    return "\n".join(paragraphs)
 
 
 def settings_for(table: str, config: RunConfig, phases: Sequence[str]) -> RunConfig:

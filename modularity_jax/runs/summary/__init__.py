@@ -1,6 +1,6 @@
 """A run's findings over seeds, as numbers and as sentences."""
 
-from modularity_jax.runs.summary.across_seeds import ACROSS_COLUMNS, AcrossSeeds, combine_seeds
+from modularity_jax.runs.summary.across_seeds import ACROSS_COLUMNS, AcrossSeeds, combine_seeds, is_significant
 from modularity_jax.runs.summary.across_wording import across_sentence, strength_sentence
 from modularity_jax.runs.summary.audit import AUDIT_COLUMNS, audit_findings, audit_run, published_audit
 from modularity_jax.runs.summary.audit_wording import audit_sentences, published_sentences
@@ -23,7 +23,16 @@ from modularity_jax.runs.summary.lesions import (
     summarise_lesions,
     undamaged_accuracy,
 )
-from modularity_jax.runs.summary.wording import Answer, answer, control_name, phase_name, sentence, signed
+from modularity_jax.runs.summary.wording import (
+    Answer,
+    answer,
+    control_name,
+    lead_of,
+    numbers,
+    phase_name,
+    sentence,
+    signed,
+)
 
 __all__ = [
     "ACROSS_COLUMNS",
@@ -45,8 +54,11 @@ __all__ = [
     "chance_of_count",
     "combine_seeds",
     "control_name",
+    "is_significant",
     "joint_findings",
+    "lead_of",
     "lesion_sentence",
+    "numbers",
     "phase_name",
     "phase_rank",
     "published_audit",

@@ -42,6 +42,16 @@ def sentence(finding: Finding) -> str:
     return f"{subject} {_claim(finding)}: n-cut {_against(finding)}. {_certainty(finding)}"
 
 
+def numbers(finding: Finding) -> str:
+    """A finding's figures alone, for where its claim stands already, with a warning where the seeds are few."""
+    return f"The n-cut is {_against(finding)}. {_certainty(finding)} {_caution(finding.num_seeds)}".strip()
+
+
+def lead_of(findings: Sequence[Finding]) -> Finding:
+    """The finding that an answer leads with: the first of the last phase."""
+    return next(finding for finding in findings if finding.phase == findings[-1].phase)
+
+
 def answer(findings: Sequence[Finding]) -> Answer:
     """The answer to "more modular than chance?" for the front of a report.
 
@@ -55,7 +65,7 @@ def answer(findings: Sequence[Finding]) -> Answer:
       The answer.
     """
     last = [finding for finding in findings if finding.phase == findings[-1].phase]
-    lead = last[0]
+    lead = lead_of(findings)
     controls = [f for f in last if f.num_clusters == lead.num_clusters and f.method != lead.method]
     sizes = [f for f in last if f.num_clusters != lead.num_clusters and f.method == lead.method]
     phases = [f for f in findings if f.phase != lead.phase and f[1:3] == lead[1:3]]

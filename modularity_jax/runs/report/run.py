@@ -1,0 +1,55 @@
+"""What a report draws on, read from a workdir."""
+
+import base64
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from modularity_jax.runs.figures import write_figures
+from modularity_jax.runs.report.page import Picture
+from modularity_jax.runs.shuffled import read_clusters, shuffled_ncuts
+from modularity_jax.runs.summary import COLUMNS, AcrossSeeds, Finding, audit_run, combine_seeds, summarise
+from modularity_jax.runs.tables import Row, read_json, read_table
+
+_MAX_SVG_BYTES = 200_000  # larger drawings are embedded as PNG
+
+
+class Run(NamedTuple):
+    """What the sections draw on."""
+
+    config: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    rows: Sequence[Row]
+    metrics: Sequence[Row]
+    lesions: Sequence[Row]
+    double_lesions: Sequence[Row]
+    findings: Sequence[Finding]
+    across: Sequence[AcrossSeeds]  # one for each finding
+    audit: Sequence[Row]  # the p-values of the rows whose controls are at hand, by several ways of counting
+    pictures: Mapping[str, Picture]
+
+
+def read_run(workdir: str | os.PathLike[str]) -> Run:
+    """Reads a run's tables and draws its figures.
+
+    Raises:
+      FileNotFoundError: if `config.json` or `clusterability.csv` is missing.
+      ValueError: if a file is damaged.
+    """
+    workdir = pathlib.Path(workdir)
+    rows = read_table(workdir, "clusterability.csv", COLUMNS)
+    config = read_json(workdir, "config.json")
+    versions = read_json(workdir, "versions.json") if (workdir / "versions.json").is_file() else {}
+    names = ("metrics.csv", "lesions.csv", "double_lesions.csv")
+    metrics, lesions, doubles = (read_table(workdir, n) if (workdir / n).is_file() else [] for n in names)
+    audit = audit_run(rows, shuffled_ncuts(rows, read_clusters(workdir, sorted({row["phase"] for row in rows}))))
+    figures = write_figures(workdir)
+    pictures = {f.name: Picture(f.name, _data_uri(f.svg, f.png), f.caption, f.reading) for f in figures}
+    return Run(config, versions, rows, metrics, lesions, doubles, summarise(rows), combine_seeds(rows), audit, pictures)
+
+
+def _data_uri(svg: pathlib.Path, png: pathlib.Path) -> str:
+    small = svg.stat().st_size <= _MAX_SVG_BYTES
+    content = base64.b64encode((svg if small else png).read_bytes()).decode("ascii")
+    return f"data:image/{'svg+xml' if small else 'png'};base64,{content}"
