@@ -1,6 +1,7 @@
 """Settings of the network, its training and its pruning; the defaults are the study's (MNIST, no dropout)."""
 
 import dataclasses
+import math
 
 from modularity_jax.metric.checks import check_at_least
 
@@ -27,6 +28,9 @@ class TrainConfig:
     epochs: int = 20  # of the unpruned phase; 0 leaves the initial network
     batch_size: int = 128  # the last, shorter batch of an epoch is used
     learning_rate: float = 1e-3  # Adam's
+    l1_penalty: float = 0.0  # times the sum of |kernel entries|, and
+    l2_penalty: float = 0.0  # times that of their squares, are added to the loss of both phases (2103.03386: 5e-5)
+    reshuffle: bool = True  # False takes the samples in their own order in every epoch: the study's overfitted networks
     seeds_per_group: int = 1  # networks under one vmap; best at 1 on CPU cores, more on others; changes rounding
 
     def __post_init__(self) -> None:
@@ -34,6 +38,8 @@ class TrainConfig:
             check_at_least(f"train.{name}", getattr(self, name), least)
         if not self.learning_rate > 0:
             raise ValueError(f"train.learning_rate must be above 0, got {self.learning_rate}")
+        for name in ("l1_penalty", "l2_penalty"):
+            check_in_range(f"train.{name}", getattr(self, name), 0, math.inf, closed_above=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,7 +36,7 @@ class TrainState(NamedTuple):
 class EpochMetrics(NamedTuple):
     """One epoch; training figures are means over its batches while they were trained on, dropout included."""
 
-    train_loss: Array  # [], nats per sample
+    train_loss: Array  # [], nats per sample: the cross-entropy, without the penalties
     train_accuracy: Array  # []
     test_loss: Array  # [], after the epoch
     test_accuracy: Array  # []
@@ -49,6 +49,9 @@ class Recipe(NamedTuple):
     model: mlp.MLP
     batch_size: int
     learning_rate: float
+    l1_penalty: float
+    l2_penalty: float
+    reshuffle: bool
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
@@ -58,7 +61,8 @@ class Recipe(NamedTuple):
 
 def make_recipe(model: ModelConfig, train: TrainConfig) -> Recipe:
     """The recipe of a run's settings."""
-    return Recipe(mlp.MLP(model.widths, model.dropout_rate), train.batch_size, train.learning_rate)
+    shared = {name: getattr(train, name) for name in Recipe._fields if name != "model"}
+    return Recipe(mlp.MLP(model.widths, model.dropout_rate), **shared)
 
 
 def steps_per_epoch(num_train: int, batch_size: int) -> int:
@@ -95,7 +99,7 @@ def train_epoch(
         step would compute a new mask.
     """
     order_key, dropout_key = jax.random.split(key)
-    batches, weights = _batches(order_key, samples.y_train.size, recipe.batch_size)
+    batches, weights = _batches(order_key, samples.y_train.size, recipe)
     num_steps = batches.shape[0]
 
     def step(index: Array, carry: tuple[TrainState, Array, Array]) -> tuple[TrainState, Array, Array]:
@@ -132,14 +136,16 @@ def evaluate(model: mlp.MLP, params: mlp.Params, x: Array, y: Array) -> tuple[Ar
     return loss, (logits.argmax(axis=-1) == y).mean()
 
 
-def _batches(key: Array, count: int, batch_size: int) -> tuple[Array, Array]:
-    """Shuffled sample indices [steps, B] and their weights, 0 for what pads the last batch."""
-    steps = steps_per_epoch(count, batch_size)
-    missing = steps * batch_size - count
-    order = permuted_index(jnp.arange(count), count, random_words(key), max_size=count)  # a sort takes 20 ms on MNIST
+def _batches(key: Array, count: int, recipe: Recipe) -> tuple[Array, Array]:
+    """Sample indices [steps, B], in their own order or shuffled, and their weights, 0 for what pads the last batch."""
+    steps = steps_per_epoch(count, recipe.batch_size)
+    missing = steps * recipe.batch_size - count
+    order = jnp.arange(count)
+    if recipe.reshuffle:
+        order = permuted_index(order, count, random_words(key), max_size=count)  # a sort takes 20 ms on MNIST
     order = jnp.pad(order, (0, missing))
     weights = jnp.pad(jnp.ones(count), (0, missing))
-    return order.reshape(steps, batch_size), weights.reshape(steps, batch_size)
+    return order.reshape(steps, recipe.batch_size), weights.reshape(steps, recipe.batch_size)
 
 
 def _prune(state: TrainState, plan: pruning.MaskPlan, number: Array) -> TrainState:
@@ -163,7 +169,7 @@ def _update(
         logits = mlp.apply(recipe.model, params, x, dropout_key=key)
         losses = weight * optax.softmax_cross_entropy_with_integer_labels(logits, y)
         hits = weight * (logits.argmax(axis=-1) == y)
-        return losses.sum() / weight.sum(), (losses.sum(), hits.sum())
+        return losses.sum() / weight.sum() + _penalty(recipe, params), (losses.sum(), hits.sum())
 
     gradients, sums = jax.grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = recipe.optimizer.update(gradients, state.opt_state, state.params)
@@ -171,6 +177,17 @@ def _update(
     if state.masks is not None:
         params = pruning.apply_masks(params, state.masks)
     return TrainState(params, opt_state, state.masks), sums
+
+
+def _penalty(recipe: Recipe, params: mlp.Params) -> Array | float:
+    """l1 * sum |w| + l2 * sum w^2 over all kernels; biases are free, as under Keras's kernel_regularizer."""
+    kernels = [layer["kernel"] for layer in params.values()]
+    penalty: Array | float = 0.0
+    if recipe.l1_penalty:
+        penalty += recipe.l1_penalty * sum(jnp.abs(kernel).sum() for kernel in kernels)
+    if recipe.l2_penalty:
+        penalty += recipe.l2_penalty * sum((kernel**2).sum() for kernel in kernels)
+    return penalty
 
 
 def _sparsity(params: mlp.Params) -> Array:

@@ -41,9 +41,9 @@ def params():
 
 
 @functools.cache
-def compiled(model=MODEL, batch_size=8):
+def compiled(model=MODEL, **settings):
     """A recipe and its compiled epoch."""
-    recipe = training.make_recipe(model, dataclasses.replace(TRAIN, batch_size=batch_size))
+    recipe = training.make_recipe(model, dataclasses.replace(TRAIN, **settings))
     return recipe, jax.jit(functools.partial(training.train_epoch, recipe))
 
 
@@ -68,12 +68,12 @@ def run(phase, samples, params, epochs, prune=PRUNE, **settings):
 class SlowNet:
     """The same network, gradients and Adam in NumPy, float64 and loops."""
 
-    def __init__(self, params, epsilon=1e-7):
+    def __init__(self, params, epsilon=1e-7, l1=0, l2=0):
         self.weights = [np.asarray(params[n][p], np.float64) for n in NAMES for p in ("kernel", "bias")]
         self.first = [np.zeros_like(w) for w in self.weights]
         self.second = [np.zeros_like(w) for w in self.weights]
         self.masks = [np.ones_like(w) for w in self.weights]
-        self.epsilon, self.step = epsilon, 0
+        self.epsilon, self.penalties, self.step = epsilon, (l1, l2), 0
 
     def forward(self, x):
         inputs = [np.asarray(x, np.float64)]
@@ -97,6 +97,8 @@ class SlowNet:
         for layer in (2, 1, 0):
             gradients[2 * layer], gradients[2 * layer + 1] = inputs[layer].T @ back, back.sum(0)
             back = back @ self.weights[2 * layer].T * (inputs[layer] > 0)
+            kernel, (l1, l2) = self.weights[2 * layer], self.penalties
+            gradients[2 * layer] = gradients[2 * layer] + l1 * np.sign(kernel) + 2 * l2 * kernel
         self.step += 1
         for i, gradient in enumerate(gradients):
             self.first[i] = 0.9 * self.first[i] + 0.1 * gradient
@@ -113,13 +115,12 @@ class SlowNet:
             self.masks[i] = np.isin(np.arange(size), order[: round((1 - sparsity) * size)]).reshape(self.masks[i].shape)
             self.weights[i] = self.weights[i] * self.masks[i]
 
-    def epoch(self, epoch, samples, schedule=None):
+    def epoch(self, epoch, samples, schedule=None, reshuffle=True):
         """One epoch in the documented order; schedule gives the sparsity before a step, or None to leave the masks."""
-        order_key = jax.random.split(jax.random.fold_in(jax.random.key(1), epoch))[0]
-        order = np.asarray(
-            permuted_index(jnp.arange(NUM_TRAIN), NUM_TRAIN, random_words(order_key), max_size=NUM_TRAIN)
-        )
-        found = []
+        order, found = np.arange(NUM_TRAIN), []
+        if reshuffle:
+            words = random_words(jax.random.split(jax.random.fold_in(jax.random.key(1), epoch))[0])
+            order = np.asarray(permuted_index(order, NUM_TRAIN, words, max_size=NUM_TRAIN))
         for start in range(0, NUM_TRAIN, 8):
             if schedule is not None and (sparsity := schedule(self.step)) is not None:
                 self.prune(sparsity)
@@ -165,6 +166,66 @@ def test_the_reference_sees_epsilon_and_the_short_batch(samples, params):
     padded.epoch(0, samples)
     with pytest.raises(AssertionError):
         padded.compare(state.params)
+
+
+PENALTIES = {"l1_penalty": 0.01, "l2_penalty": 0.03}
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(0.01, 0), (0, 0.03), (0.01, 0.03)])
+def test_the_gradient_of_one_step_with_penalties_equals_numpy(samples, params, l1, l2):
+    """Adam's first moment after one step is a tenth of the gradient."""
+    state, metrics = run("unpruned", samples, params, 1, batch_size=64, l1_penalty=l1, l2_penalty=l2)[0]
+    slow = SlowNet(params, l1=l1, l2=l2)
+    losses, _ = slow.train(*(np.asarray(part) for part in samples[:2]))
+    for i, (name, part) in enumerate((name, part) for name in NAMES for part in ("kernel", "bias")):
+        np.testing.assert_allclose(state.opt_state.mu[name][part], slow.first[i], atol=1e-8)
+    np.testing.assert_allclose(metrics.train_loss, losses.mean(), rtol=1e-5)
+
+
+def test_epochs_with_penalties_equal_numpy(samples, params):
+    slow = SlowNet(params, l1=0.01, l2=0.03)
+    for epoch, (state, metrics) in enumerate(run("unpruned", samples, params, 3, **PENALTIES)):
+        loss, _ = slow.epoch(epoch, samples)
+        slow.compare(state.params)
+        np.testing.assert_allclose(metrics.train_loss, loss, rtol=1e-5)
+    plain = run("unpruned", samples, params, 3)[-1][0]
+    with pytest.raises(AssertionError):
+        slow.compare(plain.params)
+
+
+def test_pruned_weights_stay_zero_under_penalties(samples, params):
+    slow = SlowNet(params, l1=0.01, l2=0.03)
+    for epoch, (state, _) in enumerate(run("pruned", samples, params, PRUNE.epochs, **PENALTIES)):
+        slow.epoch(epoch, samples, lambda step: cubic(step) if step % PRUNE.frequency == 0 else None)
+        if epoch == PRUNE.epochs - 1:
+            slow.prune(0.9)
+        slow.compare(state.params)
+        for name in NAMES:
+            assert (state.params[name]["kernel"][~state.masks[name]] == 0).all()
+    assert zeros(state) == [69, 89, 32]
+
+
+def test_without_penalties_there_is_nothing_of_them_in_the_program(samples, params):
+    def names(**penalties):
+        recipe = training.make_recipe(MODEL, dataclasses.replace(TRAIN, **penalties))
+        epoch = functools.partial(training.train_epoch, recipe)
+        state = training.start_phase(recipe, params)
+        return [name for name, *_ in equations(jax.make_jaxpr(epoch)(state, jax.random.key(0), samples).jaxpr)]
+
+    plain, absolute, squared = names(), names(l1_penalty=0.1), names(l2_penalty=0.1)
+    assert absolute.count("abs") == plain.count("abs") + len(NAMES)
+    assert squared.count("integer_pow") == plain.count("integer_pow") + len(NAMES)
+
+
+def test_without_reshuffling_batches_come_in_the_samples_own_order(samples, params):
+    slow = SlowNet(params)
+    for epoch, (state, metrics) in enumerate(run("unpruned", samples, params, 2, reshuffle=False)):
+        loss, _ = slow.epoch(epoch, samples, reshuffle=False)
+        slow.compare(state.params)
+        np.testing.assert_allclose(metrics.train_loss, loss, rtol=1e-5)
+    shuffled = run("unpruned", samples, params, 2)[-1][0]
+    with pytest.raises(AssertionError):
+        slow.compare(shuffled.params)
 
 
 def test_initial_metrics_equal_numpy(samples, params):
