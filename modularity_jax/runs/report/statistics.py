@@ -22,12 +22,13 @@ def across_seeds(run: Run) -> Section | None:
     if all(found.num_seeds == 1 for found in run.across):
         return None
     last = [found for found in run.across if found.phase == run.across[-1].phase]
+    lead = [found for found in last if found.num_clusters == last[0].num_clusters]
     names = "phase, k, control, p ≤ .05, share, Stouffer, Fisher, upper tail, n-cut lower by, d_MAD, Cohen's d"
     return Section(
         "seeds",
         "All seeds together",
         [
-            *map(across_sentence, last),
+            *map(across_sentence, lead),
             "Each seed's p-value comes from its own controls, so the seeds are independent tests of one claim. "
             "Stouffer's method weighs all alike, Fisher's can be carried by a few small ones. Intervals are at 95%: "
             "exact binomial for the share of significant seeds, bootstrap over seeds for the effects. d_MAD is the "

@@ -13,10 +13,10 @@ import scipy.stats
 from modularity_jax.metric.multiple_testing import holm
 from modularity_jax.metric.statistics import TIE_TOLERANCE
 from modularity_jax.runs.published import published
+from modularity_jax.runs.shuffled import Group, group_of
 from modularity_jax.runs.summary.across_seeds import fisher, is_significant
 from modularity_jax.runs.summary.findings import phase_rank
 
-Group = tuple[int, str, int, str]  # seed, phase, number of clusters, control
 
 STUDY_CONTROLS = 32  # distinct ones
 STUDY_COPIES = 10
@@ -200,11 +200,6 @@ def _audit(row: Mapping[str, Any], controls: np.ndarray) -> NetworkAudit:
 
 def _differs(p: float | None, other: float | None) -> bool | None:
     return None if p is None or other is None else is_significant(p) != is_significant(other)
-
-
-def group_of(row: Mapping[str, Any]) -> Group:
-    """The key of a row's controls."""
-    return row["seed"], row["phase"], row["num_clusters"], row["method"]
 
 
 def _finding(group: tuple[str, int, str], rows: Sequence[Mapping[str, Any]]) -> AuditFinding:
