@@ -2,7 +2,7 @@
 
 import pathlib
 
-from modularity_jax.data import cifar, digits, idx, mixtures, synthetic, tfds
+from modularity_jax.data import cifar, digits, halves, idx, mixtures, synthetic, tfds
 from modularity_jax.data.dataset import Dataset, first_train
 
 _MADE_HERE = {
@@ -17,7 +17,11 @@ _PUBLISHED = {
     "kmnist": idx,
     "cifar10": cifar,
 }
-_NAMES = ("digits", *_PUBLISHED, "lines", "random")
+_MADE_OF_MNIST = {
+    "halves": halves.sums,
+    "halves_same": halves.same,
+}
+_NAMES = ("digits", *_PUBLISHED, "lines", "random", *_MADE_OF_MNIST)
 # All have ten classes; digits has 64 pixels where the others have 784.
 _MIXABLE = tuple(name for name in _NAMES if name != "digits")
 
@@ -34,6 +38,7 @@ def load(name: str, dir: str | pathlib.Path | None = None, *, num_train: int | N
     `kmnist` and `cifar10` are read from the folder `dir/name` where it exists (see `idx.load` and `cifar.load` for the
     files), else through TensorFlow Datasets, which downloads a set once and keeps it in a folder of its own:
     `TFDS_DATA_DIR`, or `~/tensorflow_datasets`. The arrays and their order are the same from either source.
+    `halves` and `halves_same` are made of `mnist`, wherever that comes from, see `halves.sums` and `halves.same`.
     `a+b` pools two sets and `a|b` takes classes 0 to 4 from a and 5 to 9 from b, see `mixtures.mix`; a and b are any
     of the sets but digits. In a shell such a name wants quotes.
 
@@ -77,6 +82,8 @@ def _check_names(name: str, parts: tuple[str, ...]) -> None:
 def _load_single(name: str, folder: pathlib.Path | None) -> Dataset:
     if name in _MADE_HERE:
         return _MADE_HERE[name]()
+    if name in _MADE_OF_MNIST:
+        return _MADE_OF_MNIST[name](_load_single("mnist", folder))
     source = _PUBLISHED[name]
     if folder is not None and (folder / name).is_dir():
         return source.load(folder / name)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import modularity_jax.data
-from modularity_jax.data import cifar, digits, idx, registry, tfds
+from modularity_jax.data import cifar, digits, halves, idx, registry, tfds
 
 ROOT = pathlib.Path(modularity_jax.data.__file__).parents[2]
 
 
 def test_known_names():
-    expected = {"digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "lines", "random"}
+    expected = {"digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "lines", "random", "halves", "halves_same"}
     assert set(modularity_jax.data.known_names()) == expected
 
 
@@ -54,6 +54,28 @@ def test_without_a_folder_of_its_own_a_set_comes_from_tfds(tmp_path, monkeypatch
     monkeypatch.setattr(tfds, "load", lambda *args, **kwargs: calls.append((args, kwargs)) or digits.load())
     modularity_jax.data.load("kmnist", dir and tmp_path / dir)
     assert calls == [(("kmnist", tmp_path / dir if dir else None), {"files": idx.FILES})]
+
+
+@pytest.mark.parametrize(("name", "make"), [("halves", halves.sums), ("halves_same", halves.same)])
+def test_halves_are_made_of_mnist_wherever_it_comes_from(tmp_path, write_idx_set, monkeypatch, name, make):
+    write_idx_set(tmp_path / "mnist", seed=0)
+    mnist = modularity_jax.data.load("mnist", tmp_path)
+    calls = []
+    monkeypatch.setattr(tfds, "load", lambda *args, **kwargs: calls.append(args) or mnist)
+    for dir in (tmp_path, None):
+        for got, expected in zip(modularity_jax.data.load(name, dir), make(mnist), strict=True):
+            np.testing.assert_array_equal(got, expected)
+    assert calls == [("mnist", None)]
+    assert len(modularity_jax.data.load(name, tmp_path, num_train=7).y_train) == 7
+
+
+def test_halves_can_be_mixed(tmp_path, write_idx_set):
+    for seed, name in enumerate(("mnist", "kmnist")):
+        write_idx_set(tmp_path / name, seed=seed)
+    mixed = modularity_jax.data.load("halves_same|kmnist", tmp_path)
+    first, second = (modularity_jax.data.load(name, tmp_path) for name in ("halves_same", "kmnist"))
+    rows = {row.tobytes() for row in np.concatenate([first.x_test[first.y_test < 5], second.x_test[second.y_test > 4]])}
+    assert {row.tobytes() for row in mixed.x_test} == rows
 
 
 def test_mixture_of_two_folders(tmp_path, write_idx_set):
