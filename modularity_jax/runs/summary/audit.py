@@ -17,7 +17,6 @@ from modularity_jax.runs.shuffled import Group, group_of
 from modularity_jax.runs.summary.across_seeds import fisher, is_significant
 from modularity_jax.runs.summary.findings import phase_rank
 
-
 STUDY_CONTROLS = 32  # distinct ones
 STUDY_COPIES = 10
 P_PRINTED = 1 / (STUDY_CONTROLS * STUDY_COPIES + 1)
