@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 
 from modularity_jax.metric import checks
 from modularity_jax.metric.clustering import Clustering, check_settings, cluster, partition
@@ -64,10 +65,7 @@ def shuffle_test(
     Raises:
       ValueError: as `cluster` and `shuffle`, and if num_shuffles or shuffles_per_group is below 1.
     """
-    checks.check_at_least("num_shuffles", num_shuffles, 1)
-    checks.check_at_least("shuffles_per_group", shuffles_per_group, 1)
-    check_settings(graph, num_clusters, num_restarts, selection, solver)
-    check_method(graph, method)
+    _check_controls(graph, num_shuffles, method, shuffles_per_group)
     # Two programs rather than one: the first serves every control method, and compiling it is what takes long.
     observed = cluster(
         graph,
@@ -77,11 +75,50 @@ def shuffle_test(
         selection=selection,
         solver=solver,
     )
+    shuffled, converged = shuffled_ncuts(
+        graph,
+        key,
+        num_clusters=num_clusters,
+        num_shuffles=num_shuffles,
+        method=method,
+        num_restarts=num_restarts,
+        selection=selection,
+        solver=solver,
+        shuffles_per_group=shuffles_per_group,
+        mesh=mesh,
+    )
+    return compare_with(observed, shuffled, converged)
+
+
+def shuffled_ncuts(
+    graph: LayeredGraph | SparseGraph,
+    key: Array,
+    *,
+    num_clusters: int,
+    num_shuffles: int,
+    first: ArrayLike = 0,
+    method: str,
+    num_restarts: int,
+    selection: str,
+    solver: str,
+    shuffles_per_group: int,
+    mesh: Mesh | None = None,
+) -> tuple[Array, Array]:
+    """A shuffle test's controls first .. first + num_shuffles - 1: n-cut [R], and whether eigenvectors converged [R].
+
+    A long test can so be done in parts, which together are what it would be in one. Arguments and errors as
+    `shuffle_test`; `first` is no static number, so that the parts share a program.
+    """
+    _check_controls(graph, num_shuffles, method, shuffles_per_group)
+    check_settings(graph, num_clusters, num_restarts, selection, solver)
     settings = (num_clusters, num_restarts, selection, solver)
     stocks = _stock(graph, method, capacities(graph))
-    shuffled, converged = _cluster_controls(
-        graph, stocks, key, settings, num_shuffles, method, shuffles_per_group, mesh
-    )
+    start = jnp.asarray(first, jnp.uint32)
+    return _cluster_controls(graph, stocks, key, start, settings, num_shuffles, method, shuffles_per_group, mesh)
+
+
+def compare_with(observed: Clustering, shuffled: Array, converged: Array) -> ShuffleTest:
+    """The test of a clustered graph against its controls' n-cuts [R]."""
     return ShuffleTest(
         ncut=observed.ncut,
         shuffled_ncut=shuffled,
@@ -89,6 +126,12 @@ def shuffle_test(
         clustering=observed,
         all_converged=converged.all(),
     )
+
+
+def _check_controls(graph: LayeredGraph | SparseGraph, num_shuffles: int, method: str, shuffles_per_group: int) -> None:
+    checks.check_at_least("num_shuffles", num_shuffles, 1)
+    checks.check_at_least("shuffles_per_group", shuffles_per_group, 1)
+    check_method(graph, method)
 
 
 def observed_key(key: Array) -> Array:
@@ -100,11 +143,12 @@ _compare = jax.jit(compare)
 _stock = jax.jit(stock, static_argnums=(1, 2))
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5, 6, 7))
+@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8))
 def _cluster_controls(
     graph: LayeredGraph | SparseGraph,
     stocks: tuple[Stock, ...],
     key: Array,
+    first: Array,
     settings: tuple[int, int, str, str],
     num_shuffles: int,
     method: str,
@@ -120,7 +164,7 @@ def _cluster_controls(
         embedding, _, cut, _ = partition(deal(graph, stocks, shuffle_key, method), cluster_key, *settings)
         return cut, embedding.converged
 
-    indices = jnp.arange(num_shuffles, dtype=jnp.uint32)
+    indices = first + jnp.arange(num_shuffles, dtype=jnp.uint32)
     results = grouped_map(control, indices, graph, stocks, key, group_size=group_size, mesh=mesh)
     if mesh is not None:
         # Whole on every device: a sum over parts on two devices rounds otherwise than the sum over all on one.

@@ -10,6 +10,7 @@ import scipy.stats
 from jax.sharding import AxisType
 
 import modularity_jax as mj
+from modularity_jax.metric.shuffle_test import compare_with, shuffled_ncuts
 from modularity_jax.metric.statistics import compare
 from tests.metric import nets
 
@@ -62,6 +63,14 @@ def test_fields_agree_with_each_other():
 def test_shuffles_are_the_same_whatever_their_number():
     np.testing.assert_array_equal(result(num_shuffles=5).shuffled_ncut, result().shuffled_ncut[:5])
     assert result(num_shuffles=5).ncut == result().ncut
+
+
+def test_a_test_in_parts_is_the_test_in_one():
+    settings = SETTINGS | {"method": "layer", "selection": "ncut", "solver": "auto"}
+    parts = [shuffled_ncuts(NET, jax.random.key(7), num_shuffles=9, first=first, **settings) for first in (0, 9)]
+    together = compare_with(result().clustering, *map(jnp.concatenate, zip(*parts, strict=True)))
+    for one, other in zip(jax.tree.leaves(result()), jax.tree.leaves(together), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("devices", [1, 2, 4])
