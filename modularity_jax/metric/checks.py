@@ -5,16 +5,58 @@ there is nothing to look at.
 """
 
 import itertools
-from collections.abc import Sequence
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+
+# Vertices are numbered in int32.
+MAX_NODES = 2**31 - 1
 
 
 def is_concrete(tree: Any) -> bool:
     """Whether every array of the pytree has values to look at."""
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def as_array(name: str, values: Any) -> np.ndarray | jax.Array:
+    """A JAX array as it is, anything else as NumPy has it: JAX would wrap whole numbers beyond int32 around."""
+    if isinstance(values, jax.Array):
+        return values
+    if not is_concrete(values):
+        return jnp.asarray(values)
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array, got what NumPy cannot make one of: {error}") from error
+
+
+def as_numbers(name: str, values: Any) -> np.ndarray | jax.Array:
+    """An array of real numbers or booleans."""
+    array = as_array(name, values)
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
+        raise ValueError(f"{name} must be real numbers, got {array.dtype}")
+    return array
+
+
+def as_integers(name: str, values: Any) -> np.ndarray | jax.Array:
+    """An array of integers; an empty list, which NumPy takes for floats, is one."""
+    array = as_array(name, values)
+    if not array.size:
+        return array.astype(np.int32)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        held = as_numbers(name, array).dtype  # as JAX would hold it
+        raise ValueError(f"{name} must be integers, got {jax.dtypes.canonicalize_dtype(held)}")
+    return array
+
+
+def check_sequence(name: str, values: Any) -> None:
+    """Something to go through in order, whose entries are not names."""
+    if isinstance(values, Mapping | str) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
+        raise ValueError(f"{name} must be a sequence, got {type(values).__name__}")
 
 
 def check_kernel_shapes(shapes: Sequence[tuple[int, ...]]) -> None:
@@ -42,16 +84,18 @@ def check_finite(name: str, values: jax.Array) -> None:
             raise ValueError(f"{name} must be finite, got {bad} non-finite of {np.size(values)} values")
 
 
-def check_edges(senders: jax.Array, receivers: jax.Array, weights: jax.Array, num_nodes: int) -> None:
+def check_edges(
+    senders: np.ndarray | jax.Array, receivers: np.ndarray | jax.Array, weights: np.ndarray | jax.Array, num_nodes: int
+) -> None:
     """Edges are three arrays [E] whose ends are two different vertices below num_nodes."""
     shapes = senders.shape, receivers.shape, weights.shape
     if len(set(shapes)) > 1 or len(shapes[0]) != 1:
         raise ValueError(
             f"senders, receivers and weights must have one shape [E], got {shapes[0]}, {shapes[1]}, {shapes[2]}"
         )
-    if num_nodes < 1:
-        raise ValueError(f"num_nodes must be at least 1, got {num_nodes}")
-    check_finite("weights", weights)
+    check_count("num_nodes", num_nodes, 1)
+    if num_nodes > MAX_NODES:
+        raise ValueError(f"num_nodes must be at most {MAX_NODES}, got {num_nodes}")
     if not is_concrete((senders, receivers)):
         return
     for name, ends in (("senders", np.asarray(senders)), ("receivers", np.asarray(receivers))):
@@ -65,11 +109,17 @@ def check_edges(senders: jax.Array, receivers: jax.Array, weights: jax.Array, nu
         )
 
 
+def check_square(name: str, shape: tuple[int, ...]) -> None:
+    """As many rows as columns."""
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise ValueError(f"{name} must have shape [N, N], got {shape}")
+
+
 def check_symmetric(adjacency: Any) -> None:
-    """An adjacency matrix is square and equals its transpose."""
-    if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
-        raise ValueError(f"matrix must have shape [N, N], got {adjacency.shape}")
-    difference = abs(adjacency - adjacency.T).max() if adjacency.nnz else 0.0
+    """A square adjacency matrix equals its transpose."""
+    if not adjacency.nnz:
+        return
+    difference = abs(adjacency - adjacency.T).max()
     if difference > 1e-6 * abs(adjacency).max():
         raise ValueError(
             f"matrix must be symmetric, got entries that differ from their mirror by up to {difference:.3g}"
@@ -78,11 +128,11 @@ def check_symmetric(adjacency: Any) -> None:
 
 def check_num_clusters(num_clusters: int, graph: Any) -> None:
     """At least 2 clusters, at most one per connected vertex, and edges to cut."""
-    if num_clusters < 2:
-        raise ValueError(f"num_clusters must be at least 2, got {num_clusters}")
+    check_count("num_clusters", num_clusters, 2)
     connected = graph.num_nodes
     if is_concrete(graph):
-        connected = int((np.asarray(graph.degrees()) > 0).sum())
+        with jax.ensure_compile_time_eval():  # under a jit that closes over the graph, too
+            connected = int((np.asarray(graph.degrees()) > 0).sum())
         if not connected:
             raise ValueError("graph must have at least one edge, got none: every weight is 0")
     if num_clusters > connected:
@@ -91,12 +141,10 @@ def check_num_clusters(num_clusters: int, graph: Any) -> None:
         )
 
 
-def check_labels(labels: jax.Array | np.ndarray, num_clusters: int, num_nodes: int) -> None:
-    """One label per vertex, each in -1..num_clusters - 1."""
+def check_labels(labels: np.ndarray | jax.Array, num_clusters: int, num_nodes: int) -> None:
+    """One label per vertex, integers, each in -1..num_clusters - 1."""
     if labels.shape != (num_nodes,):
         raise ValueError(f"labels must have shape ({num_nodes},), one per vertex, got {labels.shape}")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels must be integers, got {labels.dtype}")
     if is_concrete(labels):
         low, high = int(np.asarray(labels).min()), int(np.asarray(labels).max())
         if low < -1 or high >= num_clusters:
@@ -113,3 +161,19 @@ def check_at_least(name: str, value: int, least: int) -> None:
     """A count that is large enough."""
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def check_count(name: str, value: Any, least: int) -> None:
+    """A whole number that is large enough."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
+    check_at_least(name, int(value), least)
+
+
+def check_key(key: Any) -> None:
+    """One key of jax.random; an old-style one, an array of uint32, is taken too."""
+    if not isinstance(key, jax.Array | np.ndarray):
+        raise ValueError(f"key must be one key, as jax.random.key(0) is, got {type(key).__name__}")
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if not (key.shape == () if typed else key.dtype == np.uint32 and len(key.shape) == 1):
+        raise ValueError(f"key must be one key, as jax.random.key(0) is, got {key.dtype} of shape {key.shape}")

@@ -12,7 +12,7 @@ from modularity_jax.metric.embedding import SOLVERS, Embedding, embed
 from modularity_jax.metric.graph import Graph
 from modularity_jax.metric.kmeans import kmeans
 from modularity_jax.metric.ncut import batched_ncut
-from modularity_jax.metric.numerics import full_precision
+from modularity_jax.metric.numerics import full_precision, near_one
 
 Array = jax.Array
 
@@ -54,17 +54,23 @@ def cluster(
         k-means cost, as scikit-learn and the papers do.
       solver: "auto", "eigh" or "krylov"; see `embed`.
 
+    Returns:
+      The same whatever the scale of the weights (see `LayeredGraph.from_weights`). Where they span so many orders that
+      an eigenvalue or a distance drowns in rounding, still a partition with its own n-cut and a bound that holds.
+
     Raises:
-      ValueError: if num_clusters is below 2 or above the number of connected vertices, the graph has no edge,
-        num_restarts is below 1, or selection or solver is unknown.
+      ValueError: if num_clusters is not a whole number, below 2 or above the number of connected vertices, the graph
+        has no edge, num_restarts is not a whole number or below 1, selection or solver is unknown, or key is not one
+        key. Under jit the number of all vertices takes the place of the connected ones.
     """
+    checks.check_key(key)
     check_settings(graph, num_clusters, num_restarts, selection, solver)
     return _cluster(graph, key, num_clusters, num_restarts, selection, solver)
 
 
 def check_settings(graph: Graph, num_clusters: int, num_restarts: int, selection: str, solver: str) -> None:
     """The checks of `cluster`."""
-    checks.check_at_least("num_restarts", num_restarts, 1)
+    checks.check_count("num_restarts", num_restarts, 1)
     checks.check_choice("selection", selection, SELECTIONS)
     checks.check_choice("solver", solver, SOLVERS)
     checks.check_num_clusters(num_clusters, graph)
@@ -94,7 +100,9 @@ def partition(
     solver_key, kmeans_key = jax.random.split(key)
     embedding = embed(graph, solver_key, num_clusters=num_clusters, solver=solver)
     weights = (graph.degrees() > 0).astype(embedding.points.dtype)
-    result = kmeans(embedding.points, kmeans_key, weights=weights, num_clusters=num_clusters, num_restarts=num_restarts)
+    result = kmeans(
+        near_one(embedding.points), kmeans_key, weights=weights, num_clusters=num_clusters, num_restarts=num_restarts
+    )
     if selection == "ncut":
         cuts = batched_ncut(graph, result.labels, num_clusters=num_clusters)
         best = cuts.argmin()

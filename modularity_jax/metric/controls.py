@@ -39,10 +39,14 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
         so that its strength on that side stays; "layer_nonzero_distribution" draws new values in the same places from
         a Gaussian kernel density of the non-zero ones (bandwidth 0.01); "layer_all_distribution" permutes those too.
 
+    A graph without an edge is its own control. The scale of the weights does not matter to the methods that permute;
+    the bandwidth of the other two is fixed, as in the papers, and far smaller weights are mostly noise to them.
+
     Raises:
-      ValueError: if the method is unknown, or needs layers that the graph does not have.
+      ValueError: if the method is unknown or needs layers that the graph does not have, or key is not one key.
     """
     check_method(graph, method)
+    checks.check_key(key)
     return _shuffle(graph, key, method, capacities(graph))
 
 
@@ -65,7 +69,7 @@ def capacities(graph: LayeredGraph | SparseGraph) -> tuple[int, ...]:
     blocks = _blocks(graph)
     if not checks.is_concrete(blocks):
         return tuple(block.size for block in blocks)
-    steps = [-(-block.size // 16) for block in blocks]
+    steps = [max(1, -(-block.size // 16)) for block in blocks]
     counts = [int(np.count_nonzero(block)) for block in blocks]
     return tuple(
         min(block.size, step * max(1, -(-count // step)))
@@ -87,6 +91,8 @@ def stock(graph: LayeredGraph | SparseGraph, method: str, capacities: tuple[int,
 def deal(graph: G, stocks: tuple[Stock, ...], key: Array, method: str) -> G:
     """One control of the graph from its stock."""
     if isinstance(graph, SparseGraph):
+        if not graph.weights.size:
+            return graph
         return dataclasses.replace(graph, weights=_deal(stocks[0], key, method, graph.weights.size))
     keys = [jax.random.fold_in(key, layer) for layer in range(len(graph.affinities))]
     if method in ("row", "column"):

@@ -5,7 +5,6 @@ use nothing else of them.
 """
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Self
 
@@ -16,6 +15,8 @@ import scipy.sparse
 from jax.typing import ArrayLike
 
 from modularity_jax.metric import checks
+from modularity_jax.metric.magnitudes import magnitudes
+from modularity_jax.metric.params import layers_in_order
 
 Array = jax.Array
 
@@ -50,7 +51,7 @@ class LayeredGraph:
     Vertices are numbered layer after layer, inputs first, outputs last. Build it with `from_weights` or `from_params`.
 
     Attributes:
-      affinities: |W_l| for l = 1..L, each [d_{l-1}, d_l].
+      affinities: |W_l| for l = 1..L, each [d_{l-1}, d_l]; see `from_weights` for their type and unit.
     """
 
     affinities: tuple[Array, ...]
@@ -59,11 +60,19 @@ class LayeredGraph:
     def from_weights(cls, weights: Sequence[ArrayLike]) -> Self:
         """The graph of the kernels W_1..W_L, each [d_in, d_out]; any sign, the absolute value is the edge.
 
+        Any real numbers will do. Halves are widened to float32, doubles are rounded to it unless JAX has x64 enabled,
+        and magnitudes below 1.2e-38, where float32 ends, count as 0. Where weights are so large (from about 1e38 over
+        their number) that sums of them would overflow, all of them are divided by one power of two, which changes no
+        n-cut, eigenvalue or p-value.
+
         Raises:
-          ValueError: if there is no kernel, one is not a matrix, the shapes do not chain, or a value is not finite.
+          ValueError: if there is no kernel, one is not a matrix or has no entry, the shapes do not chain, or a value
+            is not a real number or not finite. Under jit values are not looked at.
         """
-        checks.check_kernel_shapes([np.shape(w) for w in weights])
-        return cls(tuple(_affinity(f"weights[{index}]", w) for index, w in enumerate(weights)))
+        checks.check_sequence("weights", weights)
+        kernels = {f"weights[{index}]": checks.as_array(f"weights[{index}]", w) for index, w in enumerate(weights)}
+        checks.check_kernel_shapes([kernel.shape for kernel in kernels.values()])
+        return cls(magnitudes(kernels))
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -152,27 +161,35 @@ class SparseGraph:
 
     @classmethod
     def from_edges(cls, senders: ArrayLike, receivers: ArrayLike, weights: ArrayLike, *, num_nodes: int) -> Self:
-        """The graph with an edge of |weights[e]| between senders[e] and receivers[e]; arrays [E].
+        """The graph with an edge of |weights[e]| between senders[e] and receivers[e]; arrays [E], E may be 0.
+
+        Tiny, huge, half and double weights are treated as by `LayeredGraph.from_weights`.
 
         Raises:
-          ValueError: if the arrays differ in length, a vertex is out of range or joined to itself (such an edge is
-            never cut, and tools disagree on its degree), or a weight is not finite.
+          ValueError: if the arrays differ in length, an end is not an integer, out of range or its edge's other end
+            (such an edge is never cut, and tools disagree on its degree), a weight is not a real number or not finite,
+            or num_nodes is not a whole number in 1..2^31 - 1.
         """
-        ends = jnp.asarray(senders, jnp.int32), jnp.asarray(receivers, jnp.int32)
-        values = _as_float(weights)
+        ends = checks.as_integers("senders", senders), checks.as_integers("receivers", receivers)
+        values = checks.as_numbers("weights", weights)
         checks.check_edges(*ends, values, num_nodes)
-        return cls(*ends, jnp.abs(values), num_nodes)
+        (affinity,) = magnitudes({"weights": values})
+        return cls(jnp.asarray(ends[0], jnp.int32), jnp.asarray(ends[1], jnp.int32), affinity, int(num_nodes))
 
     @classmethod
     def from_scipy(cls, matrix: Any) -> Self:
         """The graph of a symmetric SciPy sparse (or dense) adjacency matrix [N, N]; not under jit.
 
+        Entries that are stored as 0 are no edges, and those that are stored twice add up, as SciPy has it.
+
         Raises:
           ValueError: if the matrix is not square or not symmetric, and as `from_edges`.
         """
-        adjacency = scipy.sparse.coo_array(matrix)
-        checks.check_symmetric(adjacency)
+        adjacency = _as_coo(matrix)
         edges = scipy.sparse.coo_array(scipy.sparse.triu(adjacency))
+        for half in (edges, scipy.sparse.tril(adjacency)):
+            checks.check_finite("weights", half.data)
+        checks.check_symmetric(adjacency)
         return cls.from_edges(edges.row, edges.col, edges.data, num_nodes=adjacency.shape[0])
 
     @classmethod
@@ -180,7 +197,12 @@ class SparseGraph:
         """The same graph as a list of its non-zero edges, vertices numbered alike; not under jit.
 
         Faster to cluster, and smaller, where far more than 99% of wide kernels are zero.
+
+        Raises:
+          ValueError: if graph is not a LayeredGraph.
         """
+        if not isinstance(graph, LayeredGraph):
+            raise ValueError(f"graph must be a LayeredGraph, got {type(graph).__name__}")
         starts = np.cumsum((0, *graph.widths))
         places = [np.nonzero(np.asarray(affinity)) for affinity in graph.affinities]
         senders = np.concatenate([rows + start for (rows, _), start in zip(places, starts, strict=False)])
@@ -242,33 +264,17 @@ def _block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Arr
     return jax.lax.fori_loop(0, -(-rows.size // height), visit, start)
 
 
-def layers_in_order(params: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Array]]]:
-    """Layers with a kernel of a Flax params pytree, by the number at the end of each layer's name.
-
-    A pytree sorts its keys, so `Dense_10` would come before `Dense_2`; this is the one place that settles the order.
-
-    Raises:
-      ValueError: if no layer has a kernel, a name has no number, or two names have the same one.
-    """
-    layers = params.get("params", params)
-    names = [name for name, layer in layers.items() if isinstance(layer, Mapping) and "kernel" in layer]
-    if not names:
-        raise ValueError(f"params must hold at least one layer with a kernel, got the entries {sorted(layers)}")
-    numbers = {name: re.search(r"\d+$", name) for name in names}
-    order = {name: int(found.group()) for name, found in numbers.items() if found}
-    if len(set(order.values())) < len(names) and len(names) > 1:
-        raise ValueError(f"params must name each layer with a number of its own at the end, got {sorted(names)}")
-    return [(name, layers[name]) for name in sorted(names, key=lambda name: order.get(name, 0))]
-
-
-def _affinity(name: str, kernel: ArrayLike) -> Array:
-    """|kernel|, checked at once: the check waits for the result, so that no more than one copy is held at a time."""
-    affinity = jnp.abs(_as_float(kernel))
-    checks.check_finite(name, affinity)
-    return affinity
-
-
-def _as_float(values: ArrayLike) -> Array:
-    """As a floating-point array; whole numbers and Python floats take the default float dtype."""
-    array = jnp.asarray(values)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+def _as_coo(matrix: Any) -> scipy.sparse.coo_array:
+    """A square matrix of floats, which can be subtracted, without stored zeros and double entries."""
+    if not scipy.sparse.issparse(matrix):
+        matrix = np.asarray(checks.as_numbers("matrix", matrix))
+    checks.check_square("matrix", matrix.shape)
+    dtype = np.float32 if matrix.dtype == np.float32 else np.float64
+    if not scipy.sparse.issparse(matrix):
+        matrix = matrix.astype(dtype)  # SciPy has no half precision
+    adjacency = scipy.sparse.coo_array(matrix)
+    checks.as_numbers("matrix", adjacency.data)
+    adjacency = adjacency.astype(dtype)
+    adjacency.sum_duplicates()
+    adjacency.eliminate_zeros()
+    return adjacency

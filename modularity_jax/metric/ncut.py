@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from modularity_jax.metric import checks
 from modularity_jax.metric.graph import Graph
@@ -12,7 +13,7 @@ from modularity_jax.metric.numerics import full_precision
 Array = jax.Array
 
 
-def ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
+def ncut(graph: Graph, labels: ArrayLike, *, num_clusters: int) -> Array:
     """n-cut of a partition: sum over its clusters c of cut(X_c) / vol(X_c).
 
     cut(X) is the weight between X and all other vertices, vol(X) the sum of degrees in X. It lies between 0 and the
@@ -20,21 +21,23 @@ def ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
     has no term. Differentiable in the weights.
 
     Args:
-      graph: LayeredGraph or SparseGraph with N vertices.
+      graph: LayeredGraph or SparseGraph with N vertices. One without an edge has the n-cut 0.
       labels: cluster of each vertex, [N] integers in -1..num_clusters - 1; -1 (and any label on an isolated vertex)
         means none. Edges to a vertex without a cluster count as cut.
-      num_clusters: K, static.
+      num_clusters: K, static; may exceed the number of vertices.
 
     Returns:
-      Scalar.
+      Scalar. The same, to rounding, whatever the scale of the weights (see `LayeredGraph.from_weights`); so is its
+      gradient times the scale.
 
     Raises:
-      ValueError: if num_clusters is below 2, or the labels have the wrong length, type or range.
+      ValueError: if num_clusters is not a whole number or below 2, or the labels are not integers or have the wrong
+        length or range.
     """
-    labels = jnp.asarray(labels)
-    checks.check_at_least("num_clusters", num_clusters, 2)
-    checks.check_labels(labels, num_clusters, graph.num_nodes)
-    return batched_ncut(graph, labels[None], num_clusters=num_clusters)[0]
+    checks.check_count("num_clusters", num_clusters, 2)
+    given = checks.as_integers("labels", labels)
+    checks.check_labels(given, num_clusters, graph.num_nodes)
+    return batched_ncut(graph, jnp.asarray(given, jnp.int32)[None], num_clusters=num_clusters)[0]
 
 
 @functools.partial(jax.jit, static_argnames="num_clusters")
@@ -46,5 +49,23 @@ def batched_ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
     received = graph.matvec(members.reshape(-1, degrees.size)).reshape(members.shape)
     # Summing over the vertices outside, rather than volume minus inner weight, keeps a small cut exact.
     cut = (received * (1 - members)).sum(axis=2)
-    volume = members @ degrees
-    return jnp.where(volume > 0, cut / jnp.where(volume > 0, volume, 1), 0).sum(axis=1)
+    return _share(cut, members @ degrees).sum(axis=1)
+
+
+@jax.custom_jvp
+def _share(part: Array, whole: Array) -> Array:
+    """Quotient of the two, 0 where the whole is 0.
+
+    With a rule of its own for the derivative: JAX's divides by the whole's square, which leaves float32 beyond 1e19.
+    """
+    return _divide(part, whole)
+
+
+@_share.defjvp
+def _share_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    share = _divide(*primals)
+    return share, _divide(tangents[0] - share * tangents[1], primals[1])
+
+
+def _divide(part: Array, whole: Array) -> Array:
+    return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)

@@ -1,4 +1,4 @@
-"""Two small things that XLA does not do by itself the way a metric needs them."""
+"""Small things that XLA does not do by itself the way a metric needs them."""
 
 import functools
 from collections.abc import Callable
@@ -21,6 +21,17 @@ def full_precision(fn: Callable[P, T]) -> Callable[P, T]:
             return fn(*args, **kwargs)
 
     return wrapped
+
+
+def power_of_two(x: Array) -> Array:
+    """The power of two nearest to x, for x normal and positive; scaling by it changes no digit."""
+    return jax.lax.reduce_precision(x, exponent_bits=int(jnp.finfo(x.dtype).nexp), mantissa_bits=0)
+
+
+def near_one(values: Array) -> Array:
+    """The values times the power of two that brings their largest magnitude near 1, so that squares stay in range."""
+    largest = jax.lax.stop_gradient(jnp.abs(values).max())
+    return values / jnp.where(largest > 0, power_of_two(largest), 1)
 
 
 def prefix_sum(values: Array) -> Array:

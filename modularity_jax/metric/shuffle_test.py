@@ -63,8 +63,9 @@ def shuffle_test(
       mesh: one-axis mesh whose devices share the controls; None for the default device.
 
     Raises:
-      ValueError: as `cluster` and `shuffle`, and if num_shuffles or shuffles_per_group is below 1.
+      ValueError: as `cluster` and `shuffle`, and if num_shuffles or shuffles_per_group is no whole number or below 1.
     """
+    checks.check_key(key)
     _check_controls(graph, num_shuffles, method, shuffles_per_group)
     # Two programs rather than one: the first serves every control method, and compiling it is what takes long.
     observed = cluster(
@@ -129,8 +130,8 @@ def compare_with(observed: Clustering, shuffled: Array, converged: Array) -> Shu
 
 
 def _check_controls(graph: LayeredGraph | SparseGraph, num_shuffles: int, method: str, shuffles_per_group: int) -> None:
-    checks.check_at_least("num_shuffles", num_shuffles, 1)
-    checks.check_at_least("shuffles_per_group", shuffles_per_group, 1)
+    checks.check_count("num_shuffles", num_shuffles, 1)
+    checks.check_count("shuffles_per_group", shuffles_per_group, 1)
     check_method(graph, method)
 
 

@@ -97,9 +97,13 @@ def lesion_test(
       samples_per_batch: samples that go through together; bounds the memory.
       mesh: one-axis mesh whose devices share the samples; None for the default device.
 
+    Activations are float32 (float64 where params are and JAX has x64 enabled), as in the network itself: what would be
+    below 1.2e-38 there is 0.
+
     Raises:
-      ValueError: if shapes, labels or classes do not fit the network, num_shuffles is below 1, a hidden layer has no
-        live unit, or every hidden layer is a single sub-module.
+      ValueError: if shapes, labels or classes do not fit the network, labels or classes are not integers, params, x or
+        the metric are not finite, logits could overflow, a count is not a whole number or too small, a choice is
+        unknown, key is not one key, a hidden layer has no live unit, or every hidden layer is a single sub-module.
     """
     _check_choices(ties, correction)
     measured = measure(

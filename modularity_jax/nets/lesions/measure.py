@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 
 from modularity_jax.metric import checks
 from modularity_jax.metric.grouping import grouped_map
+from modularity_jax.metric.magnitudes import as_floats
 from modularity_jax.metric.numerics import full_precision
 from modularity_jax.nets.lesions.network import Layer, network_from_params
 from modularity_jax.nets.lesions.passes import Plan, conditional_pass, joint_pass, single_pass
@@ -51,9 +52,10 @@ def measure(
     mesh: Mesh | None,
 ) -> Measured:
     """Sums of all lesions of a kind of `PASSES`, as found and in R controls; arguments and errors as `lesion_test`."""
-    checks.check_at_least("num_clusters", num_clusters, 2)
-    checks.check_at_least("num_shuffles", num_shuffles, 1)
-    checks.check_at_least("samples_per_batch", samples_per_batch, 1)
+    checks.check_key(key)
+    checks.check_count("num_clusters", num_clusters, 2)
+    checks.check_count("num_shuffles", num_shuffles, 1)
+    checks.check_count("samples_per_batch", samples_per_batch, 1)
     layers = network_from_params(params)
     hidden = _hidden_labels(layers, labels, num_clusters)
     batches, class_sizes = _batches(layers, x, y, samples_per_batch)
@@ -72,6 +74,8 @@ def measure(
         # Over batches on the host and in float64: the same whatever device had which.
         undamaged, part = (np.asarray(each).sum(axis=0, dtype=np.float64) for each in sums)
         damaged.append(part[(slice(num_trials), *[slice(count)] * pair)])
+    if not (np.isfinite(undamaged).all() and all(np.isfinite(part).all() for part in damaged)):
+        raise ValueError("metric must be finite, got sums over samples that are not")
     return Measured(modules, class_sizes, undamaged, np.concatenate(damaged))
 
 
@@ -91,7 +95,10 @@ def _run(
         x, y, members = batch
 
         def score(logits: Array) -> Array:
-            return metric(logits.T, y).astype(members.dtype) @ members
+            values = metric(logits.T, y)
+            if values.shape != y.shape:
+                raise ValueError(f"metric must give one value per sample, {y.shape} of them, got {values.shape}")
+            return values.astype(members.dtype) @ members
 
         out = jnp.zeros((plan.trials[0].whole.shape[0], *shape, members.shape[1]), members.dtype)
         return run_pass(plan, x, score, out)
@@ -105,7 +112,7 @@ def _hidden_labels(layers: Sequence[Layer], labels: ArrayLike, num_clusters: int
         raise ValueError("params must hold at least one hidden layer, got a single layer")
     widths = [layers[0].kernel.shape[0], *(layer.kernel.shape[1] for layer in layers)]
     checks.check_kernel_shapes([layer.kernel.shape for layer in layers])
-    labels = np.asarray(labels)
+    labels = np.asarray(checks.as_integers("labels", labels))
     checks.check_labels(labels, num_clusters, sum(widths))
     return np.split(labels, np.cumsum(widths)[:-1])[1:-1]
 
@@ -117,7 +124,7 @@ def _batches(
 
     What pads the last batch is of no class and therefore counts for nothing.
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = np.asarray(as_floats("x", x)), np.asarray(checks.as_array("y", y))
     inputs, classes = layers[0].kernel.shape[0], layers[-1].kernel.shape[1]
     if x.ndim != 2 or x.shape[1] != inputs:
         raise ValueError(f"x must have shape [n, {inputs}], one column per input of the network, got {x.shape}")
@@ -127,9 +134,21 @@ def _batches(
         raise ValueError(f"y must be integers, one class per sample, got {y.dtype}")
     if y.min() < 0 or y.max() >= classes:
         raise ValueError(f"y must lie in 0..{classes - 1}, got {y.min()}..{y.max()}")
+    _check_range(layers, x)
     size = min(size, len(x))
     missing = -len(x) % size
     members = np.pad(np.eye(classes, dtype=np.float32)[y], ((0, missing), (0, 0)))
     inputs_t = np.pad(x, ((0, missing), (0, 0))).reshape(-1, size, inputs).transpose(0, 2, 1)
     batches = inputs_t, np.pad(y, (0, missing)).reshape(-1, size), members.reshape(-1, size, classes)
     return tuple(jnp.asarray(part) for part in batches), np.bincount(y, minlength=classes)  # type: ignore[return-value]
+
+
+def _check_range(layers: Sequence[Layer], x: np.ndarray) -> None:
+    """Activations that stay finite whichever units are silent: largest input times the kernels' largest column sums."""
+    bound = float(np.abs(x).max())
+    for layer in layers:
+        kernel, bias = np.asarray(layer.kernel), np.asarray(layer.bias)
+        bound = bound * np.abs(kernel).sum(axis=0, dtype=np.float64).max() + np.abs(bias).max()
+    limit = float(jnp.finfo(layers[0].kernel.dtype).max) / 4  # sums are taken apart, and their parts may be as large
+    if not bound <= limit:
+        raise ValueError(f"params and x must keep the logits below {limit:.2g}, got ones that may reach {bound:.2g}")

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from modularity_jax.metric.graph import layers_in_order
+from modularity_jax.metric.magnitudes import as_floats
+from modularity_jax.metric.params import layers_in_order
 
 Array = jax.Array
 
@@ -33,15 +35,18 @@ def network_from_params(params: Mapping[str, Any]) -> tuple[Layer, ...]:
     """The layers of a Flax params pytree of Dense layers; a layer without a bias has none.
 
     Raises:
-      ValueError: as `modularity_jax.LayeredGraph.from_params`, and if a bias does not have its kernel's width.
+      ValueError: as `modularity_jax.LayeredGraph.from_params`, and if a bias does not have its kernel's width, is not
+        finite or not of real numbers.
     """
     return tuple(_layer(name, layer["kernel"], layer.get("bias")) for name, layer in layers_in_order(params))
 
 
-def _layer(name: str, kernel: Array, bias: Array | None) -> Layer:
-    kernel = jnp.asarray(kernel)
+def _layer(name: str, kernel: ArrayLike, bias: ArrayLike | None) -> Layer:
+    kernel = as_floats(f"params[{name!r}]['kernel']", kernel)
+    if kernel.ndim != 2:
+        raise ValueError(f"params[{name!r}]['kernel'] must have shape [d_in, d_out], got {kernel.shape}")
     width = kernel.shape[1]
-    bias = jnp.zeros(width, kernel.dtype) if bias is None else jnp.asarray(bias)
+    bias = jnp.zeros(width, kernel.dtype) if bias is None else as_floats(f"params[{name!r}]['bias']", bias)
     if bias.shape != (width,):
         raise ValueError(f"params[{name!r}]['bias'] must have shape ({width},), got {bias.shape}")
     return Layer(kernel, kernel.T.copy(), bias[:, None])
