@@ -2,7 +2,7 @@
 
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.runs.stages import cluster_stage
+from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.workdir import Workdir
 
 

@@ -12,8 +12,10 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from modularity_jax.runs import stopping
 from modularity_jax.runs.config import check_setting, from_dict
 from modularity_jax.runs.devices import use_all_cores
+from modularity_jax.runs.lock import locked
 from modularity_jax.runs.workdir import Workdir, command_line, create_workdir, open_workdir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory; runs/<config's name> by default.")
@@ -30,19 +32,20 @@ def define_config(default: str = "configs/digits.py") -> None:
     )
 
 
-def workdir_from_flags() -> Workdir:
-    """The workdir that the flags ask for: made from --config where that is defined, else an existing one."""
-    if "config" not in flags.FLAGS:
-        return open_workdir(workdir_path())
-    path = _WORKDIR.value or f"runs/{_config_name()}"
-    return create_workdir(path, from_dict(flags.FLAGS.config.to_dict()), command_line())
-
-
 def workdir_path() -> str:
-    """--workdir of a launcher that reads an existing one."""
-    if not _WORKDIR.value:
+    """--workdir, which a launcher without --config cannot do without."""
+    if _WORKDIR.value:
+        return _WORKDIR.value
+    if "config" not in flags.FLAGS:
         raise ValueError("--workdir must name a run's directory, got none")
-    return _WORKDIR.value
+    return f"runs/{_config_name()}"
+
+
+def open_or_create(path: str) -> Workdir:
+    """The workdir, made from --config where that is defined, else an existing one."""
+    if "config" not in flags.FLAGS:
+        return open_workdir(path)
+    return create_workdir(path, from_dict(flags.FLAGS.config.to_dict()), command_line())
 
 
 def workdir_or(default: str) -> str:
@@ -51,12 +54,16 @@ def workdir_or(default: str) -> str:
 
 
 def launch(main: Callable[[Workdir], None]) -> None:
-    """Run main(workdir) of the flags' workdir."""
+    """Run main(workdir) on the flags' workdir, which no other process may write meanwhile."""
 
     def run(arguments: Sequence[str]) -> None:
         if arguments:
             _fail(f"unknown argument {arguments[0]!r}; settings are given as --config.<section>.<field>=<value>", 2)
-        main(workdir_from_flags())
+        path = workdir_path()
+        if "config" not in flags.FLAGS:
+            open_workdir(path)  # complains before a lock makes the directory
+        with locked(path):
+            main(open_or_create(path))
 
     start(run)
 
@@ -66,21 +73,28 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
+    logging.get_absl_handler().addFilter(_is_ours)
     py_logging.getLogger("jax").setLevel(py_logging.WARNING)
 
     def run(argv: Sequence[str]) -> None:
         _use_compilation_cache()
         use_all_cores()
+        stopping.install()
         try:
             main(argv[1:])
         except (ValueError, OSError, ImportError) as error:
             if _TRACEBACK.value:
                 raise
             _fail(error, 1)
-        except KeyboardInterrupt:
-            _fail("interrupted; the same command goes on with what is finished", 130)
+        except stopping.StoppedError as stop:
+            _fail(f"{stop}; all that was finished is saved, go on with: {command_line()}", stop.exit_code)
 
     app.run(run, flags_parser=_parse)
+
+
+def _is_ours(record: py_logging.LogRecord) -> bool:
+    """Orbax tells every step of every checkpoint; its warnings stay."""
+    return record.levelno >= py_logging.WARNING or f"{os.sep}orbax{os.sep}" not in record.pathname
 
 
 def _check_overrides(arguments: Sequence[str]) -> None:

@@ -10,10 +10,12 @@ from absl import flags
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs.adopt import adopt_networks
+from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.config import RunConfig, from_dict
 from modularity_jax.runs.lesions import lesion_stage
+from modularity_jax.runs.lock import locked
 from modularity_jax.runs.reproduce import TABLES, Table, across_text, cells, run_table, table_text
-from modularity_jax.runs.stages import cluster_stage, train_stage
+from modularity_jax.runs.training import train_stage
 from modularity_jax.runs.workdir import Workdir, command_line, create_workdir
 
 _TABLE = flags.DEFINE_enum("table", None, tuple(TABLES), "The table.")
@@ -32,11 +34,12 @@ def _load(name: str) -> RunConfig:
 
 
 def _run(path: pathlib.Path, config: RunConfig, table: Table, donors: Sequence[pathlib.Path]) -> Workdir:
-    workdir = create_workdir(path, config, command_line())
-    adopt_networks(workdir, donors)
-    train_stage(workdir, seed_mesh())
-    {"cluster": cluster_stage, "lesion": lesion_stage}[table.stage](workdir, seed_mesh())
-    return workdir
+    with locked(path):
+        workdir = create_workdir(path, config, command_line())
+        adopt_networks(workdir, donors)
+        train_stage(workdir, seed_mesh())
+        {"cluster": cluster_stage, "lesion": lesion_stage}[table.stage](workdir, seed_mesh())
+        return workdir
 
 
 def main(arguments: Sequence[str]) -> None:

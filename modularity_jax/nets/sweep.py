@@ -38,6 +38,15 @@ class Progress(NamedTuple):
     num_epochs: int  # of the phase
     params: mlp.Params  # leaves [S, ...]
     metrics: EpochMetrics  # leaves [S] on the host
+    states: TrainState | None = None  # leaves [S, ...], gone when the next epoch begins; None for the initial networks
+
+
+class Resume(NamedTuple):
+    """Where to go on: what `Progress` had after some epoch."""
+
+    phase: str
+    epoch: int
+    states: TrainState
 
 
 def seed_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -54,6 +63,7 @@ def train_seeds(
     prune: PruneConfig,
     mesh: Mesh | None = None,
     seed_ids: Sequence[int] | None = None,
+    resume: Resume | None = None,
 ) -> Iterator[Progress]:
     """Train, then prune, all networks of a run; yields after each epoch, the initial networks first.
 
@@ -65,6 +75,7 @@ def train_seeds(
       model, train, prune: the settings; a phase of 0 epochs is left out.
       mesh: from `seed_mesh`; None for the default device.
       seed_ids: which networks, 0..num_seeds - 1 by default.
+      resume: goes on after that epoch, with the same bits as if it had never stopped.
 
     Raises:
       ValueError: if the data do not fit the network's first or last width.
@@ -78,21 +89,40 @@ def train_seeds(
         samples = jax.device_put(samples, NamedSharding(mesh, PartitionSpec()))
         sharding = _sharding(mesh, ids.size)
     recipe, group_size = make_recipe(model, train), train.seeds_per_group
-    params = _init(keys, model.widths)
-    yield Progress("init", 0, 0, params, jax.device_get(_measure(params, samples, mlp.MLP(model.widths), group_size)))
+    if resume is None:
+        params = _init(keys, model.widths)
+        measured = _measure(params, samples, mlp.MLP(model.widths), group_size)
+        yield Progress("init", 0, 0, params, jax.device_get(measured))
     sizes, num_steps = mlp.kernel_sizes(model.widths), steps_per_epoch(samples.y_train.size, train.batch_size)
     plans = {
         "unpruned": without_masks(train.epochs),
         "pruned": plan_masks(prune, sizes, steps_per_epoch=num_steps),
     }
     for index, (phase, plan) in enumerate(plans.items(), start=1):
-        states = _start(params, plan.first, recipe) if plan.epochs else None
-        for epoch, masks in enumerate(plan.epochs):
+        done, states = 0, None
+        if resume and index <= PHASES.index(resume.phase):
+            done, states, params = resume.epoch, resume.states, resume.states.params
+            if phase != resume.phase:
+                continue
+        elif plan.epochs:
+            states = _start(params, plan.first, recipe)
+        for epoch, masks in [*enumerate(plan.epochs)][done:]:
             inputs = states, _fold_in_twice(keys, index, epoch)
             # Placed as the results are: otherwise the second epoch would be another program than the first.
             inputs = jax.device_put(inputs, sharding) if sharding else inputs
             states, params, metrics = _run_epoch(*inputs, samples, masks, recipe, group_size, mesh)
-            yield Progress(phase, epoch + 1, len(plan.epochs), params, jax.device_get(metrics))
+            yield Progress(phase, epoch + 1, len(plan.epochs), params, jax.device_get(metrics), states)
+
+
+def states_like(model: ModelConfig, train: TrainConfig, phase: str) -> TrainState:
+    """The shapes and types [S, ...] of what `Progress` holds as states in a phase; nothing is computed."""
+    counts = jnp.zeros(len(model.widths) - 1, jnp.int32) if phase == "pruned" else None
+
+    def make() -> TrainState:
+        keys = jax.random.split(jax.random.key(0), train.num_seeds)
+        return _start(_init(keys, model.widths), counts, make_recipe(model, train))
+
+    return jax.eval_shape(make)
 
 
 def _no_larger_than(mesh: Mesh, num_groups: int) -> Mesh:

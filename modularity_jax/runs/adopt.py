@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from absl import logging
 
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.stages import METRICS_COLUMNS, is_trained
-from modularity_jax.runs.tables import read_arrays, read_json, read_table, write_csv
-from modularity_jax.runs.workdir import PACKAGES, Workdir, open_workdir, record, write_arrays
+from modularity_jax.runs.tables import read_arrays, read_json, read_table, write_arrays, write_csv
+from modularity_jax.runs.training import METRICS_COLUMNS, is_trained
+from modularity_jax.runs.workdir import PACKAGES, Workdir, open_workdir, record
 
 
 def adopt_networks(workdir: Workdir, donors: Iterable[pathlib.Path]) -> None:

@@ -1,7 +1,8 @@
 """The lesion stage of a run: lesions.csv, double_lesions.csv and lesions/<phase>.npz."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,13 +12,16 @@ from jax.sharding import Mesh
 from modularity_jax.metric.checks import check_num_clusters
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.nets.lesions.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
+from modularity_jax.nets.lesions.measure import Keep, Sums
 from modularity_jax.nets.lesions.verdicts import p_values
 from modularity_jax.nets.training import Samples
+from modularity_jax.runs import stopping
+from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import cluster_key, cluster_network, load_params, load_samples, timed
-from modularity_jax.runs.tables import Row, read_arrays, read_csv, write_csv
-from modularity_jax.runs.workdir import Workdir, write_arrays
+from modularity_jax.runs.tables import Row, recover_arrays, recover_csv, write_arrays, write_csv
+from modularity_jax.runs.workdir import Workdir
 
 LESION_COLUMNS = (
     "seed", "phase", "num_clusters", "layer", "cluster", "num_units", "share", "accuracy", "diff", "control_mean",
@@ -33,81 +37,146 @@ DOUBLE_LESION_COLUMNS = (
 _LESION_STREAM = 2**32 - 2
 
 
+class _Place(NamedTuple):
+    """A test of one network, in the order of the tables."""
+
+    phase: str
+    seed: int
+    kind: str  # "single", "joint" or "conditional"
+
+
 def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """Damage every sub-module and pair of the run's networks, on the test set.
 
-    A network whose rows are there is not computed again. Mesh: the devices share the samples.
+    A test whose rows and controls are there is not computed again, and a long one that was interrupted goes on after
+    its last checkpoint. Mesh: the devices share the samples.
 
     Raises:
       ValueError: if a network has fewer connected neurons than clusters, before anything is computed.
       FileNotFoundError: if the networks are missing; it names the command that trains them.
+      StoppedError: after saving, if it was asked to stop.
     """
     config, settings = workdir.config, workdir.config.lesion
     phases = [phase for phase in config.phases if phase in settings.phases] if settings.num_shuffles else []
     nets = {phase: load_params(workdir, phase) for phase in phases}
-    singles, doubles = (_rows(file) for file in (workdir.lesions, workdir.double_lesions))
-    done = {(row["phase"], row["seed"]) for row in singles}
-    left = [(phase, seed) for phase in phases for seed in range(config.train.num_seeds) if (phase, seed) not in done]
+    kinds = ["single", *(kind for kind in KINDS if getattr(settings, kind))]
+    places = [_Place(*place) for place in itertools.product(phases, range(config.train.num_seeds), kinds)]
+    rows, arrays = _finished(workdir, phases)
+    left = [place for place in places if place not in rows]
     if not left:
         logging.info("%s holds its lesions already, or its config asks for none", workdir.path)
         return
-    graphs = {(phase, seed): LayeredGraph.from_params(nets[phase][seed]) for phase, seed in left}
+    graphs = {place[:2]: LayeredGraph.from_params(nets[place.phase][place.seed]) for place in left}
     for graph in graphs.values():
         check_num_clusters(settings.num_clusters, graph)
     samples = load_samples(config)
-    columns = (*LESION_COLUMNS, *(f"accuracy_{c}" for c in range(config.model.widths[-1])))
-    tests = 1 + sum(bool(getattr(settings, kind)) for kind in KINDS)
-    with timed(workdir, "lesion"), Progress(f"damaging {len(left)} networks", len(left) * tests) as progress:
-        for phase, seed in left:
-            labels = _labels(workdir, phase, seed, graphs[phase, seed])
-            head = {"seed": seed, "phase": phase, "num_clusters": settings.num_clusters}
-            # Left behind by an interruption after one table and before the other.
-            doubles = [row for row in doubles if (row["phase"], row["seed"]) != (phase, seed)]
-            arrays: dict[str, np.ndarray] = {}
-            for kind, test in _tests(nets[phase][seed], labels, samples, seed, config, mesh):
-                if isinstance(test, LesionTest):
-                    singles += _single_rows(head, test)
-                else:
-                    doubles += _double_rows(head | {"kind": kind}, test)
-                arrays |= _arrays(f"seed_{seed}/k_{settings.num_clusters}/{kind}", test)
-                progress.advance(f"{phase} seed {seed}, {kind}: {_outcome(test)}")
-            known = read_arrays(workdir.path, f"lesions/{phase}.npz") if workdir.lesion_arrays(phase).exists() else {}
-            write_arrays(workdir.lesion_arrays(phase), known | arrays)
-            write_csv(workdir.double_lesions, doubles, DOUBLE_LESION_COLUMNS)
-            write_csv(workdir.lesions, singles, columns)
+    checkpoints = Checkpoints(workdir.path, "lesion", config.to_dict())
+    with timed(workdir, "lesion"), Progress(f"damaging {len(graphs)} networks", len(left)) as progress:
+        for place in left:
+            labels = _labels(workdir, place.phase, place.seed, graphs[place[:2]])
+            keep = _Parts(checkpoints, place)
+            test = _test(nets[place.phase][place.seed], labels, samples, place, config, mesh, keep)
+            head = {"seed": place.seed, "phase": place.phase, "num_clusters": settings.num_clusters}
+            made = _single_rows(head, test) if isinstance(test, LesionTest) else _double_rows(head, place.kind, test)
+            rows[place] = made
+            arrays[place.phase] |= _arrays(_prefix(place, settings.num_clusters), test)
+            write_arrays(workdir.lesion_arrays(place.phase), arrays[place.phase], keep_previous=True)
+            _write(workdir, rows, places)
+            checkpoints.clear()
+            progress.advance(f"{place.phase} seed {place.seed}, {place.kind}: {_outcome(test)}")
+            stopping.check()
 
 
-def _rows(file: Any) -> list[Row]:
-    return read_csv(file) if file.exists() else []
+class _Parts:
+    """Keeps the finished parts of a test in checkpoints, and stops between two where that is wanted."""
+
+    def __init__(self, checkpoints: Checkpoints, place: _Place) -> None:
+        self._checkpoints, self._place = checkpoints, place
+        saved = checkpoints.latest()
+        self._arrays = dict(saved.arrays) if saved and saved.facts["place"] == list(place) else {}
+
+    def __call__(self, start: int, compute: Callable[[], Sums]) -> Sums:
+        names = f"{start:08d}/undamaged", f"{start:08d}/damaged"
+        if names[0] in self._arrays:
+            return self._arrays[names[0]], self._arrays[names[1]]
+        # Asked before a part rather than after it: the last needs no checkpoint, its test is about to be written.
+        if self._arrays and (self._checkpoints.is_due() or stopping.is_wanted()):
+            self._checkpoints.save(self._arrays, {"place": self._place})
+            stopping.check()
+        sums = compute()
+        self._arrays |= dict(zip(names, sums, strict=True))
+        return sums
+
+
+def _finished(
+    workdir: Workdir, phases: Sequence[str]
+) -> tuple[dict[_Place, list[Row]], dict[str, dict[str, np.ndarray]]]:
+    """The rows of tests whose controls are there too, and all arrays by phase."""
+    count = workdir.config.lesion.num_clusters
+    arrays = {phase: recover_arrays(workdir.lesion_arrays(phase)) for phase in phases}
+    found: dict[_Place, list[Row]] = {}
+    for row in recover_csv(workdir.lesions, LESION_COLUMNS):
+        found.setdefault(_Place(row["phase"], row["seed"], "single"), []).append(row)
+    for row in recover_csv(workdir.double_lesions, DOUBLE_LESION_COLUMNS):
+        found.setdefault(_Place(row["phase"], row["seed"], row["kind"]), []).append(row)
+    complete = {
+        place: rows
+        for place, rows in found.items()
+        if f"{_prefix(place, count)}/control_accuracy" in arrays.get(place.phase, {})
+    }
+    return complete, arrays
+
+
+def _write(workdir: Workdir, rows: Mapping[_Place, Sequence[Row]], places: Sequence[_Place]) -> None:
+    """Both tables, their rows in the order of the places."""
+    config = workdir.config
+    by_class = tuple(f"accuracy_{c}" for c in range(config.model.widths[-1]))
+    singles = [row for place in places if place.kind == "single" for row in rows.get(place, ())]
+    doubles = [row for place in places if place.kind != "single" for row in rows.get(place, ())]
+    write_csv(workdir.lesions, singles, LESION_COLUMNS + by_class, keep_previous=True)
+    write_csv(workdir.double_lesions, doubles, DOUBLE_LESION_COLUMNS, keep_previous=True)
+
+
+def _prefix(place: _Place, num_clusters: int) -> str:
+    return f"seed_{place.seed}/k_{num_clusters}/{place.kind}"
 
 
 def _labels(workdir: Workdir, phase: str, seed: int, graph: LayeredGraph) -> np.ndarray:
     """The network's labels at the lesions' number of clusters: the clustering stage's, or made as it would."""
     count = workdir.config.lesion.num_clusters
     name = f"seed_{seed}/k_{count}/labels"
-    arrays = read_arrays(workdir.path, f"clusters/{phase}.npz") if workdir.clusters(phase).exists() else {}
+    arrays = recover_arrays(workdir.clusters(phase))
     if name not in arrays:
         arrays[name] = np.asarray(cluster_network(graph, workdir.config, seed, count).labels)
-        write_arrays(workdir.clusters(phase), arrays)
+        write_arrays(workdir.clusters(phase), arrays, keep_previous=True)
     return arrays[name]
 
 
-def _tests(
-    params: Mapping[str, Any], labels: np.ndarray, samples: Samples, seed: int, config: RunConfig, mesh: Mesh | None
-) -> Iterator[tuple[str, LesionTest | DoubleLesionTest]]:
-    """The tests of one network that the config asks for, each with a key of its own."""
+def _test(
+    params: Mapping[str, Any],
+    labels: np.ndarray,
+    samples: Samples,
+    place: _Place,
+    config: RunConfig,
+    mesh: Mesh | None,
+    keep: Keep,
+) -> LesionTest | DoubleLesionTest:
+    """One test of one network, with a key of its own."""
     settings, x, y = config.lesion, samples.x_test, samples.y_test
-    keys = jax.random.split(jax.random.fold_in(cluster_key(config, seed), _LESION_STREAM), 1 + len(KINDS))
+    stream = jax.random.fold_in(cluster_key(config, place.seed), _LESION_STREAM)
+    keys = dict(zip(("single", *KINDS), jax.random.split(stream, 1 + len(KINDS)), strict=True))
     shared: dict[str, Any] = {
         "num_clusters": settings.num_clusters,
         "correction": settings.correction,
         "samples_per_batch": settings.samples_per_batch,
         "mesh": mesh,
+        "keep": keep,
     }
-    yield "single", lesion_test(params, labels, x, y, keys[0], num_shuffles=settings.num_shuffles, **shared)
-    for kind, key in zip(KINDS, keys[1:], strict=True):
-        if count := getattr(settings, kind):
-            yield kind, double_lesion_test(params, labels, x, y, key, kind=kind, num_shuffles=count, **shared)
+    key = keys[place.kind]
+    if place.kind == "single":
+        return lesion_test(params, labels, x, y, key, num_shuffles=settings.num_shuffles, **shared)
+    count = getattr(settings, place.kind)
+    return double_lesion_test(params, labels, x, y, key, kind=place.kind, num_shuffles=count, **shared)
 
 
 def _single_rows(head: Mapping[str, Any], test: LesionTest) -> list[Row]:
@@ -130,9 +199,10 @@ def _single_rows(head: Mapping[str, Any], test: LesionTest) -> list[Row]:
     return _to_rows(head, columns)
 
 
-def _double_rows(head: Mapping[str, Any], test: DoubleLesionTest) -> list[Row]:
+def _double_rows(head: Mapping[str, Any], kind: str, test: DoubleLesionTest) -> list[Row]:
     modules = test.submodules
     columns = {
+        "kind": [kind] * len(test.diff),
         "layer_a": modules.layer[test.first],
         "cluster_a": modules.cluster[test.first],
         "layer_b": modules.layer[test.second],

@@ -17,12 +17,15 @@ class Progress:
     Args:
       title: what is being done.
       total: number of pieces.
+      done: how many of them an earlier process has finished.
     """
 
-    def __init__(self, title: str, total: int) -> None:
-        self._title, self._total, self._done = title, total, 0
+    def __init__(self, title: str, total: int, done: int = 0) -> None:
+        self._title, self._total, self._done, self._before = title, total, done, done
         self._start = self._logged = time.monotonic()
-        self._bar = tqdm(total=total, desc=title, unit="", disable=not sys.stderr.isatty(), dynamic_ncols=True)
+        self._bar = tqdm(
+            total=total, initial=done, desc=title, unit="", disable=not sys.stderr.isatty(), dynamic_ncols=True
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -40,5 +43,5 @@ class Progress:
         now = time.monotonic()
         if self._bar.disable and (now - self._logged > LOG_SECONDS or self._done == self._total):
             self._logged = now
-            left = (now - self._start) / self._done * (self._total - self._done)
+            left = (now - self._start) / (self._done - self._before) * (self._total - self._done)
             logging.info("%s: %d of %d, %s, about %.0f s left", self._title, self._done, self._total, what, left)

@@ -7,11 +7,13 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 Row = dict[str, Any]
 
@@ -26,7 +28,7 @@ _STAGES = {
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+def atomic_write(path: str | os.PathLike[str], *, keep_previous: bool = False) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path` that takes its place when the block ends without an error.
 
     A reader sees the old file or the whole new one, never a part. The temporary name keeps the suffix, because
@@ -34,6 +36,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
     Args:
       path: the file to write; its folder is made where it is missing.
+      keep_previous: keeps the file that it replaces beside it, hidden, for `recover_csv` and `recover_arrays`.
 
     Yields:
       The path to write to.
@@ -43,12 +46,22 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
+        if keep_previous and path.exists():
+            previous = _previous(path)
+            previous.unlink(missing_ok=True)
+            shutil.copyfile(path, previous)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+def write_csv(
+    path: str | os.PathLike[str],
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    keep_previous: bool = False,
+) -> None:
     """Writes rows as a CSV file that is the same, byte for byte, whenever the values are the same.
 
     Floats get the fewest digits that give the same number back in their own precision; None is an empty cell.
@@ -57,6 +70,7 @@ def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], c
       path: the file; written atomically.
       rows: one mapping per row, with exactly the keys of `columns`.
       columns: the header, in order.
+      keep_previous: as `atomic_write`.
 
     Raises:
       ValueError: if a row lacks a column or has another one.
@@ -65,7 +79,10 @@ def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], c
         if set(row) != set(columns):
             odd = sorted(set(row) ^ set(columns))
             raise ValueError(f"row {index} for {path} does not have the table's columns: {', '.join(odd)} differ")
-    with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with (
+        atomic_write(path, keep_previous=keep_previous) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_to_cell(row[column]) for column in columns] for row in rows)
@@ -164,6 +181,76 @@ def read_arrays(
             return {key: arrays[key] for key in arrays.files if key.startswith(prefix)}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def write_arrays(
+    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], *, keep_previous: bool = False
+) -> None:
+    """Writes named arrays as an .npz file that is the same, byte for byte, whenever they are the same.
+
+    Args:
+      path: the file; written atomically.
+      arrays: by name.
+      keep_previous: as `atomic_write`.
+    """
+    with atomic_write(path, keep_previous=keep_previous) as temporary, zipfile.ZipFile(temporary, "w") as file:
+        for name, array in arrays.items():
+            # A ZipInfo has a fixed date, where NumPy's own writer takes the present one.
+            with file.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
+def recover_csv(path: pathlib.Path, columns: Sequence[str]) -> list[Row]:
+    """A table; where it is damaged, the one that it replaced, and the log names it; no rows where there is none."""
+    for candidate in (path, _previous(path)) if path.exists() else ():
+        if candidate.exists():
+            try:
+                return read_csv(candidate, columns)
+            except ValueError as error:
+                logging.warning("%s; going on with what was there before", error)
+    return []
+
+
+def recover_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """`recover_csv` for an .npz file."""
+    for candidate in (path, _previous(path)) if path.exists() else ():
+        if candidate.exists():
+            try:
+                return read_arrays(candidate.parent, candidate.name)
+            except ValueError as error:
+                logging.warning("%s; going on with what was there before", error)
+    return {}
+
+
+def _previous(path: pathlib.Path) -> pathlib.Path:
+    return path.with_name(f".{path.stem}.previous{path.suffix}")
+
+
+def is_readable(path: str | os.PathLike[str]) -> bool:
+    """Whether a run's table or .npz file is there and whole; a damaged one is named in the log."""
+    path = pathlib.Path(path)
+    try:
+        if path.suffix == ".csv":
+            read_csv(path)
+        else:
+            with zipfile.ZipFile(path) as file:
+                damaged = file.testzip()
+            if damaged:
+                raise ValueError(f"{path} is damaged in {damaged}")
+    except FileNotFoundError:
+        return False
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        logging.warning("%s is damaged and is made again: %s", path, error)
+        return False
+    return True
+
+
+def plain(value: Any) -> Any:
+    """A NumPy or JAX scalar as Python's, floats by the fewest digits that give them back; others as they are."""
+    if not hasattr(value, "dtype"):
+        return value
+    scalar = np.asarray(value)
+    return float(str(scalar[()])) if scalar.dtype.kind == "f" else scalar.item()
 
 
 def _to_cell(value: Any) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import numpy as np
 
 from modularity_jax.runs.config import RunConfig, differences, from_dict
 from modularity_jax.runs.tables import atomic_write, read_json
@@ -89,7 +88,7 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
     file = path / "config.json"
     if file.exists():
         fields = differences(open_workdir(path).config, config)
-        if fields and (path / "metrics.csv").exists():
+        if fields and ((path / "metrics.csv").exists() or any(path.glob("checkpoints/*/*"))):
             raise ValueError(
                 f"workdir {path} holds a run with another config (there and asked for): {'; '.join(fields)}; "
                 "take a new --workdir"
@@ -143,12 +142,6 @@ def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
     """Write an object, readable, in one step."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays to an .npz file, in one step."""
-    with atomic_write(path) as temporary:
-        np.savez(temporary, **dict(arrays))  # type: ignore[arg-type]
 
 
 def command_line() -> str:

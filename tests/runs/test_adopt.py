@@ -7,9 +7,10 @@ import pytest
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.runs.adopt import adopt_networks
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.stages import METRICS_COLUMNS, is_trained, load_params
-from modularity_jax.runs.tables import read_csv, read_json, write_csv
-from modularity_jax.runs.workdir import create_workdir, write_arrays
+from modularity_jax.runs.stages import load_params
+from modularity_jax.runs.tables import read_csv, read_json, write_arrays, write_csv
+from modularity_jax.runs.training import METRICS_COLUMNS, is_trained
+from modularity_jax.runs.workdir import create_workdir
 
 CONFIG = RunConfig(model=ModelConfig(widths=(3, 2)))
 

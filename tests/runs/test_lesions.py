@@ -8,9 +8,11 @@ import pytest
 import modularity_jax as mj
 from modularity_jax import data
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.runs import lesions, stages
+from modularity_jax.runs import lesions
+from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.tables import read_arrays, read_csv, read_json
+from modularity_jax.runs.training import train_stage
 from modularity_jax.runs.workdir import create_workdir
 
 CONFIG = from_dict(
@@ -37,7 +39,7 @@ NAMES = ("lesions.csv", "double_lesions.csv")
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
     made = create_workdir(tmp_path_factory.mktemp("run") / "a", CONFIG, "a command")
-    stages.train_stage(made)
+    train_stage(made)
     lesions.lesion_stage(made)
     return made
 
@@ -116,7 +118,7 @@ def test_undamaged_accuracy_is_that_of_training(workdir):
 def test_labels_are_those_of_the_clustering_stage(workdir, copy):
     before = read_arrays(workdir.path, "clusters/pruned.npz")
     assert set(before) == {"seed_0/k_3/labels", "seed_1/k_3/labels"}
-    stages.cluster_stage(copy)
+    cluster_stage(copy)
     after = read_arrays(copy.path, "clusters/pruned.npz")
     for name, labels in before.items():
         np.testing.assert_array_equal(after[name], labels)

@@ -5,7 +5,6 @@ import re
 import subprocess
 
 import jax
-import numpy as np
 import pytest
 
 from modularity_jax.runs import workdir
@@ -132,14 +131,6 @@ def test_no_git_commit_without_git(tmp_path, monkeypatch):
     (tmp_path / ".git").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert workdir.describe_machine()["git_commit"] is None
-
-
-def test_arrays_are_written_under_their_names(tmp_path):
-    workdir.write_arrays(tmp_path / "weights" / "a.npz", {"seed_0/layer_00/kernel": np.arange(6.0).reshape(2, 3)})
-    with np.load(tmp_path / "weights" / "a.npz") as arrays:
-        assert arrays.files == ["seed_0/layer_00/kernel"]
-        np.testing.assert_array_equal(arrays["seed_0/layer_00/kernel"], [[0, 1, 2], [3, 4, 5]])
-    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["a.npz"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from modularity_jax.metric import checks
 from modularity_jax.nets.lesions import verdicts
-from modularity_jax.nets.lesions.measure import Measured, Metric, measure
+from modularity_jax.nets.lesions.measure import Keep, Measured, Metric, keep_nothing, measure
 from modularity_jax.nets.lesions.submodules import SubModules
 
 Array = jax.Array
@@ -78,6 +78,7 @@ def lesion_test(
     correction: str = "max_t",
     samples_per_batch: int = 500,
     mesh: Mesh | None = None,
+    keep: Keep = keep_nothing,
 ) -> LesionTest:
     """Damage each sub-module, the units of one cluster in one hidden layer, and compare with random sets of its size.
 
@@ -96,6 +97,8 @@ def lesion_test(
       ties, correction: how p-values treat ties ("counted", "strict") and many tests ("max_t", "holm").
       samples_per_batch: samples that go through together; bounds the memory.
       mesh: one-axis mesh whose devices share the samples; None for the default device.
+      keep: takes each part's first trial and what computes its sums, and gives the sums: a place to save a long test
+        and to take up a saved one.
 
     Activations are float32 (float64 where params are and JAX has x64 enabled), as in the network itself: what would be
     below 1.2e-38 there is 0.
@@ -118,6 +121,7 @@ def lesion_test(
         metric=metric,
         samples_per_batch=samples_per_batch,
         mesh=mesh,
+        keep=keep,
     )
     return _singles(measured, ties, correction)
 
@@ -137,6 +141,7 @@ def double_lesion_test(
     correction: str = "max_t",
     samples_per_batch: int = 500,
     mesh: Mesh | None = None,
+    keep: Keep = keep_nothing,
 ) -> DoubleLesionTest:
     """Damage two sub-modules at once.
 
@@ -159,6 +164,7 @@ def double_lesion_test(
         metric=metric,
         samples_per_batch=samples_per_batch,
         mesh=mesh,
+        keep=keep,
     )
     count = len(measured.submodules.layer)
     if kind == "joint":

@@ -21,6 +21,10 @@ from modularity_jax.nets.lesions.submodules import SubModules, deal_parts, draw_
 
 Array = jax.Array
 Metric = Callable[[Array, Array], Array]
+Sums = tuple[np.ndarray, np.ndarray]  # undamaged [C], damaged [T, M, C] or [T, M, M, C], of T trials
+# How a long test keeps its finished parts: from a part's first trial and what computes it to its sums, which may come
+# from an earlier call.
+Keep = Callable[[int, Callable[[], Sums]], Sums]
 
 # Sums that one batch of samples may hold: bounds the memory, by the trials that go into one call of the program.
 MAX_SUMS = 2**18
@@ -50,6 +54,7 @@ def measure(
     metric: Metric,
     samples_per_batch: int,
     mesh: Mesh | None,
+    keep: Keep,
 ) -> Measured:
     """Sums of all lesions of a kind of `PASSES`, as found and in R controls; arguments and errors as `lesion_test`."""
     checks.check_key(key)
@@ -65,18 +70,28 @@ def measure(
     capacity = (num_clusters * len(hidden),) * pair  # whatever their number is, so that networks share a program
     observed = tuple(orders.whole[0] for orders in draw_orders(hidden, parts, key, jnp.zeros(1, jnp.uint32)))
     per_call = min(max(1, MAX_SUMS // (math.prod(capacity) * class_sizes.size)), num_shuffles + 1)
-    undamaged, damaged = np.zeros(0), []
-    for start in range(0, num_shuffles + 1, per_call):
+
+    def compute(start: int) -> Sums:
         trials = draw_orders(hidden, parts, key, start + jnp.arange(per_call, dtype=jnp.uint32))
         num_trials = min(per_call, num_shuffles + 1 - start)
         plan = Plan(layers, parts, observed, trials, jnp.int32(num_trials))
         sums = _run(plan, batches, PASSES[kind], capacity, metric, mesh)
         # Over batches on the host and in float64: the same whatever device had which.
         undamaged, part = (np.asarray(each).sum(axis=0, dtype=np.float64) for each in sums)
-        damaged.append(part[(slice(num_trials), *[slice(count)] * pair)])
-    if not (np.isfinite(undamaged).all() and all(np.isfinite(part).all() for part in damaged)):
+        return undamaged, part[(slice(num_trials), *[slice(count)] * pair)]
+
+    starts = range(0, num_shuffles + 1, per_call)
+    sums = [keep(start, functools.partial(compute, start)) for start in starts]
+    damaged = np.concatenate([damaged for _, damaged in sums])
+    if not (np.isfinite(sums[0][0]).all() and np.isfinite(damaged).all()):
         raise ValueError("metric must be finite, got sums over samples that are not")
-    return Measured(modules, class_sizes, undamaged, np.concatenate(damaged))
+    return Measured(modules, class_sizes, sums[0][0], damaged)
+
+
+def keep_nothing(start: int, compute: Callable[[], Sums]) -> Sums:
+    """Computes each part anew."""
+    del start
+    return compute()
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))

@@ -41,7 +41,7 @@ def run_table(table: str, root: pathlib.Path, configs: Mapping[str, RunConfig], 
         donors = [root / other / name for other in TABLES if other != table]
         try:
             workdirs[name] = run(root / table / name, settings, TABLES[table], donors)
-        except (OSError, ImportError) as error:
+        except (FileNotFoundError, ConnectionError, ImportError) as error:
             reasons[name] = f"not run: {error}"
     rows = compare_cells(found, workdirs, reasons)
     write_csv(root / f"{table}.csv", rows, COLUMNS)

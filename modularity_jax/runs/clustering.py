@@ -1,0 +1,192 @@
+"""The clustering stage of a run: clusterability.csv, clusters/<phase>.npz and across_seeds.csv."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from absl import logging
+from jax.sharding import Mesh
+
+from modularity_jax.metric.checks import check_num_clusters
+from modularity_jax.metric.graph import LayeredGraph
+from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with, shuffled_ncuts
+from modularity_jax.runs import stopping
+from modularity_jax.runs.checkpoints import Checkpoints
+from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.progress import Progress
+from modularity_jax.runs.shuffled import Group, group_of
+from modularity_jax.runs.stages import cluster_key, cluster_network, load_params, timed
+from modularity_jax.runs.summary import ACROSS_COLUMNS, combine_seeds
+from modularity_jax.runs.tables import Row, plain, read_table, recover_arrays, recover_csv, write_arrays, write_csv
+from modularity_jax.runs.workdir import Workdir
+
+STATISTICS_COLUMNS = ("z_score", "p_value", "p_upper", "p_low", "p_high", "effect_size")
+CLUSTERABILITY_COLUMNS = (
+    "seed", "phase", "num_clusters", "method", "ncut", "lower_bound", "shuffled_mean", "shuffled_std",
+    *STATISTICS_COLUMNS, "num_shuffles", "num_isolated", "num_components", "num_empty", "converged", "test_accuracy",
+)  # fmt: skip
+
+# Controls of one test between two chances to save them and to stop.
+CHUNK = 1000
+
+
+class _Place(NamedTuple):
+    """A shuffle test, in the order of the table."""
+
+    phase: str
+    seed: int
+    num_clusters: int
+    method: str
+
+    @property
+    def group(self) -> Group:
+        return self.seed, self.phase, self.num_clusters, self.method
+
+    @property
+    def prefix(self) -> str:
+        """Of its arrays."""
+        return f"seed_{self.seed}/k_{self.num_clusters}"
+
+
+def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
+    """Cluster every network and its controls, and say what all seeds show together.
+
+    A test whose row and controls are there is not computed again, and a long one that was interrupted goes on after its
+    last checkpoint. Mesh: the devices share the controls.
+
+    Raises:
+      ValueError: if a network has fewer connected neurons than clusters, before anything is computed.
+      FileNotFoundError: if the networks are missing; it names the command that trains them.
+      StoppedError: after saving, if it was asked to stop.
+    """
+    config = workdir.config
+    accuracy = _final_accuracy(workdir)
+    phases = [phase for phase in config.phases if phase in config.cluster.phases]
+    graphs = {phase: [LayeredGraph.from_params(net) for net in load_params(workdir, phase)] for phase in phases}
+    for graph in (graph for by_seed in graphs.values() for graph in by_seed):
+        check_num_clusters(max(config.cluster.num_clusters), graph)
+    places = [
+        _Place(*place)
+        for place in itertools.product(
+            phases, range(config.train.num_seeds), config.cluster.num_clusters, config.cluster.methods
+        )
+    ]
+    rows, arrays = _finished(workdir, phases)
+    left = [place for place in places if place.group not in rows]
+    if not left and workdir.across_seeds.exists():
+        logging.info("%s holds its clusterings already", workdir.path)
+        return
+    checkpoints = Checkpoints(workdir.path, "cluster", config.to_dict())
+    title = f"clustering {len({place[:2] for place in left})} networks"
+    with timed(workdir, "cluster"), Progress(title, len(left)) as progress:
+        for place in left:
+            test = _test(graphs[place.phase][place.seed], place, config, mesh, checkpoints)
+            rows[place.group] = _row(place, test, accuracy[place.phase, place.seed])
+            arrays[place.phase] |= _arrays(place, test)
+            write_arrays(workdir.clusters(place.phase), arrays[place.phase], keep_previous=True)
+            write_csv(workdir.clusterability, _in_order(rows, places), CLUSTERABILITY_COLUMNS, keep_previous=True)
+            checkpoints.clear()
+            progress.advance(
+                f"{place.phase} seed {place.seed}, k = {place.num_clusters}, {place.method}: n-cut {test.ncut:.3f}, "
+                f"z {test.z_score:.1f}"
+            )
+            stopping.check()
+    found = combine_seeds(_in_order(rows, places))
+    write_csv(workdir.across_seeds, [across._asdict() for across in found], ACROSS_COLUMNS)
+
+
+def _finished(workdir: Workdir, phases: Sequence[str]) -> tuple[dict[Group, Row], dict[str, dict[str, np.ndarray]]]:
+    """The rows whose controls are there too, and all arrays by phase."""
+    arrays = {phase: recover_arrays(workdir.clusters(phase)) for phase in phases}
+    rows = recover_csv(workdir.clusterability, CLUSTERABILITY_COLUMNS)
+    found = {group_of(row): row for row in rows}
+    name = "seed_{}/k_{}/{}/shuffled_ncut".format
+    return {
+        group: row for group, row in found.items() if name(group[0], *group[2:]) in arrays.get(group[1], {})
+    }, arrays
+
+
+def _in_order(rows: Mapping[Group, Row], places: Sequence[_Place]) -> list[Row]:
+    return [rows[place.group] for place in places if place.group in rows]
+
+
+def _test(
+    graph: LayeredGraph, place: _Place, config: RunConfig, mesh: Mesh | None, checkpoints: Checkpoints
+) -> ShuffleTest:
+    """One shuffle test, in chunks where it has many controls."""
+    settings, total = config.cluster, config.cluster.num_shuffles
+    observed = cluster_network(graph, config, place.seed, place.num_clusters)
+    size = min(CHUNK, total)
+    saved = checkpoints.latest() if total > size else None
+    parts = [saved.arrays] if saved and saved.facts["place"] == list(place) else []
+    for first in range(sum(len(part["ncut"]) for part in parts), total, size):
+        # The last chunk is computed whole and cut, so that all share a program.
+        ncut, converged = shuffled_ncuts(
+            graph,
+            cluster_key(config, place.seed),
+            num_clusters=place.num_clusters,
+            num_shuffles=size,
+            first=first,
+            method=place.method,
+            num_restarts=settings.num_restarts,
+            selection=settings.selection,
+            solver=settings.solver,
+            shuffles_per_group=settings.shuffles_per_group,
+            mesh=mesh,
+        )
+        parts.append({"ncut": np.asarray(ncut)[: total - first], "converged": np.asarray(converged)[: total - first]})
+        if first + size < total and (checkpoints.is_due() or stopping.is_wanted()):
+            parts = [_join(parts)]
+            checkpoints.save(parts[0], {"place": place})
+            stopping.check()
+    whole = {name: jax.numpy.asarray(array) for name, array in _join(parts).items()}
+    return jax.device_get(compare_with(observed, whole["ncut"], whole["converged"]))
+
+
+def _join(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in ("ncut", "converged")}
+
+
+def _final_accuracy(workdir: Workdir) -> dict[tuple[str, int], float]:
+    """Test accuracy at the end of each phase, by phase and seed."""
+    rows = read_table(workdir.path, "metrics.csv", ("seed", "phase", "test_accuracy"))
+    return {(row["phase"], row["seed"]): row["test_accuracy"] for row in rows}
+
+
+def _row(place: _Place, test: ShuffleTest, accuracy: float) -> Row:
+    found = test.clustering
+    row = {
+        "seed": place.seed,
+        "phase": place.phase,
+        "num_clusters": place.num_clusters,
+        "method": place.method,
+        "ncut": test.ncut,
+        "lower_bound": found.lower_bound,
+        "shuffled_mean": test.mean,
+        "shuffled_std": test.std,
+        "z_score": test.z_score,
+        "p_value": test.p_value,
+        "p_upper": test.p_upper,
+        "p_low": test.p_interval[0],
+        "p_high": test.p_interval[1],
+        "effect_size": test.effect_size,
+        "num_shuffles": test.shuffled_ncut.size,
+        "num_isolated": found.num_isolated,
+        "num_components": found.num_components,
+        "num_empty": found.num_empty,
+        "converged": bool(found.converged and test.all_converged),
+        "test_accuracy": accuracy,
+    }
+    # As a reader of the table will have them, so that what follows is the same whether a row was read or made.
+    return {name: plain(value) for name, value in row.items()}
+
+
+def _arrays(place: _Place, test: ShuffleTest) -> dict[str, np.ndarray]:
+    arrays = {
+        f"{place.prefix}/labels": test.clustering.labels,
+        f"{place.prefix}/eigenvalues": test.clustering.eigenvalues,
+        f"{place.prefix}/{place.method}/shuffled_ncut": test.shuffled_ncut,
+    }
+    return {name: np.asarray(array) for name, array in arrays.items()}

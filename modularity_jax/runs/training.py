@@ -1,0 +1,156 @@
+"""The training stage of a run: metrics.csv, weights/<phase>.npz and learning_curve.csv."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import logging
+from jax.sharding import Mesh
+
+from modularity_jax.metric.graph import LayeredGraph
+from modularity_jax.nets.mlp import Params
+from modularity_jax.nets.sweep import PHASES, Resume, states_like, train_seeds
+from modularity_jax.nets.sweep import Progress as Epoch
+from modularity_jax.nets.training import TrainState, steps_per_epoch
+from modularity_jax.runs import stopping
+from modularity_jax.runs.checkpoints import Checkpoints
+from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.progress import Progress
+from modularity_jax.runs.stages import cluster_network, load_samples, timed
+from modularity_jax.runs.tables import Row, is_readable, plain, write_arrays, write_csv
+from modularity_jax.runs.workdir import Workdir
+
+METRICS_COLUMNS = (
+    "seed", "phase", "epoch", "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "sparsity",
+)  # fmt: skip
+CURVE_COLUMNS = (
+    "seed", "phase", "epoch", "num_clusters", "ncut", "lower_bound", "num_isolated", "test_accuracy", "sparsity",
+)  # fmt: skip
+
+
+class _Done(NamedTuple):
+    """What is known of a training under way."""
+
+    resume: Resume | None
+    rows: list[Row]  # of metrics.csv
+    curve: list[Row]  # of learning_curve.csv
+
+
+def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
+    """Train and prune the run's networks; nothing to do where all files are there.
+
+    Where the config asks for it, their n-cut along the way. A training that was interrupted goes on after its last
+    checkpoint, with the same bits.
+
+    Raises:
+      StoppedError: after a checkpoint, if it was asked to stop.
+    """
+    config = workdir.config
+    checkpoints = Checkpoints(workdir.path, "train", _settings(config))
+    if is_trained(workdir):
+        logging.info("%s holds its trained networks already", workdir.path)
+        checkpoints.clear()
+        return
+    samples = load_samples(config)
+    done = _saved(workdir, checkpoints)
+    rows, curve = done.rows, done.curve
+    total = config.train.epochs + config.prune.epochs + 1
+    title = f"training {config.train.num_seeds} networks"
+    settings: dict[str, Any] = {"model": config.model, "train": config.train, "prune": config.prune}
+    with timed(workdir, "train"), Progress(title, total, done=_num_epochs(done.resume, config)) as progress:
+        for epoch in train_seeds(samples, **settings, mesh=mesh, resume=done.resume):
+            rows += _metrics_rows(epoch, config, samples.y_train.size)
+            curve += _curve_rows(epoch, config)
+            if epoch.epoch == epoch.num_epochs:
+                write_arrays(workdir.weights(epoch.phase), _flatten(epoch.params, config.train.num_seeds))
+                if config.cluster.curve_epochs:
+                    write_csv(workdir.learning_curve, curve, CURVE_COLUMNS)
+                write_csv(workdir.metrics, rows, METRICS_COLUMNS)
+            accuracy = epoch.metrics.test_accuracy.mean()
+            progress.advance(f"{epoch.phase} {epoch.epoch}/{epoch.num_epochs}, test accuracy {accuracy:.3f}")
+            if epoch.states and (checkpoints.is_due() or stopping.is_wanted()):
+                _save(checkpoints, epoch, rows, curve)
+            stopping.check()
+    checkpoints.clear()
+
+
+def is_trained(workdir: Workdir) -> bool:
+    """Whether the training stage has left all its files, none of them damaged."""
+    files = [workdir.metrics, *(workdir.weights(phase) for phase in workdir.config.phases)]
+    files += [workdir.learning_curve] if workdir.config.cluster.curve_epochs else []
+    return all(map(is_readable, files))
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """What decides the training's results."""
+    values = config.to_dict()
+    return {name: values[name] for name in ("data", "model", "train", "prune", "cluster")}
+
+
+def _save(checkpoints: Checkpoints, epoch: Epoch, rows: list[Row], curve: list[Row]) -> None:
+    leaves = jax.device_get(jax.tree.leaves(epoch.states))
+    arrays = {f"leaf_{index:03d}": leaf for index, leaf in enumerate(leaves)}
+    facts = {"phase": epoch.phase, "epoch": epoch.epoch, "rows": rows, "curve": curve}
+    checkpoints.save(arrays, facts)
+
+
+def _saved(workdir: Workdir, checkpoints: Checkpoints) -> _Done:
+    """The last checkpoint; nothing where there is none, or a file that an earlier phase has left is gone."""
+    config, saved = workdir.config, checkpoints.latest()
+    if saved is None:
+        return _Done(None, [], [])
+    phase, epoch = saved.facts["phase"], saved.facts["epoch"]
+    before = [name for name in config.phases if PHASES.index(name) < PHASES.index(phase)]
+    if not all(is_readable(workdir.weights(name)) for name in before):
+        return _Done(None, [], [])
+    structure = jax.tree.structure(states_like(config.model, config.train, phase))
+    states: TrainState = jax.tree.unflatten(structure, [saved.arrays[name] for name in sorted(saved.arrays)])
+    logging.info("%s goes on after epoch %d of the %s phase", workdir.path, epoch, phase)
+    return _Done(Resume(phase, epoch, states), saved.facts["rows"], saved.facts["curve"])
+
+
+def _num_epochs(place: Resume | None, config: RunConfig) -> int:
+    """Finished pieces of the training, the initial networks being the first."""
+    if place is None:
+        return 0
+    return 1 + place.epoch + (config.train.epochs if place.phase == "pruned" else 0)
+
+
+def _metrics_rows(epoch: Epoch, config: RunConfig, num_train: int) -> list[Row]:
+    step = epoch.epoch * steps_per_epoch(num_train, config.train.batch_size)
+    return [
+        {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "step": step}
+        | {name: plain(values[seed]) for name, values in epoch.metrics._asdict().items()}
+        for seed in range(config.train.num_seeds)
+    ]
+
+
+def _curve_rows(epoch: Epoch, config: RunConfig) -> list[Row]:
+    """n-cut of each network after this epoch, if it is one of those asked for; each phase's last one is.
+
+    Clustered with the key of the shuffle tests, so that a phase's last row agrees with clusterability.csv.
+    """
+    wanted = config.cluster.curve_epochs
+    if not wanted or (epoch.epoch not in wanted and epoch.epoch != epoch.num_epochs):
+        return []
+    rows = []
+    for seed in range(config.train.num_seeds):
+        graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, seed=seed: np.asarray(leaf[seed]), epoch.params))
+        for count in config.cluster.num_clusters:
+            found = cluster_network(graph, config, seed, count)
+            row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "num_clusters": count}
+            row |= {name: plain(getattr(found, name)) for name in ("ncut", "lower_bound", "num_isolated")}
+            row |= {name: plain(getattr(epoch.metrics, name)[seed]) for name in ("test_accuracy", "sparsity")}
+            rows.append(row)
+    return rows
+
+
+def _flatten(params: Params, num_seeds: int) -> dict[str, np.ndarray]:
+    """Arrays `seed_<id>/layer_<ll>/kernel` and `/bias` of stacked parameters [S, ...]."""
+    host = jax.device_get(params)
+    return {
+        f"seed_{seed}/{layer}/{name}": values[seed]
+        for seed in range(num_seeds)
+        for layer, parts in sorted(host.items())
+        for name, values in sorted(parts.items(), reverse=True)
+    }
