@@ -2,7 +2,8 @@
 
 Command: python -m experiments.run --config=configs/random.py
 Time on 2 cores: as configs/mnist.py, about 10 minutes for 4 seeds, 7 of them lesions
-Expect: test accuracy about .10, chance.
+Expect (ours, 5 seeds; not published in a form we have): accuracy about .10, chance, on training samples too; n-cut at
+k = 4 2.35 unpruned, 2.06 pruned with z -1.4 against `layer`.
 """
 
 import ml_collections
@@ -11,7 +12,5 @@ from configs import study
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """The config; variant "quick" is a toy size."""
-    config = study.get_config(variant)
-    config.data.name = "random"
-    return config
+    """The config; `study.get_config` tells what a variant is made of."""
+    return study.get_config(variant, {"data.name": "random"})

@@ -1,46 +1,68 @@
-"""The study's protocol, which the configs beside this file start from; not a config itself."""
+"""The study's protocol, which the configs beside this file start from, and their variants' words; no config itself.
+
+Settings are written {"section.field": value}.
+"""
+
+from collections.abc import Mapping
+from typing import Any
 
 import ml_collections
 
 from modularity_jax.runs.config import RunConfig
 
-VARIANTS = ("", "quick", "lesions")
+Settings = Mapping[str, Any]
+
+# What a variant's words stand for; "quick" comes last and cuts down whatever the others ask for.
+WORDS: Mapping[str, Settings] = {
+    "quick": {},
+    "lesions": {"lesion.num_shuffles": 1000, "lesion.joint": 500, "lesion.conditional": 500},
+    "dropout": {"model.dropout_rate": 0.5},
+}
+NO_LESIONS = {"lesion.num_shuffles": 0}
 
 
-def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """The protocol for MNIST without dropout (2003.04881, section 3).
+def get_config(variant: str, settings: Settings | None = None, **words: Settings) -> ml_collections.ConfigDict:
+    """The protocol for MNIST without dropout (2003.04881, section 3), changed by an experiment and its variant.
 
     Args:
-      variant: "quick" keeps the protocol's shape at a toy size; "lesions" has enough controls for the corrected tests
-        of pairs of lesions to have power: with the study's 50, one stray control among hundreds of pairs hides them.
+      variant: words with commas between them. "dropout" is the study's network with dropout; "lesions" has enough
+        controls for the corrected tests of pairs of lesions to have power: with the study's 50, one stray control among
+        hundreds of pairs hides them; "quick" keeps the experiment's shape at a toy size.
+      settings: what the experiment changes.
+      **words: the experiment's own words, or what a common one means there.
 
     Raises:
-      ValueError: if the variant is unknown.
+      ValueError: if a word is unknown.
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"config variant must be empty, 'quick' or 'lesions', got {variant!r}")
+    known = {**WORDS, **words}
+    chosen = [word for word in variant.split(",") if word]
+    for word in chosen:
+        if word not in known:
+            raise ValueError(f"config variant must be made of {', '.join(known)}, got {word!r}")
     config = ml_collections.ConfigDict(RunConfig().to_dict())
-    if variant == "lesions":
-        config.lesion.num_shuffles = 1000
-        config.lesion.joint = 500
-        config.lesion.conditional = 500
-    if variant == "quick":
-        config.data.num_train = 1000
-        config.model.widths = (784, 32, 24, 10)
-        config.train.num_seeds = 2
-        config.train.epochs = 2
-        config.prune.epochs = 2
-        config.cluster.num_clusters = (4,)
-        config.cluster.num_shuffles = 19
-        config.lesion.num_clusters = 4
-        config.lesion.num_shuffles = 19
-        config.lesion.joint = 9
-        config.lesion.conditional = 9
+    for changes in (settings or {}, *(known[word] for word in chosen)):
+        config.update_from_flattened_dict(changes)
+    if "quick" in chosen:
+        _shrink(config)
     return config
 
 
-def lengthen(config: ml_collections.ConfigDict, variant: str, *, epochs: int, prune_epochs: int) -> None:
-    """Set both phases' epochs, but for the quick variant."""
-    if variant != "quick":
-        config.train.epochs = epochs
-        config.prune.epochs = prune_epochs
+def with_dropout(variant: str) -> str:
+    """The variant with the word "dropout"."""
+    return f"{variant},dropout"
+
+
+def _shrink(config: ml_collections.ConfigDict) -> None:
+    """Toy sizes; what is smaller, or left out, stays so."""
+    config.data.num_train = 1000
+    config.model.widths = (config.model.widths[0], 32, 24, config.model.widths[-1])
+    config.cluster.num_clusters = (4,)
+    most = {
+        "train": {"num_seeds": 2, "epochs": 2},
+        "prune": {"epochs": 2},
+        "cluster": {"num_shuffles": 19},
+        "lesion": {"num_clusters": 4, "num_shuffles": 19, "joint": 9, "conditional": 9},
+    }
+    for section, fields in most.items():
+        for name, value in fields.items():
+            config[section][name] = min(value, config[section][name])

@@ -1,3 +1,4 @@
+import functools
 import importlib
 import pathlib
 
@@ -6,30 +7,73 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from modularity_jax import data
+from modularity_jax.data import cifar
+from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.config import RunConfig, from_dict
 from modularity_jax.runs.lesions import lesion_stage
 from modularity_jax.runs.report import write_report
-from modularity_jax.runs.stages import cluster_stage, train_stage
 from modularity_jax.runs.tables import read_arrays, read_csv
+from modularity_jax.runs.training import train_stage
 from modularity_jax.runs.workdir import create_workdir
+from tests.conftest import SHARED_DATA
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if path.stem not in ("__init__", "study"))
-# Data set, epochs, pruning epochs and dropout rate, from the study's protocol (2003.04881, section 3 and appendix).
+# Data set, epochs, pruning epochs, and the rate of the variant with dropout, of the study (2003.04881, section 3 and
+# appendix; 2103.03386 adds halves and penalties).
 PROTOCOL = {
-    "cifar10": ("cifar10", 20, 40, 0.0),
-    "cifar10_dropout": ("cifar10", 100, 40, 0.2),
-    "fashion_mnist": ("fashion_mnist", 20, 20, 0.0),
-    "fashion_mnist_dropout": ("fashion_mnist", 20, 20, 0.5),
-    "lines": ("lines", 20, 20, 0.0),
-    "mnist": ("mnist", 20, 20, 0.0),
-    "mnist_dropout": ("mnist", 20, 20, 0.5),
-    "random": ("random", 20, 20, 0.0),
+    "cifar10": ("cifar10", 20, 40, 0.2),
+    "fashion_mnist": ("fashion_mnist", 20, 20, 0.5),
+    "halves": ("halves", 20, 20, 0.5),
+    "halves_same": ("halves_same", 20, 20, 0.5),
+    "initial": ("random", 0, 0, 0.5),
+    "lines": ("lines", 20, 20, 0.5),
+    "lines_cifar10": ("lines+cifar10", 30, 40, 0.2),
+    "lines_cifar10_separated": ("lines|cifar10", 30, 40, 0.2),
+    "lines_mnist": ("lines+mnist", 20, 20, 0.5),
+    "lines_mnist_separated": ("lines|mnist", 20, 20, 0.5),
+    "mnist": ("mnist", 20, 20, 0.5),
+    "mnist_cifar10": ("mnist+cifar10", 30, 40, 0.2),
+    "mnist_cifar10_separated": ("mnist|cifar10", 30, 40, 0.2),
+    "mnist_controls": ("mnist", 20, 20, 0.5),
+    "mnist_k": ("mnist", 20, 20, 0.5),
+    "mnist_l1": ("mnist", 20, 20, 0.5),
+    "mnist_l2": ("mnist", 20, 20, 0.5),
+    "mnist_longer": ("mnist", 200, 20, 0.5),
+    "mnist_stability": ("mnist", 20, 20, 0.5),
+    "random": ("random", 20, 20, 0.5),
+    "random_longer": ("random", 1000, 20, 0.5),
+    "random_overfitted": ("random", 100, 100, 0.5),
 }
+# What a config changes besides.
+CHANGES = {
+    "initial": {
+        "data.num_train": 1000, "train.num_seeds": 100, "cluster.phases": ("init",), "cluster.methods": ("layer",),
+        "cluster.num_shuffles": 19,
+    },
+    "mnist_controls": {"cluster.methods": ("layer", "layer_nonzero", "row", "column")},
+    "mnist_k": {"cluster.num_clusters": (2, 4, 7, 10, 12), "cluster.methods": ("layer",)},
+    "mnist_l1": {"train.l1_penalty": 5e-5},
+    "mnist_l2": {"train.l2_penalty": 5e-5},
+    "mnist_stability": {"cluster.num_clusters": (4,)},
+    "random_overfitted": {"data.num_train": 3000, "train.reshuffle": False},
+}  # fmt: skip
+DROPOUT_FILES = ("cifar10_dropout", "fashion_mnist_dropout", "mnist_dropout")
+# The report does not depend on the data: one of each kind.
+REPORTED = ("cifar10", "initial", "mnist_controls")
+NUM_TEST = 2000
+WITHOUT_LESIONS = ("initial", "mnist_controls", "mnist_k", "mnist_stability")
 
 
 def load(name, variant=""):
-    return importlib.import_module(f"configs.{name}").get_config(variant)
+    return importlib.import_module(f"configs.{name}").get_config(variant).to_dict()
+
+
+def flat(config):
+    """Settings as {"section.field": value}."""
+    sections = config.to_dict() if isinstance(config, RunConfig) else config
+    return {f"{section}.{field}": value for section, fields in sections.items() for field, value in fields.items()}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,22 +90,42 @@ def shared_programs(tmp_path_factory):
     compilation_cache.reset_cache()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def shared_sets():
+    """Each set is loaded once, and all have as many test images, or each would have programs of its own."""
+    load = data.load
+
+    @functools.cache
+    def load_cut(name, dir, *, num_train):
+        found = load(name, dir, num_train=num_train)
+        return found._replace(x_test=found.x_test[:NUM_TEST], y_test=found.y_test[:NUM_TEST])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", load_cut)
+        yield
+
+
 @pytest.fixture(scope="module")
-def cifar_dir(tmp_path_factory):
-    """Noise in one of the formats that CIFAR-10 is read from; as many test images as the other sets have."""
-    folder = tmp_path_factory.mktemp("data") / "cifar10"
-    folder.mkdir()
+def data_dir(tmp_path_factory):
+    """A folder with real MNIST and CIFAR-10, this made up but in the binary format that it is published in."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("mnist", "fashion_mnist"):
+        (folder / name).symlink_to(SHARED_DATA / name)
+    batches = folder / "cifar10" / "cifar-10-batches-bin"
+    batches.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    arrays = {}
-    for split, size in (("train", 1000), ("test", 10_000)):
-        arrays[f"x_{split}"] = rng.integers(0, 256, (size, 32, 32, 3), dtype=np.uint8)
-        arrays[f"y_{split}"] = rng.integers(0, 10, size)
-    np.savez(folder / "cifar10.npz", **arrays)
-    return folder.parent
+    patterns = rng.integers(0, 200, (10, 3072), dtype=np.uint8)
+    for name in (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"):
+        labels = rng.permutation(NUM_TEST).astype(np.uint8) % 10
+        images = patterns[labels] + rng.integers(0, 50, (NUM_TEST, 3072), dtype=np.uint8)
+        (batches / name).write_bytes(np.column_stack([labels, images]).tobytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cifar, "RECORDS_PER_FILE", NUM_TEST)
+        yield folder
 
 
 def test_all_configs_are_here():
-    assert sorted([*PROTOCOL, "digits"]) == NAMES
+    assert sorted([*PROTOCOL, *DROPOUT_FILES, "digits"]) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,78 +138,108 @@ def test_a_config_says_how_to_run_it_and_what_comes_out(name):
 
 @pytest.mark.parametrize("name", PROTOCOL)
 def test_the_protocol_is_the_studys(name):
-    config = from_dict(load(name).to_dict())
-    assert (config.data.name, config.train.epochs, config.prune.epochs, config.model.dropout_rate) == PROTOCOL[name]
+    data, epochs, prune_epochs, rate = PROTOCOL[name]
+    changed = {"data.name": data, "train.epochs": epochs, "prune.epochs": prune_epochs} | CHANGES.get(name, {})
+    if name in WITHOUT_LESIONS:
+        changed["lesion.num_shuffles"] = 0
+    assert flat(load(name)) == flat(RunConfig()) | changed
+    # 2003.04881 trains CIFAR-10 for longer where it drops out.
+    more = {"train.epochs": 100} if name == "cifar10" else {}
+    assert flat(load(name, "dropout")) == flat(RunConfig()) | changed | {"model.dropout_rate": rate} | more
+
+
+def test_the_defaults_are_the_studys():
+    config = RunConfig()
     assert config.model.widths == (784, 256, 256, 256, 256, 10)
+    assert config.model.dropout_rate == config.train.l1_penalty == config.train.l2_penalty == 0
+    assert config.train.batch_size == 128
+    assert (config.prune.initial_sparsity, config.prune.final_sparsity) == (0.5, 0.9)
     assert config.cluster.num_clusters == (4, 12)
+    assert config.cluster.methods == ("layer", "layer_nonzero")
     assert config.cluster.selection == "inertia"
-    assert config.data.num_train == 0
-    # What no config changes: batches, Adam's rate, the pruning schedule, controls and restarts.
-    default = RunConfig()
-    assert config.train.batch_size == default.train.batch_size == 128
-    assert config.prune.final_sparsity == default.prune.final_sparsity == 0.9
-    assert "layer" in config.cluster.methods
+    assert config.train.num_seeds == 10
+
+
+@pytest.mark.parametrize("name", DROPOUT_FILES)
+def test_files_with_dropout_are_the_variant(name):
+    assert load(name) == load(name.removesuffix("_dropout"), "dropout")
+    assert load(name, "quick") == load(name.removesuffix("_dropout"), "quick,dropout")
+
+
+def test_lengths_are_variants():
+    for word, epochs in (("30", 30), ("40", 40), ("200", 200), ("", 200), ("dropout,40", 40)):
+        config = from_dict(load("mnist_longer", word))
+        assert (config.train.epochs, config.prune.epochs) == (epochs, 20)
+    assert from_dict(load("mnist_longer", "30,dropout")).model.dropout_rate == 0.5
 
 
 def test_the_demo():
-    config = from_dict(load("digits").to_dict())
+    config = from_dict(load("digits"))
     assert (config.data.name, config.data.dir) == ("digits", "")
     assert (config.model.widths[0], config.model.widths[-1]) == (64, 10)
 
 
+@pytest.mark.parametrize("variant", ["slow", "quick,slow", "slow,dropout"])
 @pytest.mark.parametrize("name", NAMES)
-def test_unknown_variants_are_refused(name):
-    with pytest.raises(ValueError, match="config variant must be empty, 'quick' or 'lesions', got 'slow'"):
-        load(name, "slow")
+def test_unknown_words_are_refused(name, variant):
+    own = ", 30, 40, 200" if name == "mnist_longer" else ""
+    with pytest.raises(ValueError, match=f"^config variant must be made of quick, lesions, dropout{own}, got 'slow'$"):
+        load(name, variant)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_lesions(name):
-    study, more = (from_dict(load(name, variant).to_dict()).lesion for variant in ("", "lesions"))
-    assert (study.num_shuffles, study.joint, study.conditional) == (100, 50, 50)
+    study, more = (from_dict(load(name, variant)).lesion for variant in ("", "lesions"))
+    assert (study.num_shuffles, study.joint, study.conditional) == (0 if name in WITHOUT_LESIONS else 100, 50, 50)
     assert (more.num_shuffles, more.joint, more.conditional) == (1000, 500, 500)
     assert study.num_clusters == (4 if name == "digits" else 10)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_quick_variant_is_the_same_at_a_toy_size(name):
-    whole, quick = from_dict(load(name).to_dict()), from_dict(load(name, "quick").to_dict())
-    assert quick.data.name == whole.data.name
-    assert quick.model.dropout_rate == whole.model.dropout_rate
-    assert (quick.train.epochs, quick.prune.epochs, quick.train.num_seeds) == (2, 2, 2)
-    assert quick.data.num_train == 1000
+    whole, quick = load(name), load(name, "quick")
+    assert load(name, "lesions,quick") == load(name, "quick,lesions")
+    smaller = {
+        "data.num_train": 1000, "model.widths": (whole["model"]["widths"][0], 32, 24, 10), "train.num_seeds": 2,
+        "cluster.num_clusters": (4,), "cluster.num_shuffles": 19, "lesion.num_clusters": 4, "lesion.joint": 9,
+        "lesion.conditional": 9,
+    }  # fmt: skip
+    for field, most in (("train.epochs", 2), ("prune.epochs", 2), ("lesion.num_shuffles", 19)):
+        smaller[field] = min(most, flat(whole)[field])
+    assert flat(quick) == flat(whole) | smaller
 
 
-@pytest.mark.parametrize("name", PROTOCOL)
+@pytest.mark.parametrize("name", [*PROTOCOL, *DROPOUT_FILES])
 def test_the_quick_variant_runs(name, tmp_path, request):
     """That of digits has other shapes, hence programs of its own; test_launchers runs it as a user does."""
     config = load(name, "quick")
-    if "mnist" in name:
-        config.data.dir = str(request.getfixturevalue("real_data_dir"))
-    if "cifar" in name:
-        config.data.dir = str(request.getfixturevalue("cifar_dir"))
-    workdir = create_workdir(tmp_path / name, from_dict(config.to_dict()), "a command")
+    if "mnist" in config["data"]["name"] or "halves" in config["data"]["name"]:
+        request.getfixturevalue("real_data_dir")
+    config["data"]["dir"] = str(request.getfixturevalue("data_dir"))
+    workdir = create_workdir(tmp_path / name, from_dict(config), "a command")
     train_stage(workdir)
     cluster_stage(workdir)
     lesion_stage(workdir)
-    page = write_report(workdir.path)
-    assert page.stat().st_size > 10_000
-    assert list((workdir.path / "figures").glob("*.png"))
+    if name in REPORTED:
+        assert write_report(workdir.path).stat().st_size > 10_000
+        assert list((workdir.path / "figures").glob("*.png"))
+    phases = workdir.config.phases
     metrics = read_csv(workdir.metrics)
-    assert [(row["phase"], row["epoch"]) for row in metrics if row["seed"] == 1] == [
-        ("init", 0), ("unpruned", 1), ("unpruned", 2), ("pruned", 1), ("pruned", 2),
-    ]  # fmt: skip
-    for arrays in (read_arrays(workdir.path, "weights/pruned.npz", f"seed_{seed}/") for seed in (0, 1)):
+    epochs = [("init", 0), *((phase, epoch) for phase in phases[1:] for epoch in (1, 2))]
+    assert [(row["phase"], row["epoch"]) for row in metrics if row["seed"] == 1] == epochs
+    for seed in (0, 1) if "pruned" in phases else ():
+        arrays = read_arrays(workdir.path, "weights/pruned.npz", f"seed_{seed}/")
         for array in (array for key, array in arrays.items() if key.endswith("kernel")):
             assert (array == 0).sum() == array.size - round(0.1 * array.size)
     rows = read_csv(workdir.clusterability)
-    assert len(rows) == 3 * 2 * len(config.cluster.methods)
+    assert len(rows) == len(phases) * 2 * len(workdir.config.cluster.methods)
     for row in rows:
         assert 0 < row["lower_bound"] <= row["ncut"] * (1 + 1e-5) < 4
         assert row["converged"]
+    assert workdir.lesions.exists() == (name not in WITHOUT_LESIONS)
     # Trained networks know their digits, where there is something to know and so little training shows it.
     last = [row["test_accuracy"] for row in metrics if row["phase"] == "unpruned" and row["epoch"] == 2]
-    if name in ("mnist", "fashion_mnist"):
+    if name in ("mnist", "mnist_l1", "mnist_l2", "fashion_mnist", "halves_same", "cifar10"):
         assert min(last) > 0.25
-    if name in ("random", "cifar10"):
+    if name.startswith("random"):
         assert max(last) < 0.15
