@@ -23,6 +23,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         "prune.epochs": 0,
         "cluster.phases": ("init",),
         "cluster.methods": ("layer",),
+        "cluster.curve_epochs": (),
         "cluster.num_shuffles": 19,
     }
     return study.get_config(variant, settings | study.NO_LESIONS)

@@ -12,6 +12,11 @@ from modularity_jax.runs.config import RunConfig
 
 Settings = Mapping[str, Any]
 
+# Beyond the library's defaults: the controls that keep neurons' strengths beside the study's, and n-cut along training.
+BASE: Settings = {
+    "cluster.methods": ("layer", "layer_nonzero", "row", "column"),
+    "cluster.curve_epochs": (1, 2, 3, 5, 10, 15, 20, 30, 40),
+}
 # What a variant's words stand for; "quick" comes last and cuts down whatever the others ask for.
 WORDS: Mapping[str, Settings] = {
     "quick": {},
@@ -40,7 +45,7 @@ def get_config(variant: str, settings: Settings | None = None, **words: Settings
         if word not in known:
             raise ValueError(f"config variant must be made of {', '.join(known)}, got {word!r}")
     config = ml_collections.ConfigDict(RunConfig().to_dict())
-    for changes in (settings or {}, *(known[word] for word in chosen)):
+    for changes in (BASE, settings or {}, *(known[word] for word in chosen)):
         config.update_from_flattened_dict(changes)
     if "quick" in chosen:
         _shrink(config)

@@ -1,5 +1,6 @@
 """What all launchers share: flags, one-line errors, the compilation cache."""
 
+import errno
 import logging as py_logging
 import os
 import pathlib
@@ -85,7 +86,7 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
         except (ValueError, OSError, ImportError) as error:
             if _TRACEBACK.value:
                 raise
-            _fail(error, 1)
+            _fail(_with_advice(error), 1)
         except stopping.StoppedError as stop:
             _fail(f"{stop}; all that was finished is saved, go on with: {command_line()}", stop.exit_code)
 
@@ -112,6 +113,15 @@ def _parse(argv: Sequence[str]) -> list[str]:
         return flags.FLAGS(argv)
     except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError, SyntaxError) as error:
         _fail(error, 2)
+
+
+def _with_advice(error: Exception) -> str:
+    """The error, and what to do where the disk is the trouble."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error}; make room, and the same command goes on with what is finished"
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES):
+        return f"{error}; --workdir must be a place that can be written"
+    return str(error)
 
 
 def _fail(error: object, code: int) -> NoReturn:

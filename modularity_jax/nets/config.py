@@ -3,7 +3,9 @@
 import dataclasses
 import math
 
-from modularity_jax.metric.checks import check_at_least
+from modularity_jax.metric.checks import check_at_least, check_choice
+
+ON_NAN = ("mark", "fail")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +33,13 @@ class TrainConfig:
     l1_penalty: float = 0.0  # times the sum of |kernel entries|, and
     l2_penalty: float = 0.0  # times that of their squares, are added to the loss of both phases (2103.03386: 5e-5)
     reshuffle: bool = True  # False takes the samples in their own order in every epoch: the study's overfitted networks
+    on_nan: str = "mark"  # a network whose loss is not finite is marked and left out; "fail" stops the run instead
     seeds_per_group: int = 1  # networks under one vmap; best at 1 on CPU cores, more on others; changes rounding
 
     def __post_init__(self) -> None:
         for name, least in (("num_seeds", 1), ("epochs", 0), ("batch_size", 1), ("seeds_per_group", 1), ("seed", 0)):
             check_at_least(f"train.{name}", getattr(self, name), least)
+        check_choice("train.on_nan", self.on_nan, ON_NAN)
         if not self.learning_rate > 0:
             raise ValueError(f"train.learning_rate must be above 0, got {self.learning_rate}")
         for name in ("l1_penalty", "l2_penalty"):

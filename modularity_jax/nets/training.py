@@ -41,6 +41,11 @@ class EpochMetrics(NamedTuple):
     test_loss: Array  # [], after the epoch
     test_accuracy: Array  # []
     sparsity: Array  # [], share of all kernel entries that are 0, after the epoch
+    nonfinite_step: Array  # [] int32, the epoch's first step (1, 2, ...) whose loss was not finite; 0 if there was none
+
+
+# Number of the stretch, its first step, the network, and sums over the epoch's steps: loss, hits, steps of finite loss.
+Stretch = tuple[Array, Array, TrainState, Array, Array, Array]
 
 
 class Recipe(NamedTuple):
@@ -102,31 +107,35 @@ def train_epoch(
     batches, weights = _batches(order_key, samples.y_train.size, recipe)
     num_steps = batches.shape[0]
 
-    def step(index: Array, carry: tuple[TrainState, Array, Array]) -> tuple[TrainState, Array, Array]:
-        state, loss, hits = carry
+    def step(index: Array, carry: tuple[TrainState, Array, Array, Array]) -> tuple[TrainState, Array, Array, Array]:
+        state, loss, hits, finite = carry
         x, y = samples.x_train[batches[index]], samples.y_train[batches[index]]
         state, sums = _update(recipe, state, x, y, weights[index], jax.random.fold_in(dropout_key, index))
-        return state, loss + sums[0], hits + sums[1]
+        loss = loss + sums[0]
+        return state, loss, hits + sums[1], finite + jnp.isfinite(loss)  # a sum that was not finite stays so
 
-    def stretch(carry: tuple[Array, Array, TrainState, Array, Array]) -> tuple[Array, Array, TrainState, Array, Array]:
+    def stretch(carry: Stretch) -> Stretch:
         """Steps up to the next masks: a condition inside each step would copy the whole state."""
         number, first, *rest = carry
         end = jnp.int32(num_steps) if plan is None else jnp.asarray(plan.ends)[number]
-        state, loss, hits = jax.lax.fori_loop(first, end, step, tuple(rest))
-        return number + 1, end, state if plan is None else _prune(state, plan, number), loss, hits
+        state, loss, hits, finite = jax.lax.fori_loop(first, end, step, tuple(rest))
+        return number + 1, end, state if plan is None else _prune(state, plan, number), loss, hits, finite
 
-    start = jnp.int32(0), jnp.int32(0), state, jnp.float32(0), jnp.float32(0)
-    *_, state, loss, hits = jax.lax.while_loop(lambda carry: carry[1] < num_steps, stretch, start)
+    start = jnp.int32(0), jnp.int32(0), state, jnp.float32(0), jnp.float32(0), jnp.int32(0)
+    *_, state, loss, hits, finite = jax.lax.while_loop(lambda carry: carry[1] < num_steps, stretch, start)
     test_loss, test_accuracy = evaluate(recipe.model, state.params, samples.x_test, samples.y_test)
     count = samples.y_train.size
-    return state, EpochMetrics(loss / count, hits / count, test_loss, test_accuracy, _sparsity(state.params))
+    # Where only the last update went wrong, the test loss tells.
+    first_bad = jnp.where(finite < num_steps, finite + 1, jnp.where(jnp.isfinite(test_loss), 0, num_steps))
+    figures = loss / count, hits / count, test_loss, test_accuracy, _sparsity(state.params), first_bad
+    return state, EpochMetrics(*figures)
 
 
 def initial_metrics(model: mlp.MLP, params: mlp.Params, samples: Samples) -> EpochMetrics:
     """The figures of a network that was not trained."""
     train = evaluate(model, params, samples.x_train, samples.y_train)
     test = evaluate(model, params, samples.x_test, samples.y_test)
-    return EpochMetrics(*train, *test, _sparsity(params))
+    return EpochMetrics(*train, *test, _sparsity(params), jnp.int32(0))
 
 
 def evaluate(model: mlp.MLP, params: mlp.Params, x: Array, y: Array) -> tuple[Array, Array]:

@@ -17,7 +17,7 @@ from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.shuffled import Group, group_of
-from modularity_jax.runs.stages import cluster_key, cluster_network, load_params, timed
+from modularity_jax.runs.stages import cluster_key, cluster_network, finite_seeds, load_params, timed
 from modularity_jax.runs.summary import ACROSS_COLUMNS, combine_seeds
 from modularity_jax.runs.tables import Row, plain, read_table, recover_arrays, recover_csv, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir
@@ -64,15 +64,13 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     config = workdir.config
     accuracy = _final_accuracy(workdir)
     phases = [phase for phase in config.phases if phase in config.cluster.phases]
-    graphs = {phase: [LayeredGraph.from_params(net) for net in load_params(workdir, phase)] for phase in phases}
-    for graph in (graph for by_seed in graphs.values() for graph in by_seed):
+    nets = {phase: load_params(workdir, phase) for phase in phases}
+    networks = [(phase, seed) for phase in phases for seed in finite_seeds(workdir, phase)]
+    graphs = {(phase, seed): LayeredGraph.from_params(nets[phase][seed]) for phase, seed in networks}
+    for graph in graphs.values():
         check_num_clusters(max(config.cluster.num_clusters), graph)
-    places = [
-        _Place(*place)
-        for place in itertools.product(
-            phases, range(config.train.num_seeds), config.cluster.num_clusters, config.cluster.methods
-        )
-    ]
+    tests = itertools.product(networks, config.cluster.num_clusters, config.cluster.methods)
+    places = [_Place(*network, count, method) for network, count, method in tests]
     rows, arrays = _finished(workdir, phases)
     left = [place for place in places if place.group not in rows]
     if not left and workdir.across_seeds.exists():
@@ -82,7 +80,7 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     title = f"clustering {len({place[:2] for place in left})} networks"
     with timed(workdir, "cluster"), Progress(title, len(left)) as progress:
         for place in left:
-            test = _test(graphs[place.phase][place.seed], place, config, mesh, checkpoints)
+            test = _test(graphs[place.phase, place.seed], place, config, mesh, checkpoints)
             rows[place.group] = _row(place, test, accuracy[place.phase, place.seed])
             arrays[place.phase] |= _arrays(place, test)
             write_arrays(workdir.clusters(place.phase), arrays[place.phase], keep_previous=True)

@@ -19,7 +19,7 @@ from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.progress import Progress
-from modularity_jax.runs.stages import cluster_key, cluster_network, load_params, load_samples, timed
+from modularity_jax.runs.stages import cluster_key, cluster_network, finite_seeds, load_params, load_samples, timed
 from modularity_jax.runs.tables import Row, recover_arrays, recover_csv, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir
 
@@ -60,7 +60,8 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     phases = [phase for phase in config.phases if phase in settings.phases] if settings.num_shuffles else []
     nets = {phase: load_params(workdir, phase) for phase in phases}
     kinds = ["single", *(kind for kind in KINDS if getattr(settings, kind))]
-    places = [_Place(*place) for place in itertools.product(phases, range(config.train.num_seeds), kinds)]
+    networks = [(phase, seed) for phase in phases for seed in finite_seeds(workdir, phase)]
+    places = [_Place(*network, kind) for network, kind in itertools.product(networks, kinds)]
     rows, arrays = _finished(workdir, phases)
     left = [place for place in places if place not in rows]
     if not left:

@@ -15,9 +15,10 @@ from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.metric.shuffle_test import observed_key
 from modularity_jax.nets.mlp import layer_name
+from modularity_jax.nets.sweep import PHASES
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.tables import read_arrays
+from modularity_jax.runs.tables import read_arrays, read_table
 from modularity_jax.runs.workdir import Workdir, record_seconds
 
 # Tells the randomness of the clustering from that of the training, whose networks are numbered from 0.
@@ -39,6 +40,21 @@ def load_params(workdir: Workdir, phase: str) -> list[dict[str, dict[str, np.nda
         {layer: {part: arrays[f"seed_{seed}/{layer}/{part}"] for part in ("kernel", "bias")} for layer in layers}
         for seed in seeds
     ]
+
+
+def finite_seeds(workdir: Workdir, phase: str) -> list[int]:
+    """The networks whose loss stayed finite to the end of a phase; the others are left out of what follows.
+
+    Raises:
+      ValueError: if there is none.
+    """
+    rows = read_table(workdir.path, "metrics.csv", ("seed", "phase", "nonfinite_step"))
+    upto = PHASES[: PHASES.index(phase) + 1]
+    bad = {row["seed"] for row in rows if row["phase"] in upto and row["nonfinite_step"] is not None}
+    seeds = [seed for seed in range(workdir.config.train.num_seeds) if seed not in bad]
+    if not seeds:
+        raise ValueError(f"{workdir.path}: no {phase} network has a finite loss; try a lower train.learning_rate")
+    return seeds
 
 
 def cluster_key(config: RunConfig, seed: int) -> jax.Array:

@@ -22,6 +22,7 @@ from modularity_jax.runs.workdir import Workdir
 
 METRICS_COLUMNS = (
     "seed", "phase", "epoch", "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "sparsity",
+    "nonfinite_step",
 )  # fmt: skip
 CURVE_COLUMNS = (
     "seed", "phase", "epoch", "num_clusters", "ncut", "lower_bound", "num_isolated", "test_accuracy", "sparsity",
@@ -59,8 +60,9 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     settings: dict[str, Any] = {"model": config.model, "train": config.train, "prune": config.prune}
     with timed(workdir, "train"), Progress(title, total, done=_num_epochs(done.resume, config)) as progress:
         for epoch in train_seeds(samples, **settings, mesh=mesh, resume=done.resume):
-            rows += _metrics_rows(epoch, config, samples.y_train.size)
-            curve += _curve_rows(epoch, config)
+            rows += _metrics_rows(epoch, rows[-config.train.num_seeds :], config, samples.y_train.size)
+            _check_finite(rows[-config.train.num_seeds :], config)
+            curve += _curve_rows(epoch, rows, config)
             if epoch.epoch == epoch.num_epochs:
                 write_arrays(workdir.weights(epoch.phase), _flatten(epoch.params, config.train.num_seeds))
                 if config.cluster.curve_epochs:
@@ -72,6 +74,23 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
                 _save(checkpoints, epoch, rows, curve)
             stopping.check()
     checkpoints.clear()
+
+
+def _check_finite(rows: list[Row], config: RunConfig) -> None:
+    """Says so in the epoch in which a network's loss, in one of its rows, became other than finite; or stops the run.
+
+    Raises:
+      ValueError: if the config wants to stop.
+    """
+    for row in rows:
+        step = row["nonfinite_step"]
+        if step is None:
+            continue
+        where = f"seed {row['seed']}: the loss is not finite at step {step} of the {row['phase']} phase"
+        if config.train.on_nan == "fail":
+            raise ValueError(f"{where} (train.on_nan is 'fail'); a lower train.learning_rate may help")
+        if step > row["step"] - row["step"] // row["epoch"]:
+            logging.warning("%s; the network is left out of what follows", where)
 
 
 def is_trained(workdir: Workdir) -> bool:
@@ -116,29 +135,35 @@ def _num_epochs(place: Resume | None, config: RunConfig) -> int:
     return 1 + place.epoch + (config.train.epochs if place.phase == "pruned" else 0)
 
 
-def _metrics_rows(epoch: Epoch, config: RunConfig, num_train: int) -> list[Row]:
-    step = epoch.epoch * steps_per_epoch(num_train, config.train.batch_size)
-    return [
-        {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "step": step}
-        | {name: plain(values[seed]) for name, values in epoch.metrics._asdict().items()}
-        for seed in range(config.train.num_seeds)
-    ]
+def _metrics_rows(epoch: Epoch, last: list[Row], config: RunConfig, num_train: int) -> list[Row]:
+    """A row for each network; `last` are those of the epoch before, which know of a loss that was not finite."""
+    steps = steps_per_epoch(num_train, config.train.batch_size)
+    rows = []
+    for seed in range(config.train.num_seeds):
+        row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "step": epoch.epoch * steps}
+        row |= {name: plain(values[seed]) for name, values in epoch.metrics._asdict().items()}
+        since = last[seed]["nonfinite_step"] if last and last[seed]["phase"] == epoch.phase else None
+        here = row["nonfinite_step"] + (epoch.epoch - 1) * steps if row["nonfinite_step"] else None
+        rows.append(row | {"nonfinite_step": since or here})
+    return rows
 
 
-def _curve_rows(epoch: Epoch, config: RunConfig) -> list[Row]:
+def _curve_rows(epoch: Epoch, metrics: list[Row], config: RunConfig) -> list[Row]:
     """n-cut of each network after this epoch, if it is one of those asked for; each phase's last one is.
 
-    Clustered with the key of the shuffle tests, so that a phase's last row agrees with clusterability.csv.
+    Clustered with the key of the shuffle tests, so that a phase's last row agrees with clusterability.csv. A network
+    whose loss was not finite, by its rows of metrics.csv, has none.
     """
     wanted = config.cluster.curve_epochs
     if not wanted or (epoch.epoch not in wanted and epoch.epoch != epoch.num_epochs):
         return []
-    rows = []
-    for seed in range(config.train.num_seeds):
+    rows: list[Row] = []
+    bad = {row["seed"] for row in metrics if row["nonfinite_step"] is not None}
+    for seed in sorted(set(range(config.train.num_seeds)) - bad):
         graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, seed=seed: np.asarray(leaf[seed]), epoch.params))
         for count in config.cluster.num_clusters:
             found = cluster_network(graph, config, seed, count)
-            row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "num_clusters": count}
+            row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "num_clusters": count}
             row |= {name: plain(getattr(found, name)) for name in ("ncut", "lower_bound", "num_isolated")}
             row |= {name: plain(getattr(epoch.metrics, name)[seed]) for name in ("test_accuracy", "sparsity")}
             rows.append(row)

@@ -20,7 +20,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 EXITS = {-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM}
 
 
-def survive(config, folder, kills, *, environment=None, seed=0, report=print):
+def survive(config, folder, kills, *, environment=None, settings=(), seed=0, report=print):
     """Runs a config undisturbed, then again and again until it was killed so many times.
 
     Args:
@@ -28,6 +28,7 @@ def survive(config, folder, kills, *, environment=None, seed=0, report=print):
       folder: for the runs.
       kills: how many.
       environment: of the processes.
+      settings: flags that change the config.
       seed: of the moments and signals.
       report: takes a line of text.
 
@@ -39,13 +40,13 @@ def survive(config, folder, kills, *, environment=None, seed=0, report=print):
     """
     stream = random.Random(seed)
     start = time.monotonic()
-    assert _start(config, folder / "whole", environment).wait() == 0
+    assert _start(config, folder / "whole", settings, environment).wait() == 0
     seconds = time.monotonic() - start
-    expected = _content(folder / "whole")
+    expected = content(folder / "whole")
     report(f"undisturbed: {seconds:.0f} s")
     killed = finished = 0
     while killed < kills or not finished:
-        process = _start(config, folder / "killed", environment)
+        process = _start(config, folder / "killed", settings, environment)
         try:
             # A run that has had its kills comes to its end.
             process.wait(timeout=stream.uniform(0.5, seconds) if killed < kills else None)
@@ -59,7 +60,7 @@ def survive(config, folder, kills, *, environment=None, seed=0, report=print):
             continue
         assert process.returncode == 0, f"exit code {process.returncode} without a kill: {_log(folder)}"
         finished += 1
-        found = _content(folder / "killed")
+        found = content(folder / "killed")
         differing = [name for name in expected if found.get(name) != expected[name]]
         assert not differing, f"run {finished} differs in {', '.join(differing)}"
         report(f"run {finished} ended, the same bytes in {len(expected)} files")
@@ -67,13 +68,14 @@ def survive(config, folder, kills, *, environment=None, seed=0, report=print):
     return finished
 
 
-def _start(config, workdir, environment):
+def _start(config, workdir, settings, environment):
     log = (workdir.parent / "log.txt").open("w")
-    command = [sys.executable, "-m", "experiments.run", f"--config={config}", f"--workdir={workdir}"]
+    command = [sys.executable, "-m", "experiments.run", f"--config={config}", f"--workdir={workdir}", *settings]
     return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
-def _content(workdir):
+def content(workdir):
+    """The bytes of what a run leaves."""
     return {name: (workdir / name).read_bytes() for name in COMPARED if (workdir / name).exists()}
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from configs import study
 from modularity_jax import data
 from modularity_jax.data import cifar
+from modularity_jax.metric.controls import METHODS
 from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.config import RunConfig, from_dict
 from modularity_jax.runs.lesions import lesion_stage
@@ -50,9 +52,9 @@ PROTOCOL = {
 CHANGES = {
     "initial": {
         "data.num_train": 1000, "train.num_seeds": 100, "cluster.phases": ("init",), "cluster.methods": ("layer",),
-        "cluster.num_shuffles": 19,
+        "cluster.num_shuffles": 19, "cluster.curve_epochs": (),
     },
-    "mnist_controls": {"cluster.methods": ("layer", "layer_nonzero", "row", "column")},
+    "mnist_controls": {"cluster.methods": METHODS},
     "mnist_k": {"cluster.num_clusters": (2, 4, 7, 10, 12), "cluster.methods": ("layer",)},
     "mnist_l1": {"train.l1_penalty": 5e-5},
     "mnist_l2": {"train.l2_penalty": 5e-5},
@@ -142,10 +144,10 @@ def test_the_protocol_is_the_studys(name):
     changed = {"data.name": data, "train.epochs": epochs, "prune.epochs": prune_epochs} | CHANGES.get(name, {})
     if name in WITHOUT_LESIONS:
         changed["lesion.num_shuffles"] = 0
-    assert flat(load(name)) == flat(RunConfig()) | changed
+    assert flat(load(name)) == flat(RunConfig()) | study.BASE | changed
     # 2003.04881 trains CIFAR-10 for longer where it drops out.
     more = {"train.epochs": 100} if name == "cifar10" else {}
-    assert flat(load(name, "dropout")) == flat(RunConfig()) | changed | {"model.dropout_rate": rate} | more
+    assert flat(load(name, "dropout")) == flat(RunConfig()) | study.BASE | changed | {"model.dropout_rate": rate} | more
 
 
 def test_the_defaults_are_the_studys():

@@ -55,7 +55,7 @@ def paper_run(num_devices, seed_ids=(0, 1, 2, 3)):
 
 def assert_same_bits(one, other):
     leaves = jax.tree_util.tree_leaves_with_path(one)
-    assert len(leaves) == 3 * (2 * 5 + 5)  # phases of kernels, biases and metrics
+    assert len(leaves) == 3 * (2 * 5 + 6)  # phases of kernels, biases and metrics
     for (path, a), b in zip(leaves, jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
 
@@ -180,6 +180,63 @@ def test_uneven_seeds_on_devices(samples, small_run, compilations, traces):
         mine, yours = (jax.tree.leaves((epoch.params, epoch.metrics)) for epoch in (one, other))
         for a, b in zip(mine, yours, strict=True):
             np.testing.assert_array_equal(np.asarray(a)[[2, 0, 1]], b)
+
+
+def small_settings(**train):
+    return {
+        "model": SMALL,
+        "train": TrainConfig(num_seeds=3, seeds_per_group=GROUP, **train),
+        "prune": PruneConfig(epochs=2),
+    }
+
+
+def on_host(run):
+    return jax.device_get([(epoch.phase, epoch.epoch, epoch.params, epoch.metrics) for epoch in run])
+
+
+def test_going_on_after_any_epoch_gives_the_same_bits(samples):
+    settings = small_settings(epochs=2, batch_size=16)
+    whole, saved = [], []
+    for epoch in sweep.train_seeds(samples, **settings):
+        whole.append(jax.device_get((epoch.phase, epoch.epoch, epoch.params, epoch.metrics)))
+        saved.append(jax.device_get(epoch.states))
+    for index in range(1, len(whole)):
+        resume = sweep.Resume(*whole[index][:2], saved[index])
+        shapes = sweep.states_like(SMALL, settings["train"], resume.phase)
+        assert jax.tree.map(lambda a: (a.shape, a.dtype), shapes) == jax.tree.map(
+            lambda a: (a.shape, a.dtype), resume.states
+        )
+        rest = on_host(sweep.train_seeds(samples, **settings, resume=resume))
+        assert [epoch[:2] for epoch in rest] == [epoch[:2] for epoch in whole[index + 1 :]]
+        for one, other in zip(jax.tree.leaves(rest), jax.tree.leaves(whole[index + 1 :]), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_loss_that_is_not_finite_is_told_and_touches_no_other_seed(samples):
+    """Seed 1, which shares a group with seed 0, gets a weight that is not a number after the first epoch."""
+    settings = small_settings(epochs=3, batch_size=16)
+    run = sweep.train_seeds(samples, **settings)
+    next(run)
+    first = next(run)
+    states = jax.device_get(first.states)
+    run.close()
+    sound = on_host(sweep.train_seeds(samples, **settings, resume=sweep.Resume("unpruned", 1, states)))
+    states.params["layer_00"]["kernel"] = states.params["layer_00"]["kernel"].copy()
+    states.params["layer_00"]["kernel"][1, 0, 0] = np.nan
+    broken = on_host(sweep.train_seeds(samples, **settings, resume=sweep.Resume("unpruned", 1, states)))
+    for (_, _, *one), (_, _, *other) in zip(sound, broken, strict=True):
+        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+            np.testing.assert_array_equal(a[[0, 2]], b[[0, 2]])
+    assert [epoch[3].nonfinite_step.tolist() for epoch in sound] == [[0, 0, 0]] * 4
+    assert [epoch[3].nonfinite_step.tolist() for epoch in broken] == [[0, 1, 0]] * 4
+
+
+def test_the_step_at_which_a_loss_is_lost(samples):
+    """Step 3 of the samples' own order meets a pixel that is infinite; the loss of steps 1 and 2 is sound."""
+    pixels = samples.x_train.at[2 * 16 + 5, 0].set(jnp.inf)
+    settings = small_settings(epochs=1, batch_size=16, reshuffle=False)
+    epochs = list(sweep.train_seeds(samples._replace(x_train=pixels), **settings))
+    assert epochs[1].metrics.nonfinite_step.tolist() == [3, 3, 3]
 
 
 def compiled_epoch(samples, num_devices):

@@ -10,8 +10,8 @@ OTHER = {
     "data": {"name": "lines", "dir": "somewhere", "num_train": 500},
     "model": {"widths": [64, 32, 10], "dropout_rate": 0.5},
     "train": {
-        "num_seeds": 3, "seed": 7, "epochs": 2, "batch_size": 32, "learning_rate": 0.01, "seeds_per_group": 3,
-        "l1_penalty": 1e-5, "l2_penalty": 1e-4, "reshuffle": False,
+        "num_seeds": 3, "seed": 7, "epochs": 2, "batch_size": 32, "learning_rate": 0.01, "on_nan": "fail",
+        "seeds_per_group": 3, "l1_penalty": 1e-5, "l2_penalty": 1e-4, "reshuffle": False,
     },
     "prune": {"epochs": 1, "initial_sparsity": 0.1, "final_sparsity": 0.8, "frequency": 3},
     "cluster": {

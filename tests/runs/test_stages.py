@@ -16,6 +16,7 @@ from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs import checkpoints, clustering, stages, stopping, training
 from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.config import from_dict
+from modularity_jax.runs.shuffled import group_of
 from modularity_jax.runs.tables import read_arrays, read_csv, read_json
 from modularity_jax.runs.training import train_stage
 from modularity_jax.runs.workdir import create_workdir
@@ -36,7 +37,7 @@ CONFIG = from_dict(
         },
     }
 )
-METRICS = "seed,phase,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,sparsity"
+METRICS = "seed,phase,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,sparsity,nonfinite_step"
 CLUSTERABILITY = (
     "seed,phase,num_clusters,method,ncut,lower_bound,shuffled_mean,shuffled_std,z_score,p_value,p_upper,p_low,p_high,"
     "effect_size,num_shuffles,num_isolated,num_components,num_empty,converged,test_accuracy"
@@ -381,3 +382,58 @@ def test_a_damaged_file_is_named_and_made_again(workdir, copy, name, caplog):
     cluster_stage(copy)
     assert f"{path} is" in caplog.text
     assert content(copy.path) == content(workdir.path)
+
+
+def lose(monkeypatch, lost, epoch_lost=2):
+    """From an epoch of the unpruned phase on, the loss of one network is not finite, nor are its weights."""
+    whole = training.train_seeds
+
+    def losing(*arguments, **settings):
+        for epoch in whole(*arguments, **settings):
+            broken = epoch.phase == "pruned" or (epoch.phase == "unpruned" and epoch.epoch >= epoch_lost)
+            if not broken:
+                yield epoch
+                continue
+            params = jax.tree.map(lambda leaf: np.array(leaf), epoch.params)
+            for seed in lost:
+                params["layer_00"]["kernel"][seed] = np.nan
+            step = np.isin(np.arange(2), lost) * 2
+            yield epoch._replace(params=params, metrics=epoch.metrics._replace(nonfinite_step=step))
+
+    monkeypatch.setattr(training, "train_seeds", losing)
+
+
+def test_a_network_whose_loss_is_not_finite_is_marked_and_left_out(workdir, tmp_path, monkeypatch, caplog):
+    lose(monkeypatch, [1])
+    cluster = dataclasses.replace(CONFIG.cluster, curve_epochs=(1,))
+    made = make(tmp_path / "lost", dataclasses.replace(CONFIG, cluster=cluster))
+    train_stage(made)
+    assert caplog.text.count("seed 1: the loss is not finite at step 5 of the unpruned phase; the network is left") == 1
+    marks = {(r["seed"], r["phase"], r["epoch"]): r["nonfinite_step"] for r in read_csv(made.metrics)}
+    steps = 3  # of an epoch
+    assert {place: step for place, step in marks.items() if step} == {
+        (1, "unpruned", 2): steps + 2, (1, "pruned", 1): 2,
+    }  # fmt: skip
+    curve = {(r["seed"], r["phase"], r["epoch"]) for r in read_csv(made.learning_curve)}
+    assert {place for place in curve if place[0] == 1} == {(1, "init", 0), (1, "unpruned", 1)}
+    cluster_stage(made)
+    whole = {group_of(row): row for row in read_csv(workdir.clusterability)}
+    rows = {group_of(row): row for row in read_csv(made.clusterability)}
+    assert {group[:2] for group in whole.keys() - rows.keys()} == {(1, "unpruned"), (1, "pruned")}
+    assert all(whole[group] == row for group, row in rows.items())
+
+
+def test_no_network_with_a_finite_loss(tmp_path, monkeypatch):
+    lose(monkeypatch, [0, 1])
+    made = make(tmp_path / "lost")
+    train_stage(made)
+    with pytest.raises(ValueError, match=r"no unpruned network has a finite loss; try a lower train.learning_rate"):
+        cluster_stage(made)
+
+
+def test_a_loss_that_is_not_finite_can_stop_the_run(tmp_path, monkeypatch):
+    lose(monkeypatch, [1])
+    config = dataclasses.replace(CONFIG, train=dataclasses.replace(CONFIG.train, on_nan="fail"))
+    message = r"seed 1: the loss is not finite at step 5 of the unpruned phase \(train.on_nan is 'fail'\)"
+    with pytest.raises(ValueError, match=message):
+        train_stage(make(tmp_path / "lost", config))

@@ -17,6 +17,7 @@ from modularity_jax.runs.summary import (
     numbers,
     signed,
 )
+from modularity_jax.runs.tables import Row
 
 _PICTURES = ("front_controls", "front_curve", "front_phases", "front_sweep")
 
@@ -56,8 +57,23 @@ def make_front(run: Run) -> Front:
                 "Only together: all seeds combined are more modular than shuffled weights, too few by themselves."
             )
             found = found._replace(headline=headline)
+    if left_out := _left_out(run.metrics):
+        found = found._replace(paragraph=f"{found.paragraph} {left_out}")
     pictures = [run.pictures[name] for name in _PICTURES if name in run.pictures]
     return Front(_data_name(run.config), _setting_line(run), found, list(_facts(lead)), pictures)
+
+
+def _left_out(metrics: Sequence[Row]) -> str:
+    """Which networks are missing, and since when; nothing where none is."""
+    first: dict[int, Row] = {}
+    for row in metrics:
+        if row.get("nonfinite_step") is not None:
+            first.setdefault(row["seed"], row)
+    return " ".join(
+        f"Seed {seed} is left out: its loss was not finite from step {row['nonfinite_step']} of the {row['phase']} "
+        "phase on."
+        for seed, row in sorted(first.items())
+    )
 
 
 def _data_name(config: Mapping[str, Any]) -> str:

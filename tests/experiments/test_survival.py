@@ -1,0 +1,114 @@
+"""Kills, a full disk, one that cannot be written, a second process: one clear line, and the same bytes in the end."""
+
+import fcntl
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.experiments import survival
+from tests.experiments.test_launchers import REPOSITORY, environment
+
+QUICK = "configs/digits.py:quick"
+SETTINGS = ["--config.cluster.methods=layer", "--config.lesion.joint=0"]  # fewer programs to compile
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("place")
+
+
+def run(place, workdir, *flags):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.run", f"--config={QUICK}", f"--workdir={workdir}", *flags],
+        cwd=REPOSITORY, env=environment(place), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def error_of(ended):
+    """The one line on what went wrong."""
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return lines[0]
+
+
+def mounted(path, *options):
+    """A small disk in memory; only the superuser can have one."""
+    path.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", path], capture_output=True).returncode:
+        pytest.skip("mounting a small disk takes the superuser's rights")
+    return path
+
+
+def test_killed_at_random_moments(place, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    lines = []
+    runs = survival.survive(QUICK, place, 3, environment=environment(place), settings=SETTINGS, report=lines.append)
+    assert runs >= 1
+    assert sum(line.startswith("kill") for line in lines) == 3
+
+
+def test_a_full_disk(place):
+    """Room for half of the run, then for all of it."""
+    disk = mounted(place / "small", "size=64k")
+    try:
+        ended = run(place, disk / "run", *SETTINGS)
+        assert ended.returncode == 1
+        assert "No space left on device" in error_of(ended)
+        assert "make room, and the same command goes on" in error_of(ended)
+        subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
+        ended = run(place, disk / "run", *SETTINGS)
+        assert ended.returncode == 0, ended.stderr
+        whole = run(place, place / "undisturbed", *SETTINGS)
+        assert whole.returncode == 0, whole.stderr
+        expected = survival.content(place / "undisturbed")
+        assert survival.content(disk / "run") == expected
+        assert {"metrics.csv", "clusterability.csv", "lesions.csv", "weights/pruned.npz"} <= set(expected)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_disk_that_cannot_be_written(place):
+    disk = mounted(place / "fixed", "ro")
+    try:
+        ended = run(place, disk / "run")
+        assert ended.returncode == 1
+        assert "--workdir must be a place that can be written" in error_of(ended)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_second_process_is_told_who_is_there(place):
+    workdir = place / "taken"
+    workdir.mkdir()
+    with open(workdir / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write('{"process": 7, "host": "here", "since": "noon", "command": "a command"}')
+        lock.flush()
+        ended = run(place, workdir)
+    assert ended.returncode == 1
+    assert f"workdir {workdir} is in use by process 7 on here since noon: a command" in error_of(ended)
+    assert os.listdir(workdir) == ["lock"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_says_how_to_go_on(place, number):
+    workdir = place / f"signal_{number}"
+    command = ["experiments.run", f"--config={QUICK}", f"--workdir={workdir}", "--config.train.epochs=100000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=REPOSITORY, env=environment(place), stderr=subprocess.PIPE, text=True
+    )
+    while not (workdir / "weights" / "init.npz").exists():
+        assert process.poll() is None
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert stderr.splitlines()[-1] == (
+        f"error: stopped by {signal.Signals(number).name}; all that was finished is saved, go on with: "
+        f"python -m {' '.join(command)}"
+    )
+    assert list(pathlib.Path(workdir, "checkpoints", "train").iterdir())
