@@ -2,7 +2,8 @@
 
 Command: python -m experiments.run --config=configs/halves.py --config.data.dir=<folder with mnist/>
 Time on 2 cores: 10 seeds train in 3 minutes and cluster in 3, lesions take 17
-Expect: n-cuts are not published in a form we have.
+Expect (ours, 3 seeds; not published in a form we have): pruned test accuracy .93; n-cut at k = 4 2.36 unpruned with z
+-6.5 against `layer`, 1.596 +- .005 pruned with z -26, and -13 against `layer_nonzero`.
 """
 
 import ml_collections
