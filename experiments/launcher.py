@@ -42,13 +42,6 @@ def workdir_path() -> str:
     return f"runs/{_config_name()}"
 
 
-def open_or_create(path: str) -> Workdir:
-    """The workdir, made from --config where that is defined, else an existing one."""
-    if "config" not in flags.FLAGS:
-        return open_workdir(path)
-    return create_workdir(path, from_dict(flags.FLAGS.config.to_dict()), command_line())
-
-
 def workdir_or(default: str) -> str:
     """--workdir, or a default."""
     return _WORKDIR.value or default
@@ -61,10 +54,10 @@ def launch(main: Callable[[Workdir], None]) -> None:
         if arguments:
             _fail(f"unknown argument {arguments[0]!r}; settings are given as --config.<section>.<field>=<value>", 2)
         path = workdir_path()
-        if "config" not in flags.FLAGS:
-            open_workdir(path)  # complains before a lock makes the directory
+        # Bad input is refused before the lock makes the directory.
+        config = from_dict(flags.FLAGS.config.to_dict()) if "config" in flags.FLAGS else open_workdir(path).config
         with locked(path):
-            main(open_or_create(path))
+            main(create_workdir(path, config, command_line()) if "config" in flags.FLAGS else open_workdir(path))
 
     start(run)
 
