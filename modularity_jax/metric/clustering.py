@@ -25,7 +25,7 @@ class Clustering(NamedTuple):
     labels: Array  # [N] int32, -1 on isolated vertices
     ncut: Array  # []
     lower_bound: Array  # [], no partition into K parts has a lower n-cut
-    eigenvalues: Array  # [K], of the normalised adjacency, descending
+    eigenvalues: Array  # [K], of the normalised adjacency, descending; a layered graph's negative ones as 0
     num_isolated: Array  # []
     num_components: Array  # [], isolated vertices not counted
     num_empty: Array  # [], clusters without a member; 0 unless K exceeds the connected vertices
@@ -65,7 +65,7 @@ def cluster(
     """
     checks.check_key(key)
     check_settings(graph, num_clusters, num_restarts, selection, solver)
-    return _cluster(graph, key, num_clusters, num_restarts, selection, solver)
+    return _cluster(graph, key, int(num_clusters), int(num_restarts), selection, solver)
 
 
 def check_settings(graph: Graph, num_clusters: int, num_restarts: int, selection: str, solver: str) -> None:

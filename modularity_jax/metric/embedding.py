@@ -29,7 +29,9 @@ class Embedding(NamedTuple):
     """Spectral embedding of a graph's N vertices in K dimensions."""
 
     points: Array  # [N, K], D^-1/2 u; zero on isolated vertices
-    eigenvalues: Array  # [K], of the normalised adjacency, descending, at most 1; the Laplacian's are 1 minus these
+    # [K], of the normalised adjacency, descending, at most 1; the Laplacian's are 1 minus these. A layered graph's
+    # negative ones are given as 0, which leaves the bound valid.
+    eigenvalues: Array
     lower_bound: Array  # [], K - sum of the eigenvalues: no partition into K parts has a lower n-cut
     converged: Array  # [] bool
 
@@ -118,9 +120,10 @@ def _general_problem(graph: Graph, scale: Array) -> _Problem:
 
 
 def _solve_dense(problem: _Problem, key: Array, num_pairs: int) -> tuple[Array, Array]:
-    """Leading eigenvectors [K, M] by a full decomposition."""
+    """Leading eigenvectors [K, M] by a full decomposition; isolated vertices get -1, below all that is wanted."""
     del key
-    matrix = problem.operator(jnp.eye(problem.live.size, dtype=problem.dtype))
+    isolated = jnp.diag((~problem.live).astype(problem.dtype))
+    matrix = problem.operator(jnp.eye(problem.live.size, dtype=problem.dtype)) - isolated
     _, vectors = jnp.linalg.eigh((matrix + matrix.T) / 2)
     return vectors[:, ::-1][:, :num_pairs].T, jnp.asarray(True)
 

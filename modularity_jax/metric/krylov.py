@@ -110,9 +110,11 @@ def _fill(operator: Callable[[Array], Array], state: _State) -> tuple[Array, Arr
 def _ritz(basis: Array, images: Array) -> tuple[Array, Array]:
     """Ritz values [C], descending, and their vectors' coefficients [C, C] in a basis [C, M], one a row.
 
-    With the images of all basis vectors at hand, Ritz values and residuals cost no further product.
+    With the images of all basis vectors at hand, Ritz values and residuals cost no further product. A zero row, where
+    rank was lacking, gets the value -1, so that no eigenvector to the value 0 is mixed with it.
     """
-    projected = images @ basis.T
+    lacking = jnp.linalg.norm(basis, axis=1) < 0.5
+    projected = images @ basis.T - jnp.diag(lacking.astype(basis.dtype))
     values, rotation = jnp.linalg.eigh((projected + projected.T) / 2)
     return values[::-1], rotation[:, ::-1].T
 
@@ -128,8 +130,7 @@ def _orthonormal(block: Array, basis: Array) -> Array:
     Two rounds by the eigenvectors of the small Gram matrix (Stathopoulos and Wu 2002), products only. Rows are scaled
     by the norms they have after the rotation, not by the roots of the Gram matrix's eigenvalues: a direction 3000 times
     smaller than the largest, as the bulk of a wide random network's spectrum is, would drown there. What the first
-    round makes of mere rounding lies within the basis, and the second drops it. A zero row is harmless: its Ritz value
-    is 0.
+    round makes of mere rounding lies within the basis, and the second drops it.
     """
     eps = jnp.finfo(block.dtype).eps
 

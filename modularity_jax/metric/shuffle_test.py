@@ -112,10 +112,12 @@ def shuffled_ncuts(
     """
     _check_controls(graph, num_shuffles, method, shuffles_per_group)
     check_settings(graph, num_clusters, num_restarts, selection, solver)
-    settings = (num_clusters, num_restarts, selection, solver)
+    settings = (int(num_clusters), int(num_restarts), selection, solver)
     stocks = _stock(graph, method, capacities(graph))
     start = jnp.asarray(first, jnp.uint32)
-    return _cluster_controls(graph, stocks, key, start, settings, num_shuffles, method, shuffles_per_group, mesh)
+    return _cluster_controls(
+        graph, stocks, key, start, settings, int(num_shuffles), method, int(shuffles_per_group), mesh
+    )
 
 
 def compare_with(observed: Clustering, shuffled: Array, converged: Array) -> ShuffleTest:

@@ -61,6 +61,7 @@ def measure(
     checks.check_count("num_clusters", num_clusters, 2)
     checks.check_count("num_shuffles", num_shuffles, 1)
     checks.check_count("samples_per_batch", samples_per_batch, 1)
+    num_clusters, num_shuffles, samples_per_batch = int(num_clusters), int(num_shuffles), int(samples_per_batch)
     layers = network_from_params(params)
     hidden = _hidden_labels(layers, labels, num_clusters)
     batches, class_sizes = _batches(layers, x, y, samples_per_batch)
