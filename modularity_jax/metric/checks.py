@@ -126,6 +126,12 @@ def check_symmetric(adjacency: Any) -> None:
         )
 
 
+def check_graph(graph: Any) -> None:
+    """Something with the protocol `Graph`; a list of kernels, say, is none yet."""
+    if not hasattr(graph, "neighbour_min"):
+        raise ValueError(f"graph must be a LayeredGraph or a SparseGraph, got {type(graph).__name__}")
+
+
 def check_num_clusters(num_clusters: int, graph: Any) -> None:
     """At least 2 clusters, at most one per connected vertex, and edges to cut."""
     check_count("num_clusters", num_clusters, 2)

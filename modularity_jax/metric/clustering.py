@@ -60,9 +60,10 @@ def cluster(
 
     Raises:
       ValueError: if num_clusters is not a whole number, below 2 or above the number of connected vertices, the graph
-        has no edge, num_restarts is not a whole number or below 1, selection or solver is unknown, or key is not one
-        key. Under jit the number of all vertices takes the place of the connected ones.
+        has no edge, num_restarts is not a whole number or below 1, selection or solver is unknown, graph is no graph,
+        or key is not one key. Under jit the number of all vertices takes the place of the connected ones.
     """
+    checks.check_graph(graph)
     checks.check_key(key)
     check_settings(graph, num_clusters, num_restarts, selection, solver)
     return _cluster(graph, key, int(num_clusters), int(num_restarts), selection, solver)

@@ -43,7 +43,8 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
     the bandwidth of the other two is fixed, as in the papers, and far smaller weights are mostly noise to them.
 
     Raises:
-      ValueError: if the method is unknown or needs layers that the graph does not have, or key is not one key.
+      ValueError: if the method is unknown or needs layers that the graph does not have, graph is no graph, or key is
+        not one key.
     """
     check_method(graph, method)
     checks.check_key(key)
@@ -112,6 +113,7 @@ def _shuffle(graph: G, key: Array, method: str, capacities: tuple[int, ...]) -> 
 
 def check_method(graph: LayeredGraph | SparseGraph, method: str) -> None:
     """A control that this kind of graph has."""
+    checks.check_graph(graph)
     if isinstance(graph, SparseGraph):
         checks.check_choice("method (of a SparseGraph)", method, SPARSE_METHODS)
     else:

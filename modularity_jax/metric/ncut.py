@@ -32,8 +32,9 @@ def ncut(graph: Graph, labels: ArrayLike, *, num_clusters: int) -> Array:
 
     Raises:
       ValueError: if num_clusters is not a whole number or below 2, or the labels are not integers or have the wrong
-        length or range.
+        length or range, or graph is no graph.
     """
+    checks.check_graph(graph)
     checks.check_count("num_clusters", num_clusters, 2)
     given = checks.as_integers("labels", labels)
     checks.check_labels(given, num_clusters, graph.num_nodes)

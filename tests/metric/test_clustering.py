@@ -179,6 +179,12 @@ def test_empty_clusters_are_counted_where_values_cannot_be_checked():
     assert np.isfinite(result.ncut)
 
 
+def test_jit_may_close_over_the_graph():
+    graph, key = nets.random_net(0, (4, 3)), jax.random.key(0)
+    found = jax.jit(lambda k: mj.cluster(graph, k, num_clusters=2, num_restarts=2).ncut)(key)
+    np.testing.assert_allclose(found, mj.cluster(graph, key, num_clusters=2, num_restarts=2).ncut, rtol=1e-5)
+
+
 FULL = nets.random_net(0, (4, 3))
 HOLED = mj.LayeredGraph.from_weights(np.pad(np.ones((1, 2, 2)), ((0, 0), (0, 2), (0, 1))))
 
@@ -187,6 +193,14 @@ HOLED = mj.LayeredGraph.from_weights(np.pad(np.ones((1, 2, 2)), ((0, 0), (0, 2),
     ("graph", "arguments", "text"),
     [
         (FULL, {"num_clusters": 1}, r"num_clusters must be at least 2, got 1"),
+        (list(FULL.affinities), {"num_clusters": 2}, r"graph must be a LayeredGraph or a SparseGraph, got list"),
+        (FULL, {"num_clusters": True}, r"num_clusters must be a whole number, got True"),
+        (FULL, {"num_clusters": 2, "key": 0}, r"key must be one key, as jax.random.key\(0\) is, got int"),
+        (
+            FULL,
+            {"num_clusters": 2, "key": np.zeros((3, 2), np.uint32)},
+            r"key must be one key, as jax.random.key\(0\) is, got uint32 of shape \(3, 2\)",
+        ),
         (FULL, {"num_clusters": 8}, r"num_clusters must be at most the number of connected neurons, 7, got 8"),
         (HOLED, {"num_clusters": 5}, r"num_clusters must be at most the number of connected neurons, 4, got 5"),
         (FULL, {"num_clusters": 2, "num_restarts": 0}, r"num_restarts must be at least 1, got 0"),
@@ -206,7 +220,7 @@ HOLED = mj.LayeredGraph.from_weights(np.pad(np.ones((1, 2, 2)), ((0, 0), (0, 2),
 )
 def test_bad_input(graph, arguments, text):
     with pytest.raises(ValueError, match=text):
-        mj.cluster(graph, jax.random.key(0), **arguments)
+        mj.cluster(graph, **({"key": jax.random.key(0)} | arguments))
 
 
 def test_sizes_are_checked_under_jit():

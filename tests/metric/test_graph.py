@@ -161,6 +161,10 @@ ONES = np.ones((3, 4))
             [ONES, np.array([[1.0], [np.nan], [np.inf], [0.0]])],
             r"weights\[1\] must be finite, got 2 non-finite of 4 values",
         ),
+        (3, r"weights must be a sequence, got int"),
+        ({"a": ONES}, r"weights must be a sequence, got dict"),
+        ([ONES.astype(complex)], r"weights\[0\] must be real numbers, got complex128"),
+        ([[[1.0, 2.0], [3.0]]], r"weights\[0\] must be an array, got what NumPy cannot make one of: setting an array"),
     ],
 )
 def test_bad_weights(weights, text):
@@ -179,6 +183,7 @@ def test_shapes_are_checked_under_jit_and_values_are_not():
     ("params", "text"),
     [
         ({}, r"params must hold at least one layer with a kernel, got the entries \[\]"),
+        ([ONES], r"params must be a mapping of layers, got list"),
         ({"scale": {"bias": np.ones(3)}}, r"at least one layer with a kernel, got the entries \['scale'\]"),
         (
             dense_params(("first", "second", "third")),
@@ -202,6 +207,10 @@ def test_bad_params(params, text):
         ([0, 1], [-1, 2], [1.0, 1.0], 5, r"receivers must lie in 0\.\.4, got -1\.\.2"),
         ([0, 3], [1, 3], [1.0, 1.0], 5, r"must differ, got 1 edges from a vertex to itself, first at 3"),
         ([0], [1], [np.inf], 2, r"weights must be finite, got 1 non-finite of 1 values"),
+        ([0.5], [1], [1.0], 2, r"senders must be integers, got float32"),
+        (np.array([2**32]), [1], [1.0], 2, r"senders must lie in 0\.\.1, got 4294967296\.\.4294967296"),
+        ([0], [1], [1.0], 2.0, r"num_nodes must be a whole number, got 2\.0"),
+        ([0], [1], [1.0], 2**31, r"num_nodes must be at most 2147483647, got 2147483648"),
     ],
 )
 def test_bad_edges(senders, receivers, weights, num_nodes, text):
@@ -219,6 +228,8 @@ def test_bad_edges(senders, receivers, weights, num_nodes, text):
         ),
         (np.eye(3), r"must differ, got 3 edges from a vertex to itself, first at 0"),
         (np.array([[0, np.nan], [np.nan, 0]]), r"weights must be finite, got 1 non-finite"),
+        (np.array([[0, 1.0], [np.nan, 0]]), r"weights must be finite, got 1 non-finite"),
+        (np.ones((2, 2), complex), r"matrix must be real numbers, got complex128"),
     ],
 )
 def test_bad_matrix(matrix, text):
@@ -232,6 +243,11 @@ def test_edge_list_of_a_layered_graph(name):
     edges = mj.SparseGraph.from_layered(layered)
     np.testing.assert_array_equal(nets.dense(edges), nets.dense(layered))
     assert (np.asarray(edges.weights) > 0).all()
+
+
+def test_edge_list_of_an_edge_list():
+    with pytest.raises(ValueError, match=r"graph must be a LayeredGraph, got SparseGraph"):
+        mj.SparseGraph.from_layered(GRAPHS["edges"])
 
 
 @pytest.mark.parametrize("height", [1, 3, 8])

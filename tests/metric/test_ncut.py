@@ -182,6 +182,8 @@ def test_batched_equals_one_by_one():
     ("labels", "num_clusters", "text"),
     [
         (np.zeros(7, int), 1, r"num_clusters must be at least 2, got 1"),
+        (np.zeros(7, int), 2.5, r"num_clusters must be a whole number, got 2\.5"),
+        (np.full(7, 2**32), 2, r"labels must lie in -1\.\.1, got 4294967296\.\.4294967296"),
         (np.zeros(6, int), 2, r"labels must have shape \(7,\), one per vertex, got \(6,\)"),
         (np.zeros((1, 7), int), 2, r"labels must have shape \(7,\), one per vertex, got \(1, 7\)"),
         (np.zeros(7), 2, r"labels must be integers, got float32"),

@@ -234,6 +234,22 @@ def test_words_of_the_taxonomy():
         ({"ties": "some"}, "ties must be one of counted, strict, got 'some'"),
         ({"correction": "none"}, "correction must be one of max_t, holm, got 'none'"),
         ({"samples_per_batch": 0}, "samples_per_batch must be at least 1, got 0"),
+        ({"samples_per_batch": 2.0}, "samples_per_batch must be a whole number, got 2.0"),
+        ({"labels": LABELS > 0}, "labels must be integers, got bool"),
+        (
+            {"x": np.where(np.arange(1200).reshape(X.shape) == 7, np.nan, X)},
+            "x must be finite, got 1 non-finite of 1200 values",
+        ),
+        ({"x": 1e38 * X}, r"params and x must keep the logits below 8.5e\+37, got ones that may reach \d"),
+        (
+            {"params": PARAMS | {"layer_01": {"kernel": np.ones(40, "f")}}},
+            r"params\['layer_01'\]\['kernel'\] must have shape \[d_in, d_out\], got \(40,\)",
+        ),
+        (
+            {"metric": lambda logits, labels: logits},
+            r"metric must give one value per sample, \(200,\) of them, got \(200, 4\)",
+        ),
+        ({"metric": lambda logits, labels: labels / 0.0}, "metric must be finite, got sums over samples that are not"),
     ],
 )
 def test_bad_input(change, message):
