@@ -8,7 +8,7 @@ from jax import export
 
 import modularity_jax as mj
 from modularity_jax.nets.lesions.lesion_test import accuracy
-from modularity_jax.nets.lesions.measure import PASSES, _run, measure
+from modularity_jax.nets.lesions.measure import PASSES, _run, keep_nothing, measure
 from modularity_jax.nets.lesions.network import network_from_params
 from modularity_jax.nets.lesions.passes import Plan
 from modularity_jax.nets.lesions.submodules import deal_parts, draw_orders
@@ -33,7 +33,7 @@ def margin(logits, labels):
 def run(kind, *, metric=accuracy, mesh=None, batch=30, shuffles=SHUFFLES, params=PARAMS, labels=LABELS):
     return measure(
         kind, params, labels, X, Y, KEY, num_clusters=CLUSTERS, num_shuffles=shuffles, metric=metric,
-        samples_per_batch=batch, mesh=mesh,
+        samples_per_batch=batch, mesh=mesh, keep=keep_nothing,
     )  # fmt: skip
 
 
