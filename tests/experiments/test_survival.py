@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -47,9 +48,9 @@ def mounted(path, *options):
 def test_killed_at_random_moments(place, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     lines = []
-    runs = survival.survive(QUICK, place, 3, environment=environment(place), settings=SETTINGS, report=lines.append)
+    runs = survival.survive(QUICK, place, 2, environment=environment(place), settings=SETTINGS, report=lines.append)
     assert runs >= 1
-    assert sum(line.startswith("kill") for line in lines) == 3
+    assert sum(line.startswith("kill") for line in lines) == 2
 
 
 def test_a_full_disk(place):
@@ -102,8 +103,9 @@ def test_a_signal_saves_and_says_how_to_go_on(place, number):
     process = subprocess.Popen(
         [sys.executable, "-m", *command], cwd=REPOSITORY, env=environment(place), stderr=subprocess.PIPE, text=True
     )
-    while not (workdir / "weights" / "init.npz").exists():
+    while not (workdir / "metrics.csv").exists():
         assert process.poll() is None
+    time.sleep(0.5)  # past the initial networks, for which there is nothing to save
     process.send_signal(number)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 128 + number
