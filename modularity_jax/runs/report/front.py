@@ -29,8 +29,8 @@ _DATA_NAMES = {
     "cifar10": "CIFAR-10 in grey",
     "lines": "Lines",
     "random": "Random pixels",
-    "halves": "Halves of two digits, to be added",
-    "halves_same": "Halves of two digits of one class",
+    "halves": "Two digits side by side, to be added",
+    "halves_same": "Two digits of one class side by side",
 }
 
 
