@@ -22,3 +22,10 @@ def real_data_dir() -> pathlib.Path:
     if not (SHARED_DATA / "mnist").is_dir():
         pytest.skip(f"needs real MNIST as IDX files in {SHARED_DATA / 'mnist'}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_end_with_their_module():
+    """Drops compiled programs: each takes some eight memory mappings, and a process that has 65,530 of them crashes."""
+    yield
+    jax.clear_caches()
