@@ -1,7 +1,7 @@
 """Fashion-MNIST without dropout.
 
 Command: python -m experiments.run --config=configs/fashion_mnist.py --config.data.dir=<folder with fashion_mnist/>
-Time on 2 cores: as configs/mnist.py, about 10 minutes for 4 seeds, 7 of them lesions
+Time on 2 cores: as configs/mnist.py, about 11 minutes for 4 seeds, 7 of them lesions
 Expect: n-cuts are not published in a form we have; pruned test accuracy near .89.
 """
 

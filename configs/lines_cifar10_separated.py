@@ -1,7 +1,7 @@
 """Lines with labels 0 to 4 and CIFAR-10 in grey with labels 5 to 9, trained as configs/lines_cifar10.py.
 
 Command: python -m experiments.run --config=configs/lines_cifar10_separated.py --config.data.dir=<folder with cifar10/>
-Time on 2 cores: not measured; by the number of steps 10 seeds train in 5 minutes and cluster in 3, lesions take 17
+Time on 2 cores: not measured; by the number of steps 10 seeds train in 5 minutes and cluster in 6, lesions take 17
 Expect (not run by us, no copy of the data at hand): n-cuts are not published in a form we have.
 """
 

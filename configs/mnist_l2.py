@@ -1,7 +1,7 @@
 """MNIST with an L2 penalty of 5e-5 on the kernels (2103.03386).
 
 Command: python -m experiments.run --config=configs/mnist_l2.py --config.data.dir=<folder with mnist/>
-Time on 2 cores: 10 seeds train in 3 minutes and cluster in 3, lesions take 17
+Time on 2 cores: 10 seeds train in 3 minutes and cluster in 6, lesions take 17
 Expect: n-cuts are not published in a form we have; those without a penalty stand in configs/mnist.py.
 """
 

@@ -13,6 +13,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from modularity_jax.data.dataset import one_line
 from modularity_jax.runs import stopping
 from modularity_jax.runs.config import check_setting, from_dict
 from modularity_jax.runs.devices import use_all_cores
@@ -56,6 +57,7 @@ def launch(main: Callable[[Workdir], None]) -> None:
         path = workdir_path()
         # Bad input is refused before the lock makes the directory.
         config = from_dict(flags.FLAGS.config.to_dict()) if "config" in flags.FLAGS else open_workdir(path).config
+        stopping.install()
         with locked(path):
             main(create_workdir(path, config, command_line()) if "config" in flags.FLAGS else open_workdir(path))
 
@@ -73,13 +75,14 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
     def run(argv: Sequence[str]) -> None:
         _use_compilation_cache()
         use_all_cores()
-        stopping.install()
         try:
             main(argv[1:])
         except (ValueError, OSError, ImportError) as error:
             if _TRACEBACK.value:
                 raise
             _fail(_with_advice(error), 1)
+        except KeyboardInterrupt:
+            _fail("interrupted", 130)
         except stopping.StoppedError as stop:
             _fail(f"{stop}; all that was finished is saved, go on with: {command_line()}", stop.exit_code)
 
@@ -121,8 +124,7 @@ def _fail(error: object, code: int) -> NoReturn:
     text = str(error)
     if "Traceback (most recent call last)" in text:  # ml_collections quotes the one of a config file that fails
         text = text.strip().splitlines()[-1]
-    text = " ".join(text.split())
-    sys.stderr.write(f"error: {text}\n")
+    sys.stderr.write(f"error: {one_line(text)}\n")
     sys.exit(code)
 
 

@@ -9,6 +9,7 @@ from absl import flags
 
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.runs import stopping
 from modularity_jax.runs.adopt import adopt_networks
 from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.config import RunConfig, from_dict
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     chosen = _CONFIGS.value or list(known)
     if unknown := [name for name in chosen if name not in known]:
         raise ValueError(f"--configs must name configs of the table, {', '.join(known)}, got {', '.join(unknown)}")
+    stopping.install()
     rows = run_table(_TABLE.value, root, {name: _load(name) for name in chosen}, _run)
     together = across_text(_TABLE.value, root, chosen)
     print("\n\n".join(filter(None, (table_text(rows), together, f"Table: {root / _TABLE.value}.csv"))))  # noqa: T201

@@ -12,6 +12,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 
+from modularity_jax.data.dataset import one_line
+
 NUM_KEPT = 2
 _FACTS = "facts.json"
 SECONDS = 15.0  # between two checkpoints, so that saving stays a small share of the work
@@ -61,7 +63,9 @@ class Checkpoints:
                     arrays, facts = _unpack(np.asarray(found["packed"]))
                 except Exception as error:  # whatever Orbax and what it builds on raise for a damaged file
                     logging.warning(
-                        "checkpoint %s is damaged and passed over: %s", self._path / str(step), _line(error)
+                        "checkpoint %s is damaged and passed over: %s",
+                        self._path / str(step),
+                        one_line(repr(error))[:200],
                     )
                     continue
                 if facts.pop("settings", None) == self._settings:
@@ -89,7 +93,3 @@ def _unpack(packed: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with np.load(io.BytesIO(packed.tobytes())) as file:
         arrays = {name: file[name] for name in file.files}
     return arrays, json.loads(arrays.pop(_FACTS).tobytes())
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

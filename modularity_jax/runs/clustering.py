@@ -10,6 +10,7 @@ from absl import logging
 from jax.sharding import Mesh
 
 from modularity_jax.metric.checks import check_num_clusters
+from modularity_jax.metric.clustering import Clustering
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with, shuffled_ncuts
 from modularity_jax.runs import stopping
@@ -79,8 +80,12 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     checkpoints = Checkpoints(workdir.path, "cluster", config.to_dict())
     title = f"clustering {len({place[:2] for place in left})} networks"
     with timed(workdir, "cluster"), Progress(title, len(left)) as progress:
+        observed: dict[tuple[str, int, int], Clustering] = {}  # of the network in hand, which all controls share
         for place in left:
-            test = _test(graphs[place.phase, place.seed], place, config, mesh, checkpoints)
+            graph, key = graphs[place.phase, place.seed], place[:3]
+            if key not in observed:
+                observed = {key: cluster_network(graph, config, place.seed, place.num_clusters)}
+            test = _test(graph, observed[key], place, config, mesh, checkpoints)
             rows[place.group] = _row(place, test, accuracy[place.phase, place.seed])
             arrays[place.phase] |= _arrays(place, test)
             write_arrays(workdir.clusters(place.phase), arrays[place.phase], keep_previous=True)
@@ -111,11 +116,15 @@ def _in_order(rows: Mapping[Group, Row], places: Sequence[_Place]) -> list[Row]:
 
 
 def _test(
-    graph: LayeredGraph, place: _Place, config: RunConfig, mesh: Mesh | None, checkpoints: Checkpoints
+    graph: LayeredGraph,
+    observed: Clustering,
+    place: _Place,
+    config: RunConfig,
+    mesh: Mesh | None,
+    checkpoints: Checkpoints,
 ) -> ShuffleTest:
     """One shuffle test, in chunks where it has many controls."""
     settings, total = config.cluster, config.cluster.num_shuffles
-    observed = cluster_network(graph, config, place.seed, place.num_clusters)
     size = min(CHUNK, total)
     saved = checkpoints.latest() if total > size else None
     parts = [saved.arrays] if saved and saved.facts["place"] == list(place) else []

@@ -1,4 +1,4 @@
-"""The stages of a run: each reads what lies in the workdir, computes what is missing, and writes its files."""
+"""What a run's stages share: its samples and networks, the clustering's keys, and the time that a stage takes."""
 
 import contextlib
 import time

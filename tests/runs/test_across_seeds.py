@@ -9,11 +9,10 @@ from modularity_jax.runs.summary.across_seeds import (
     AcrossSeeds,
     combine_seeds,
     fisher,
-    is_significant,
     stouffer,
 )
 from modularity_jax.runs.summary.across_wording import across_sentence, strength_sentence
-from modularity_jax.runs.summary.findings import summarise
+from modularity_jax.runs.summary.findings import is_significant, summarise
 from modularity_jax.runs.tables import read_csv, write_csv
 
 

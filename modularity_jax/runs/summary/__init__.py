@@ -1,6 +1,6 @@
 """A run's findings over seeds, as numbers and as sentences."""
 
-from modularity_jax.runs.summary.across_seeds import ACROSS_COLUMNS, AcrossSeeds, combine_seeds, is_significant
+from modularity_jax.runs.summary.across_seeds import ACROSS_COLUMNS, AcrossSeeds, combine_seeds
 from modularity_jax.runs.summary.across_wording import across_sentence, strength_sentence
 from modularity_jax.runs.summary.audit import AUDIT_COLUMNS, audit_findings, audit_run, published_audit
 from modularity_jax.runs.summary.audit_wording import audit_sentences, published_sentences
@@ -11,6 +11,7 @@ from modularity_jax.runs.summary.findings import (
     Finding,
     Verdict,
     chance_of_count,
+    is_significant,
     phase_rank,
     summarise,
     terminal_table,

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.stats
 
 from modularity_jax.metric.multiple_testing import FLAT
-from modularity_jax.runs.summary.findings import ALPHA, Finding, summarise
+from modularity_jax.runs.summary.findings import Finding, column, summarise
 
 CONFIDENCE = 0.95
 # A bootstrap interval stays within the range of the values. With 4 or fewer the level that `_bootstrap` asks for lies
@@ -25,7 +25,6 @@ MIN_SEEDS = 5
 MIN_SEEDS_COHENS_D = 8
 _RESAMPLES = 9999
 _RNG_SEED = 0  # the file is the same, byte for byte
-_ROUNDING = 1 + 1e-6  # p may come from float32
 
 Interval = tuple[float | None, float | None]
 _NO_INTERVAL: Interval = (None, None)
@@ -95,11 +94,6 @@ def combine_seeds(rows: Sequence[Mapping[str, Any]]) -> list[AcrossSeeds]:
     ]
 
 
-def is_significant(p_value: float) -> bool:
-    """Whether a p-value, which may have been rounded to float32, is at most `ALPHA`."""
-    return bool(p_value <= ALPHA * _ROUNDING)
-
-
 def stouffer(p_values: np.ndarray, num_shuffles: np.ndarray) -> float:
     """Stouffer's combined p of Monte Carlo p-values [S] from so many shuffles [S] each.
 
@@ -125,12 +119,12 @@ def fisher(p_values: np.ndarray) -> float:
 
 
 def _combine(finding: Finding, rows: Sequence[Mapping[str, Any]]) -> AcrossSeeds:
-    ncut, shuffled, num_shuffles = (_column(rows, name) for name in ("ncut", "shuffled_mean", "num_shuffles"))
+    ncut, shuffled, num_shuffles = (column(rows, name) for name in ("ncut", "shuffled_mean", "num_shuffles"))
     p_value, p_upper = _p_values(rows, "p_value"), _p_values(rows, "p_upper")
     difference = ncut - shuffled
     percent = 100 * difference / shuffled if shuffled.all() else None
     share = scipy.stats.binomtest(finding.num_significant, len(rows)).proportion_ci(CONFIDENCE, method="exact")
-    effect = _median(_column(rows, "effect_size"))
+    effect = _median(column(rows, "effect_size"))
     cohens_d = float(_cohens_d(ncut, shuffled)) if len(rows) > 1 else math.nan
     return AcrossSeeds(
         phase=finding.phase,
@@ -207,12 +201,8 @@ def _median(values: np.ndarray) -> tuple[float | None, Interval]:
     return median, (low, high)
 
 
-def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
-    return np.array([row.get(name) for row in rows], dtype=np.float64)  # None becomes nan
-
-
 def _p_values(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
-    values = _column(rows, name)
+    values = column(rows, name)
     wrong = ~((values > 0) & (values <= 1))
     if wrong.any():
         raise ValueError(f"{name} must be above 0 and at most 1, got {values[wrong][0]:g}")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from modularity_jax.metric.multiple_testing import holm
-from modularity_jax.runs.summary.across_seeds import AcrossSeeds, is_significant
-from modularity_jax.runs.summary.findings import ALPHA
+from modularity_jax.runs.summary.across_seeds import AcrossSeeds
+from modularity_jax.runs.summary.findings import ALPHA, is_significant
 from modularity_jax.runs.summary.wording import control_name, phase_name
 
 _SIDES = {"row": "outgoing", "column": "incoming"}  # where a neuron's strength stays under a control

@@ -14,8 +14,8 @@ from modularity_jax.metric.multiple_testing import holm
 from modularity_jax.metric.statistics import TIE_TOLERANCE
 from modularity_jax.runs.published import published
 from modularity_jax.runs.shuffled import Group, group_of
-from modularity_jax.runs.summary.across_seeds import fisher, is_significant
-from modularity_jax.runs.summary.findings import phase_rank
+from modularity_jax.runs.summary.across_seeds import fisher
+from modularity_jax.runs.summary.findings import is_significant, phase_rank
 
 STUDY_CONTROLS = 32  # distinct ones
 STUDY_COPIES = 10

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from modularity_jax.runs.summary.across_seeds import is_significant
 from modularity_jax.runs.summary.audit import P_CORRECTED, P_PRINTED, STUDY_CONTROLS
-from modularity_jax.runs.summary.findings import ALPHA
+from modularity_jax.runs.summary.findings import ALPHA, is_significant
 from modularity_jax.runs.summary.wording import phase_name
 
 Row = Mapping[str, Any]

@@ -153,8 +153,8 @@ def _finding(group: tuple[str, int, str], rows: Sequence[Mapping[str, Any]]) -> 
         twice = next(seed for seed in seeds if seeds.count(seed) > 1)
         named = ", ".join(f"{key}={value}" for key, value in zip(_KEYS, group, strict=True))
         raise ValueError(f"clusterability.csv holds seed {twice} more than once for {named}")
-    ncut, p = _column(rows, "ncut"), _column(rows, "p_value")
-    floor = 1.0 / (_column(rows, "num_shuffles") + 1.0)
+    ncut, p = column(rows, "ncut"), column(rows, "p_value")
+    floor = 1.0 / (column(rows, "num_shuffles") + 1.0)
     return Finding(
         *group,
         num_seeds=len(rows),
@@ -163,19 +163,25 @@ def _finding(group: tuple[str, int, str], rows: Sequence[Mapping[str, Any]]) -> 
         ncut_std=float(ncut.std(ddof=1)) if len(rows) > 1 else math.nan,
         ncut_min=float(ncut.min()),
         ncut_max=float(ncut.max()),
-        lower_bound_mean=float(_column(rows, "lower_bound").mean()),
-        shuffled_mean=float(_column(rows, "shuffled_mean").mean()),
-        z_mean=float(_column(rows, "z_score").mean()),
+        lower_bound_mean=float(column(rows, "lower_bound").mean()),
+        shuffled_mean=float(column(rows, "shuffled_mean").mean()),
+        z_mean=float(column(rows, "z_score").mean()),
         p_min=float(p.min()),
         p_max=float(p.max()),
-        num_significant=int((p <= ALPHA * _ROUNDING).sum()),
+        num_significant=sum(map(is_significant, p)),
         num_at_floor=int((p <= floor * _ROUNDING).sum()),
-        num_upper=int((_column(rows, "p_upper") <= ALPHA * _ROUNDING).sum()),
-        test_accuracy=float(_column(rows, "test_accuracy").mean()),
+        num_upper=sum(map(is_significant, column(rows, "p_upper"))),
+        test_accuracy=float(column(rows, "test_accuracy").mean()),
     )
 
 
-def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+def is_significant(p_value: float) -> bool:
+    """Whether a p-value, which may have been rounded to float32, is at most `ALPHA`."""
+    return bool(p_value <= ALPHA * _ROUNDING)
+
+
+def column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    """A column of rows as float64 [S]; nan where it is empty or missing."""
     return np.array([math.nan if row.get(name) is None else row[name] for row in rows], dtype=np.float64)
 
 
