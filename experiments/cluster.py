@@ -3,12 +3,13 @@
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs.clustering import cluster_stage
+from modularity_jax.runs.processes import Team
 from modularity_jax.runs.workdir import Workdir
 
 
-def main(workdir: Workdir) -> None:
+def main(workdir: Workdir, team: Team) -> None:
     """Cluster what is missing."""
-    cluster_stage(workdir, seed_mesh())
+    cluster_stage(workdir, seed_mesh(), team)
 
 
 if __name__ == "__main__":

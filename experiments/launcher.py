@@ -16,11 +16,20 @@ from ml_collections import config_flags
 from modularity_jax.data.dataset import one_line
 from modularity_jax.runs import stopping
 from modularity_jax.runs.config import check_setting, from_dict
-from modularity_jax.runs.devices import use_all_cores
-from modularity_jax.runs.lock import locked
-from modularity_jax.runs.workdir import Workdir, command_line, create_workdir, open_workdir
+from modularity_jax.runs.devices import connect, disconnect, use_all_cores
+from modularity_jax.runs.opening import opened
+from modularity_jax.runs.processes import Team
+from modularity_jax.runs.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory; runs/<config's name> by default.")
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "Share the run with the same command on other hosts, or in other terminals."
+)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "HOST:PORT of process 0; Slurm, Open MPI, GKE and Cloud TPU are asked by JAX itself."
+)
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes share the run; as --coordinator.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0; as --coordinator.")
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
 
 CACHE = pathlib.Path("~/.cache/modularity_jax").expanduser()
@@ -48,18 +57,16 @@ def workdir_or(default: str) -> str:
     return _WORKDIR.value or default
 
 
-def launch(main: Callable[[Workdir], None]) -> None:
-    """Run main(workdir) on the flags' workdir, which no other process may write meanwhile."""
+def launch(main: Callable[[Workdir, Team], None]) -> None:
+    """Run main(workdir, team) on the flags' workdir, which no other run may write meanwhile."""
 
     def run(arguments: Sequence[str]) -> None:
         if arguments:
             _fail(f"unknown argument {arguments[0]!r}; settings are given as --config.<section>.<field>=<value>", 2)
-        path = workdir_path()
-        # Bad input is refused before the lock makes the directory.
-        config = from_dict(flags.FLAGS.config.to_dict()) if "config" in flags.FLAGS else open_workdir(path).config
+        config = from_dict(flags.FLAGS.config.to_dict()) if "config" in flags.FLAGS else None
         stopping.install()
-        with locked(path):
-            main(create_workdir(path, config, command_line()) if "config" in flags.FLAGS else open_workdir(path))
+        with opened(pathlib.Path(workdir_path()), config) as (workdir, team):
+            main(workdir, team)
 
     start(run)
 
@@ -76,6 +83,7 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
         _use_compilation_cache()
         use_all_cores()
         try:
+            _connect()
             main(argv[1:])
         except (ValueError, OSError, ImportError) as error:
             if _TRACEBACK.value:
@@ -84,9 +92,20 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
         except KeyboardInterrupt:
             _fail("interrupted", 130)
         except stopping.StoppedError as stop:
-            _fail(f"{stop}; all that was finished is saved, go on with: {command_line()}", stop.exit_code)
+            _fail(stopping.farewell(stop), stop.exit_code)
+        disconnect()
 
     app.run(run, flags_parser=_parse)
+
+
+def _connect() -> None:
+    """Meet the other processes, where there are any."""
+    given = _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+    if _DISTRIBUTED.value:
+        ended = "this process was ended from outside, or by JAX because process 0 is gone"
+        connect(*given, last_word=f"error: {stopping.farewell(ended)}")
+    elif given != (None, None, None):
+        raise ValueError("--coordinator, --num_processes and --process_id need --distributed")
 
 
 def _is_ours(record: py_logging.LogRecord) -> bool:
@@ -125,6 +144,7 @@ def _fail(error: object, code: int) -> NoReturn:
     if "Traceback (most recent call last)" in text:  # ml_collections quotes the one of a config file that fails
         text = text.strip().splitlines()[-1]
     sys.stderr.write(f"error: {one_line(text)}\n")
+    disconnect(code)
     sys.exit(code)
 
 

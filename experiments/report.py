@@ -1,14 +1,17 @@
 """Draw a run's figures and write its report: `python -m experiments.report --workdir=...`."""
 
 from experiments import launcher
+from modularity_jax.runs.processes import Team
 from modularity_jax.runs.report import write_report
 from modularity_jax.runs.summary import terminal_table
 from modularity_jax.runs.tables import read_table
 from modularity_jax.runs.workdir import Workdir
 
 
-def main(workdir: Workdir) -> None:
-    """Write the report, and print the table and where the report is."""
+def main(workdir: Workdir, team: Team) -> None:
+    """Write the report, and print the table and where the report is; one process does."""
+    if not team.is_first:
+        return
     page = write_report(workdir.path)
     print(terminal_table(read_table(workdir.path, "clusterability.csv")))  # noqa: T201
     print(f"\nReport: {page}")  # noqa: T201

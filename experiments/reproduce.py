@@ -14,10 +14,10 @@ from modularity_jax.runs.adopt import adopt_networks
 from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.config import RunConfig, from_dict
 from modularity_jax.runs.lesions import lesion_stage
-from modularity_jax.runs.lock import locked
+from modularity_jax.runs.opening import opened
 from modularity_jax.runs.reproduce import TABLES, Table, across_text, cells, run_table, table_text
 from modularity_jax.runs.training import train_stage
-from modularity_jax.runs.workdir import Workdir, command_line, create_workdir
+from modularity_jax.runs.workdir import Workdir
 
 _TABLE = flags.DEFINE_enum("table", None, tuple(TABLES), "The table.")
 _CONFIGS = flags.DEFINE_list("configs", None, "Only these configs of the table, e.g. mnist,mnist_dropout.")
@@ -35,11 +35,12 @@ def _load(name: str) -> RunConfig:
 
 
 def _run(path: pathlib.Path, config: RunConfig, table: Table, donors: Sequence[pathlib.Path]) -> Workdir:
-    with locked(path):
-        workdir = create_workdir(path, config, command_line())
-        adopt_networks(workdir, donors)
-        train_stage(workdir, seed_mesh())
-        {"cluster": cluster_stage, "lesion": lesion_stage}[table.stage](workdir, seed_mesh())
+    with opened(path, config) as (workdir, team):
+        if team.is_first:
+            adopt_networks(workdir, donors)
+        team.wait()
+        train_stage(workdir, seed_mesh(), team)
+        {"cluster": cluster_stage, "lesion": lesion_stage}[table.stage](workdir, seed_mesh(), team)
         return workdir
 
 

@@ -1,15 +1,16 @@
 """Train, cluster, lesion, report: `python -m experiments.run --config=configs/mnist.py --workdir=runs/mnist`."""
 
 from experiments import cluster, launcher, lesion, report, train
+from modularity_jax.runs.processes import Team
 from modularity_jax.runs.workdir import Workdir
 
 
-def main(workdir: Workdir) -> None:
+def main(workdir: Workdir, team: Team) -> None:
     """All stages in turn; what is finished already is not computed again."""
-    train.main(workdir)
-    cluster.main(workdir)
-    lesion.main(workdir)
-    report.main(workdir)
+    train.main(workdir, team)
+    cluster.main(workdir, team)
+    lesion.main(workdir, team)
+    report.main(workdir, team)
 
 
 if __name__ == "__main__":

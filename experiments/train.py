@@ -2,13 +2,14 @@
 
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.runs.processes import Team
 from modularity_jax.runs.training import train_stage
 from modularity_jax.runs.workdir import Workdir
 
 
-def main(workdir: Workdir) -> None:
+def main(workdir: Workdir, team: Team) -> None:
     """Train what is missing."""
-    train_stage(workdir, seed_mesh())
+    train_stage(workdir, seed_mesh(), team)
 
 
 if __name__ == "__main__":

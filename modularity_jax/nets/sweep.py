@@ -50,8 +50,8 @@ class Resume(NamedTuple):
 
 
 def seed_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh with one axis, "seed", over the given devices or all of them."""
-    chosen = list(jax.devices() if devices is None else devices)
+    """A mesh with one axis, "seed", over the given devices or all of this process."""
+    chosen = list(jax.local_devices() if devices is None else devices)
     return Mesh(np.asarray(chosen), ("seed",), axis_types=(AxisType.Auto,))
 
 

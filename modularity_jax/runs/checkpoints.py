@@ -1,6 +1,6 @@
 """Work that is under way, saved by Orbax so that a killed run goes on."""
 
-import io
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -8,14 +8,16 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 
 from modularity_jax.data.dataset import one_line
+from modularity_jax.runs.tables import read_arrays, write_arrays
 
 NUM_KEPT = 2
-_FACTS = "facts.json"
+_FACTS, _FILE = "facts.json", "work.npz"
 SECONDS = 15.0  # between two checkpoints, so that saving stays a small share of the work
 
 
@@ -24,6 +26,32 @@ class Saved(NamedTuple):
 
     arrays: dict[str, np.ndarray]
     facts: dict[str, Any]
+
+
+class _Handler(ocp.CheckpointHandler):
+    """Has Orbax store named arrays as one .npz file, which has checksums.
+
+    Its own format has none, and leaves to process 0 the arrays of all.
+    """
+
+    def save(self, directory: pathlib.Path, args: "_Save") -> None:
+        write_arrays(directory / _FILE, args.arrays)
+
+    def restore(self, directory: pathlib.Path, args: "_Restore") -> dict[str, np.ndarray]:
+        del args
+        return read_arrays(directory, _FILE)
+
+
+@ocp.args.register_with_handler(_Handler, for_save=True)
+@dataclasses.dataclass
+class _Save(ocp.args.CheckpointArgs):
+    arrays: Mapping[str, np.ndarray]
+
+
+@ocp.args.register_with_handler(_Handler, for_restore=True)
+@dataclasses.dataclass
+class _Restore(ocp.args.CheckpointArgs):
+    pass
 
 
 class Checkpoints:
@@ -46,10 +74,11 @@ class Checkpoints:
 
     def save(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
         """Save arrays and plain facts as the newest checkpoint; the oldest give way."""
-        packed = _pack(arrays, {"settings": self._settings, **facts})
+        text = json.dumps({"settings": self._settings, **facts})
+        packed = {_FACTS: np.frombuffer(text.encode(), np.uint8), **arrays}
         with self._manager() as manager:
             step = 1 + max(manager.all_steps(), default=0)
-            manager.save(step, args=ocp.args.StandardSave({"packed": packed}), force=True)
+            manager.save(step, args=_Save(packed), force=True)
         self._saved_at = time.monotonic()
 
     def latest(self) -> Saved | None:
@@ -59,8 +88,8 @@ class Checkpoints:
         with self._manager() as manager:
             for step in sorted(manager.all_steps(), reverse=True):
                 try:
-                    found = manager.restore(step, args=ocp.args.StandardRestore())
-                    arrays, facts = _unpack(np.asarray(found["packed"]))
+                    arrays = manager.restore(step, args=_Restore())
+                    facts = json.loads(arrays.pop(_FACTS).tobytes())
                 except Exception as error:  # whatever Orbax and what it builds on raise for a damaged file
                     logging.warning(
                         "checkpoint %s is damaged and passed over: %s",
@@ -77,19 +106,13 @@ class Checkpoints:
         shutil.rmtree(self._path, ignore_errors=True)
 
     def _manager(self) -> ocp.CheckpointManager:
-        options = ocp.CheckpointManagerOptions(max_to_keep=NUM_KEPT, create=True, enable_async_checkpointing=False)
+        # A checkpoint is of one process, whatever the others do.
+        mine = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=mine, active_processes={mine}, barrier_sync_key_prefix=f"process_{mine}"
+        )
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=NUM_KEPT, enable_async_checkpointing=False, multiprocessing_options=alone, create=False
+        )
+        self._path.mkdir(parents=True, exist_ok=True)  # Orbax makes it for single processes only
         return ocp.CheckpointManager(self._path, options=options)
-
-
-def _pack(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> np.ndarray:
-    """All in one, as the bytes of an .npz file: it has checksums, which the files of a checkpoint have not."""
-    text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    file = io.BytesIO()
-    np.savez(file, **{_FACTS: text, **arrays})  # type: ignore[arg-type]
-    return np.frombuffer(file.getbuffer(), np.uint8)
-
-
-def _unpack(packed: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    with np.load(io.BytesIO(packed.tobytes())) as file:
-        arrays = {name: file[name] for name in file.files}
-    return arrays, json.loads(arrays.pop(_FACTS).tobytes())

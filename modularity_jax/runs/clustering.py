@@ -1,5 +1,6 @@
 """The clustering stage of a run: clusterability.csv, clusters/<phase>.npz and across_seeds.csv."""
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -16,9 +17,18 @@ from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with, shuffl
 from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.shuffled import Group, group_of
-from modularity_jax.runs.stages import cluster_key, cluster_network, finite_seeds, load_params, timed
+from modularity_jax.runs.stages import (
+    cluster_key,
+    cluster_network,
+    collect,
+    finite_seeds,
+    load_params,
+    own_part,
+    timed,
+)
 from modularity_jax.runs.summary import ACROSS_COLUMNS, combine_seeds
 from modularity_jax.runs.tables import Row, plain, read_table, recover_arrays, recover_csv, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir
@@ -46,16 +56,28 @@ class _Place(NamedTuple):
         return self.seed, self.phase, self.num_clusters, self.method
 
     @property
+    def name(self) -> str:
+        """For a file."""
+        return "-".join(map(str, self))
+
+    @property
     def prefix(self) -> str:
         """Of its arrays."""
         return f"seed_{self.seed}/k_{self.num_clusters}"
 
 
-def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
+class _Tests(NamedTuple):
+    """What is finished."""
+
+    rows: dict[Group, Row]
+    arrays: dict[str, dict[str, np.ndarray]]  # by phase
+
+
+def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) -> None:
     """Cluster every network and its controls, and say what all seeds show together.
 
     A test whose row and controls are there is not computed again, and a long one that was interrupted goes on after its
-    last checkpoint. Mesh: the devices share the controls.
+    last checkpoint. Mesh: the devices share a test's controls. Team: the processes share the tests.
 
     Raises:
       ValueError: if a network has fewer connected neurons than clusters, before anything is computed.
@@ -72,47 +94,73 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
         check_num_clusters(max(config.cluster.num_clusters), graph)
     tests = itertools.product(networks, config.cluster.num_clusters, config.cluster.methods)
     places = [_Place(*network, count, method) for network, count, method in tests]
-    rows, arrays = _finished(workdir, phases)
-    left = [place for place in places if place.group not in rows]
+    add_parts = functools.partial(_add_parts, workdir, places)
+    collect(workdir, "cluster", team, add_parts)
+    found = _finished(workdir, phases)
+    left = [place for place in places if place.group not in found.rows]
     if not left and workdir.across_seeds.exists():
         logging.info("%s holds its clusterings already", workdir.path)
         return
-    checkpoints = Checkpoints(workdir.path, "cluster", config.to_dict())
+    part = own_part(workdir, "cluster", team)
+    mine = found if part == workdir else _Tests({}, {phase: {} for phase in phases})
     title = f"clustering {len({place[:2] for place in left})} networks"
-    with timed(workdir, "cluster"), Progress(title, len(left)) as progress:
+    with timed(workdir, "cluster", team), Progress(title, len(left)) as progress:
         observed: dict[tuple[str, int, int], Clustering] = {}  # of the network in hand, which all controls share
         for place in left:
+            if not team.takes(f"cluster-{place.name}"):
+                progress.advance("by another process")
+                continue
             graph, key = graphs[place.phase, place.seed], place[:3]
             if key not in observed:
                 observed = {key: cluster_network(graph, config, place.seed, place.num_clusters)}
+            checkpoints = Checkpoints(workdir.path, f"cluster/{place.name}", config.to_dict())
             test = _test(graph, observed[key], place, config, mesh, checkpoints)
-            rows[place.group] = _row(place, test, accuracy[place.phase, place.seed])
-            arrays[place.phase] |= _arrays(place, test)
-            write_arrays(workdir.clusters(place.phase), arrays[place.phase], keep_previous=True)
-            write_csv(workdir.clusterability, _in_order(rows, places), CLUSTERABILITY_COLUMNS, keep_previous=True)
+            mine.rows[place.group] = _row(place, test, accuracy[place.phase, place.seed])
+            mine.arrays[place.phase] |= _arrays(place, test)
+            _write(part, mine, places, place.phase)
             checkpoints.clear()
             progress.advance(
                 f"{place.phase} seed {place.seed}, k = {place.num_clusters}, {place.method}: n-cut {test.ncut:.3f}, "
                 f"z {test.z_score:.1f}"
             )
             stopping.check()
-    found = combine_seeds(_in_order(rows, places))
-    write_csv(workdir.across_seeds, [across._asdict() for across in found], ACROSS_COLUMNS)
+        team.wait()
+    collect(workdir, "cluster", team, add_parts)
+    if team.is_first:
+        _write_across_seeds(workdir)
 
 
-def _finished(workdir: Workdir, phases: Sequence[str]) -> tuple[dict[Group, Row], dict[str, dict[str, np.ndarray]]]:
-    """The rows whose controls are there too, and all arrays by phase."""
+def _finished(workdir: Workdir, phases: Sequence[str]) -> _Tests:
+    """The rows whose controls are there too, and all arrays."""
     arrays = {phase: recover_arrays(workdir.clusters(phase)) for phase in phases}
-    rows = recover_csv(workdir.clusterability, CLUSTERABILITY_COLUMNS)
-    found = {group_of(row): row for row in rows}
+    rows = {group_of(row): row for row in recover_csv(workdir.clusterability, CLUSTERABILITY_COLUMNS)}
     name = "seed_{}/k_{}/{}/shuffled_ncut".format
-    return {
-        group: row for group, row in found.items() if name(group[0], *group[2:]) in arrays.get(group[1], {})
-    }, arrays
+    complete = {group: row for group, row in rows.items() if name(group[0], *group[2:]) in arrays.get(group[1], {})}
+    return _Tests(complete, arrays)
 
 
-def _in_order(rows: Mapping[Group, Row], places: Sequence[_Place]) -> list[Row]:
-    return [rows[place.group] for place in places if place.group in rows]
+def _add_parts(workdir: Workdir, places: Sequence[_Place], parts: Sequence[Workdir]) -> None:
+    """To the run's own files what its parts hold."""
+    phases = [*dict.fromkeys(place.phase for place in places)]
+    mine = _finished(workdir, phases)
+    for found in [_finished(part, phases) for part in parts]:
+        mine.rows.update(found.rows)
+        for phase in phases:
+            mine.arrays[phase].update(found.arrays[phase])
+    for phase in phases:
+        _write(workdir, mine, places, phase)
+
+
+def _write(workdir: Workdir, tests: _Tests, places: Sequence[_Place], phase: str) -> None:
+    """A phase's arrays, and the table; whoever found what in which order, the files are the same."""
+    write_arrays(workdir.clusters(phase), dict(sorted(tests.arrays[phase].items())), keep_previous=True)
+    rows = [tests.rows[place.group] for place in places if place.group in tests.rows]
+    write_csv(workdir.clusterability, rows, CLUSTERABILITY_COLUMNS, keep_previous=True)
+
+
+def _write_across_seeds(workdir: Workdir) -> None:
+    rows = read_table(workdir.path, "clusterability.csv", CLUSTERABILITY_COLUMNS)
+    write_csv(workdir.across_seeds, [across._asdict() for across in combine_seeds(rows)], ACROSS_COLUMNS)
 
 
 def _test(
@@ -127,7 +175,7 @@ def _test(
     settings, total = config.cluster, config.cluster.num_shuffles
     size = min(CHUNK, total)
     saved = checkpoints.latest() if total > size else None
-    parts = [saved.arrays] if saved and saved.facts["place"] == list(place) else []
+    parts = [saved.arrays] if saved else []
     for first in range(sum(len(part["ncut"]) for part in parts), total, size):
         # The last chunk is computed whole and cut, so that all share a program.
         ncut, converged = shuffled_ncuts(
@@ -146,7 +194,7 @@ def _test(
         parts.append({"ncut": np.asarray(ncut)[: total - first], "converged": np.asarray(converged)[: total - first]})
         if first + size < total and (checkpoints.is_due() or stopping.is_wanted()):
             parts = [_join(parts)]
-            checkpoints.save(parts[0], {"place": place})
+            checkpoints.save(parts[0], {})
             stopping.check()
     whole = {name: jax.numpy.asarray(array) for name, array in _join(parts).items()}
     return jax.device_get(compare_with(observed, whole["ncut"], whole["converged"]))

@@ -1,5 +1,6 @@
 """The lesion stage of a run: lesions.csv, double_lesions.csv and lesions/<phase>.npz."""
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -18,8 +19,18 @@ from modularity_jax.nets.training import Samples
 from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
-from modularity_jax.runs.stages import cluster_key, cluster_network, finite_seeds, load_params, load_samples, timed
+from modularity_jax.runs.stages import (
+    cluster_key,
+    cluster_network,
+    collect,
+    finite_seeds,
+    load_params,
+    load_samples,
+    own_part,
+    timed,
+)
 from modularity_jax.runs.tables import Row, recover_arrays, recover_csv, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir
 
@@ -44,12 +55,24 @@ class _Place(NamedTuple):
     seed: int
     kind: str  # "single", "joint" or "conditional"
 
+    @property
+    def name(self) -> str:
+        """For a file."""
+        return "-".join(map(str, self))
 
-def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
+
+class _Tests(NamedTuple):
+    """What is finished."""
+
+    rows: dict[_Place, list[Row]]
+    arrays: dict[str, dict[str, np.ndarray]]  # by phase
+
+
+def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) -> None:
     """Damage every sub-module and pair of the run's networks, on the test set.
 
     A test whose rows and controls are there is not computed again, and a long one that was interrupted goes on after
-    its last checkpoint. Mesh: the devices share the samples.
+    its last checkpoint. Mesh: the devices share the samples. Team: the processes share the tests.
 
     Raises:
       ValueError: if a network has fewer connected neurons than clusters, before anything is computed.
@@ -62,8 +85,10 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     kinds = ["single", *(kind for kind in KINDS if getattr(settings, kind))]
     networks = [(phase, seed) for phase in phases for seed in finite_seeds(workdir, phase)]
     places = [_Place(*network, kind) for network, kind in itertools.product(networks, kinds)]
-    rows, arrays = _finished(workdir, phases)
-    left = [place for place in places if place not in rows]
+    add_parts = functools.partial(_add_parts, workdir, places)
+    collect(workdir, "lesion", team, add_parts)
+    found = _finished(workdir, phases)
+    left = [place for place in places if place not in found.rows]
     if not left:
         logging.info("%s holds its lesions already, or its config asks for none", workdir.path)
         return
@@ -71,30 +96,35 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     for graph in graphs.values():
         check_num_clusters(settings.num_clusters, graph)
     samples = load_samples(config)
-    checkpoints = Checkpoints(workdir.path, "lesion", config.to_dict())
-    with timed(workdir, "lesion"), Progress(f"damaging {len(graphs)} networks", len(left)) as progress:
+    part = own_part(workdir, "lesion", team)
+    mine = found if part == workdir else _Tests({}, {phase: {} for phase in phases})
+    with timed(workdir, "lesion", team), Progress(f"damaging {len(graphs)} networks", len(left)) as progress:
         for place in left:
-            labels = _labels(workdir, place.phase, place.seed, graphs[place[:2]])
-            keep = _Parts(checkpoints, place)
-            test = _test(nets[place.phase][place.seed], labels, samples, place, config, mesh, keep)
+            if not team.takes(f"lesion-{place.name}"):
+                progress.advance("by another process")
+                continue
+            labels = _labels(workdir, part, place, graphs[place[:2]])
+            checkpoints = Checkpoints(workdir.path, f"lesion/{place.name}", config.to_dict())
+            test = _test(nets[place.phase][place.seed], labels, samples, place, config, mesh, _Parts(checkpoints))
             head = {"seed": place.seed, "phase": place.phase, "num_clusters": settings.num_clusters}
             made = _single_rows(head, test) if isinstance(test, LesionTest) else _double_rows(head, place.kind, test)
-            rows[place] = made
-            arrays[place.phase] |= _arrays(_prefix(place, settings.num_clusters), test)
-            write_arrays(workdir.lesion_arrays(place.phase), arrays[place.phase], keep_previous=True)
-            _write(workdir, rows, places)
+            mine.rows[place] = made
+            mine.arrays[place.phase] |= _arrays(_prefix(place, settings.num_clusters), test)
+            _write(part, mine, places, place.phase)
             checkpoints.clear()
             progress.advance(f"{place.phase} seed {place.seed}, {place.kind}: {_outcome(test)}")
             stopping.check()
+        team.wait()
+    collect(workdir, "lesion", team, add_parts)
 
 
 class _Parts:
     """Keeps the finished parts of a test in checkpoints, and stops between two where that is wanted."""
 
-    def __init__(self, checkpoints: Checkpoints, place: _Place) -> None:
-        self._checkpoints, self._place = checkpoints, place
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._checkpoints = checkpoints
         saved = checkpoints.latest()
-        self._arrays = dict(saved.arrays) if saved and saved.facts["place"] == list(place) else {}
+        self._arrays = dict(saved.arrays) if saved else {}
 
     def __call__(self, start: int, compute: Callable[[], Sums]) -> Sums:
         names = f"{start:08d}/undamaged", f"{start:08d}/damaged"
@@ -102,17 +132,15 @@ class _Parts:
             return self._arrays[names[0]], self._arrays[names[1]]
         # Asked before a part rather than after it: the last needs no checkpoint, its test is about to be written.
         if self._arrays and (self._checkpoints.is_due() or stopping.is_wanted()):
-            self._checkpoints.save(self._arrays, {"place": self._place})
+            self._checkpoints.save(self._arrays, {})
             stopping.check()
         sums = compute()
         self._arrays |= dict(zip(names, sums, strict=True))
         return sums
 
 
-def _finished(
-    workdir: Workdir, phases: Sequence[str]
-) -> tuple[dict[_Place, list[Row]], dict[str, dict[str, np.ndarray]]]:
-    """The rows of tests whose controls are there too, and all arrays by phase."""
+def _finished(workdir: Workdir, phases: Sequence[str]) -> _Tests:
+    """The rows of tests whose controls are there too, and all arrays."""
     count = workdir.config.lesion.num_clusters
     arrays = {phase: recover_arrays(workdir.lesion_arrays(phase)) for phase in phases}
     found: dict[_Place, list[Row]] = {}
@@ -125,15 +153,31 @@ def _finished(
         for place, rows in found.items()
         if f"{_prefix(place, count)}/control_accuracy" in arrays.get(place.phase, {})
     }
-    return complete, arrays
+    return _Tests(complete, arrays)
 
 
-def _write(workdir: Workdir, rows: Mapping[_Place, Sequence[Row]], places: Sequence[_Place]) -> None:
-    """Both tables, their rows in the order of the places."""
-    config = workdir.config
-    by_class = tuple(f"accuracy_{c}" for c in range(config.model.widths[-1]))
-    singles = [row for place in places if place.kind == "single" for row in rows.get(place, ())]
-    doubles = [row for place in places if place.kind != "single" for row in rows.get(place, ())]
+def _add_parts(workdir: Workdir, places: Sequence[_Place], parts: Sequence[Workdir]) -> None:
+    """To the run's own files what its parts hold, labels included."""
+    phases = [*dict.fromkeys(place.phase for place in places)]
+    mine = _finished(workdir, phases)
+    labels = {phase: recover_arrays(workdir.clusters(phase)) for phase in phases}
+    for part in parts:
+        found = _finished(part, phases)
+        mine.rows.update(found.rows)
+        for phase in phases:
+            mine.arrays[phase].update(found.arrays[phase])
+            labels[phase].update(recover_arrays(part.clusters(phase)))
+    for phase in phases:
+        _write(workdir, mine, places, phase)
+        write_arrays(workdir.clusters(phase), dict(sorted(labels[phase].items())), keep_previous=True)
+
+
+def _write(workdir: Workdir, tests: _Tests, places: Sequence[_Place], phase: str) -> None:
+    """A phase's arrays, and both tables; whoever found what in which order, the files are the same."""
+    write_arrays(workdir.lesion_arrays(phase), dict(sorted(tests.arrays[phase].items())), keep_previous=True)
+    by_class = tuple(f"accuracy_{c}" for c in range(workdir.config.model.widths[-1]))
+    singles = [row for place in places if place.kind == "single" for row in tests.rows.get(place, ())]
+    doubles = [row for place in places if place.kind != "single" for row in tests.rows.get(place, ())]
     write_csv(workdir.lesions, singles, LESION_COLUMNS + by_class, keep_previous=True)
     write_csv(workdir.double_lesions, doubles, DOUBLE_LESION_COLUMNS, keep_previous=True)
 
@@ -142,14 +186,16 @@ def _prefix(place: _Place, num_clusters: int) -> str:
     return f"seed_{place.seed}/k_{num_clusters}/{place.kind}"
 
 
-def _labels(workdir: Workdir, phase: str, seed: int, graph: LayeredGraph) -> np.ndarray:
+def _labels(workdir: Workdir, part: Workdir, place: _Place, graph: LayeredGraph) -> np.ndarray:
     """The network's labels at the lesions' number of clusters: the clustering stage's, or made as it would."""
     count = workdir.config.lesion.num_clusters
-    name = f"seed_{seed}/k_{count}/labels"
-    arrays = recover_arrays(workdir.clusters(phase))
-    if name not in arrays:
-        arrays[name] = np.asarray(cluster_network(graph, workdir.config, seed, count).labels)
-        write_arrays(workdir.clusters(phase), arrays, keep_previous=True)
+    name = f"seed_{place.seed}/k_{count}/labels"
+    for source in dict.fromkeys((workdir, part)):
+        arrays = recover_arrays(source.clusters(place.phase))
+        if name in arrays:
+            return arrays[name]
+    arrays[name] = np.asarray(cluster_network(graph, workdir.config, place.seed, count).labels)
+    write_arrays(part.clusters(place.phase), dict(sorted(arrays.items())), keep_previous=True)
     return arrays[name]
 
 

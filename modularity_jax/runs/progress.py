@@ -36,7 +36,7 @@ class Progress:
         self._bar.close()
 
     def advance(self, what: str) -> None:
-        """One piece is finished; `what` tells how things stand."""
+        """One piece is finished, here or elsewhere; `what` tells how things stand."""
         self._done += 1
         self._bar.set_postfix_str(what, refresh=False)
         self._bar.update()

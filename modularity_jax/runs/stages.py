@@ -1,8 +1,9 @@
 """What a run's stages share: its samples and networks, the clustering's keys, and the time that a stage takes."""
 
 import contextlib
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from modularity_jax.nets.mlp import layer_name
 from modularity_jax.nets.sweep import PHASES
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.processes import Team
 from modularity_jax.runs.tables import read_arrays, read_table
 from modularity_jax.runs.workdir import Workdir, record_seconds
 
@@ -77,9 +79,32 @@ def cluster_network(graph: LayeredGraph, config: RunConfig, seed: int, num_clust
     return jax.device_get(found)
 
 
+def own_part(workdir: Workdir, stage: str, team: Team) -> Workdir:
+    """Where this process writes: one alone writes the run's own files."""
+    return workdir if team.count == 1 else workdir.part(stage, f"process_{team.index}")
+
+
+def collect(workdir: Workdir, stage: str, team: Team, add: Callable[[list[Workdir]], None]) -> None:
+    """The first process adds what the parts hold to the run's own files, and the others wait.
+
+    Call it when no process is at work on the stage: before, for the parts of a start that was cut short, whatever the
+    number of processes was then, and after.
+    """
+    if team.is_first:
+        if parts := workdir.parts(stage):
+            add(parts)
+            shutil.rmtree(workdir.path / "parts" / stage)
+        for emptied in (f"checkpoints/{stage}", "checkpoints", "parts"):
+            with contextlib.suppress(OSError):
+                (workdir.path / emptied).rmdir()
+    team.wait()
+
+
 @contextlib.contextmanager
-def timed(workdir: Workdir, stage: str) -> Iterator[Any]:
-    """Notes and logs a stage's time, and how much of it went to compilation or to fetching compiled programs."""
+def timed(workdir: Workdir, stage: str, team: Team) -> Iterator[Any]:
+    """Logs a stage's time, and how much of it went to compilation or to fetching compiled programs; the first process
+    notes it.
+    """
     compiled = 0.0
 
     def add(event: str, duration_secs: float, **kwargs: str | int) -> None:
@@ -94,4 +119,5 @@ def timed(workdir: Workdir, stage: str) -> Iterator[Any]:
         jax.monitoring.unregister_event_duration_listener(add)
     seconds = time.monotonic() - start
     logging.info("%s took %.1f s, of which compilation %.1f s", stage, seconds, compiled)
-    record_seconds(workdir, stage, seconds, compiled)
+    if team.is_first:
+        record_seconds(workdir, stage, seconds, compiled)

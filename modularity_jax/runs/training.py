@@ -1,5 +1,10 @@
 """The training stage of a run: metrics.csv, weights/<phase>.npz and learning_curve.csv."""
 
+import functools
+import itertools
+import operator
+import shutil
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,13 +16,14 @@ from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.nets.mlp import Params
 from modularity_jax.nets.sweep import PHASES, Resume, states_like, train_seeds
 from modularity_jax.nets.sweep import Progress as Epoch
-from modularity_jax.nets.training import TrainState, steps_per_epoch
+from modularity_jax.nets.training import Samples, TrainState, steps_per_epoch
 from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
-from modularity_jax.runs.stages import cluster_network, load_samples, timed
-from modularity_jax.runs.tables import Row, is_readable, plain, write_arrays, write_csv
+from modularity_jax.runs.stages import cluster_network, collect, load_samples, timed
+from modularity_jax.runs.tables import Row, is_readable, plain, read_arrays, read_csv, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir
 
 METRICS_COLUMNS = (
@@ -29,6 +35,13 @@ CURVE_COLUMNS = (
 )  # fmt: skip
 
 
+class _Share(NamedTuple):
+    """Networks that go through training together, and where it leaves them: all the run's, or a part of them."""
+
+    workdir: Workdir
+    seeds: tuple[int, ...]
+
+
 class _Done(NamedTuple):
     """What is known of a training under way."""
 
@@ -37,34 +50,92 @@ class _Done(NamedTuple):
     curve: list[Row]  # of learning_curve.csv
 
 
-def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
+def train_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) -> None:
     """Train and prune the run's networks; nothing to do where all files are there.
 
     Where the config asks for it, their n-cut along the way. A training that was interrupted goes on after its last
-    checkpoint, with the same bits.
+    checkpoint, with the same bits. Mesh: the devices share the networks of a process. Team: the processes share those
+    of the run; a training that was begun by another number of processes keeps its shares.
 
     Raises:
       StoppedError: after a checkpoint, if it was asked to stop.
     """
-    config = workdir.config
-    checkpoints = Checkpoints(workdir.path, "train", _settings(config))
     if is_trained(workdir):
         logging.info("%s holds its trained networks already", workdir.path)
-        checkpoints.clear()
+        if team.is_first:  # a process may have ended between the results and this
+            shutil.rmtree(workdir.path / "parts" / "train", ignore_errors=True)
+            Checkpoints(workdir.path, "train", {}).clear()
         return
-    samples = load_samples(config)
+    team.wait()  # all have seen that it is not
+    if team.is_first:
+        for share in _divide(workdir, team.count):
+            share.workdir.path.mkdir(parents=True, exist_ok=True)
+    team.wait()
+    shares = _shares(workdir)
+    samples = load_samples(workdir.config)
+    with timed(workdir, "train", team):
+        for share in shares:
+            if team.takes(f"train-{share.workdir.path.name}") and not is_trained(share.workdir):
+                _train(share, samples, mesh)
+        team.wait()
+    collect(workdir, "train", team, functools.partial(_add_parts, workdir, shares))
+
+
+def _divide(workdir: Workdir, num_processes: int) -> list[_Share]:
+    """The shares that there are, or one for each process; each has whole groups, since a group is padded."""
+    config = workdir.config.train
+    if len(shares := _shares(workdir)) > 1 or num_processes == 1 or (workdir.path / "checkpoints" / "train").exists():
+        return shares
+    groups = np.array_split(range(-(-config.num_seeds // config.seeds_per_group)), num_processes)
+    bounds = [min(int(part[-1] + 1) * config.seeds_per_group, config.num_seeds) for part in groups if part.size]
+    return [
+        _Share(workdir.part("train", f"seeds_{first:05d}-{last - 1:05d}"), tuple(range(first, last)))
+        for first, last in itertools.pairwise([0, *bounds])
+    ]
+
+
+def _shares(workdir: Workdir) -> list[_Share]:
+    """The shares into which the training was divided when it began."""
+    found = []
+    for part in workdir.parts("train"):
+        first, last = map(int, part.path.name.removeprefix("seeds_").split("-"))
+        found.append(_Share(part, tuple(range(first, last + 1))))
+    return found or [_Share(workdir, tuple(range(workdir.config.train.num_seeds)))]
+
+
+def _add_parts(workdir: Workdir, shares: Sequence[_Share], parts: Sequence[Workdir]) -> None:
+    """Make the run's own files of its shares'."""
+    del parts
+    for phase in workdir.config.phases:
+        arrays = [read_arrays(share.workdir.path, f"weights/{phase}.npz") for share in shares]
+        write_arrays(workdir.weights(phase), functools.reduce(operator.or_, arrays))
+    if workdir.config.cluster.curve_epochs:
+        curves = [read_csv(share.workdir.learning_curve, CURVE_COLUMNS) for share in shares]
+        write_csv(workdir.learning_curve, sorted(itertools.chain(*curves), key=_when), CURVE_COLUMNS)
+    metrics = [read_csv(share.workdir.metrics, METRICS_COLUMNS) for share in shares]
+    write_csv(workdir.metrics, sorted(itertools.chain(*metrics), key=_when), METRICS_COLUMNS)
+
+
+def _when(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The place of a row in the training's tables."""
+    return PHASES.index(row["phase"]), row["epoch"], row["seed"]
+
+
+def _train(share: _Share, samples: Samples, mesh: Mesh | None) -> None:
+    """Train a share's networks, from its last checkpoint on."""
+    workdir, config, size = share.workdir, share.workdir.config, len(share.seeds)
+    checkpoints = Checkpoints(workdir.path, "train", _settings(config))
     done = _saved(workdir, checkpoints)
     rows, curve = done.rows, done.curve
     total = config.train.epochs + config.prune.epochs + 1
-    title = f"training {config.train.num_seeds} networks"
     settings: dict[str, Any] = {"model": config.model, "train": config.train, "prune": config.prune}
-    with timed(workdir, "train"), Progress(title, total, done=_num_epochs(done.resume, config)) as progress:
-        for epoch in train_seeds(samples, **settings, mesh=mesh, resume=done.resume):
-            rows += _metrics_rows(epoch, rows[-config.train.num_seeds :], config, samples.y_train.size)
-            _check_finite(rows[-config.train.num_seeds :], config)
-            curve += _curve_rows(epoch, rows, config)
+    with Progress(f"training {size} networks", total, done=_num_epochs(done.resume, config)) as progress:
+        for epoch in train_seeds(samples, **settings, mesh=mesh, seed_ids=share.seeds, resume=done.resume):
+            rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, samples.y_train.size)
+            _check_finite(rows[-size:], config)
+            curve += _curve_rows(epoch, share.seeds, rows, config)
             if epoch.epoch == epoch.num_epochs:
-                write_arrays(workdir.weights(epoch.phase), _flatten(epoch.params, config.train.num_seeds))
+                write_arrays(workdir.weights(epoch.phase), _flatten(epoch.params, share.seeds))
                 if config.cluster.curve_epochs:
                     write_csv(workdir.learning_curve, curve, CURVE_COLUMNS)
                 write_csv(workdir.metrics, rows, METRICS_COLUMNS)
@@ -135,20 +206,20 @@ def _num_epochs(place: Resume | None, config: RunConfig) -> int:
     return 1 + place.epoch + (config.train.epochs if place.phase == "pruned" else 0)
 
 
-def _metrics_rows(epoch: Epoch, last: list[Row], config: RunConfig, num_train: int) -> list[Row]:
+def _metrics_rows(epoch: Epoch, seeds: Sequence[int], last: list[Row], config: RunConfig, num_train: int) -> list[Row]:
     """A row for each network; `last` are those of the epoch before, which know of a loss that was not finite."""
     steps = steps_per_epoch(num_train, config.train.batch_size)
     rows = []
-    for seed in range(config.train.num_seeds):
+    for index, seed in enumerate(seeds):
         row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "step": epoch.epoch * steps}
-        row |= {name: plain(values[seed]) for name, values in epoch.metrics._asdict().items()}
-        since = last[seed]["nonfinite_step"] if last and last[seed]["phase"] == epoch.phase else None
+        row |= {name: plain(values[index]) for name, values in epoch.metrics._asdict().items()}
+        since = last[index]["nonfinite_step"] if last and last[index]["phase"] == epoch.phase else None
         here = row["nonfinite_step"] + (epoch.epoch - 1) * steps if row["nonfinite_step"] else None
         rows.append(row | {"nonfinite_step": since or here})
     return rows
 
 
-def _curve_rows(epoch: Epoch, metrics: list[Row], config: RunConfig) -> list[Row]:
+def _curve_rows(epoch: Epoch, seeds: Sequence[int], metrics: list[Row], config: RunConfig) -> list[Row]:
     """n-cut of each network after this epoch, if it is one of those asked for; each phase's last one is.
 
     Clustered with the key of the shuffle tests, so that a phase's last row agrees with clusterability.csv. A network
@@ -159,23 +230,25 @@ def _curve_rows(epoch: Epoch, metrics: list[Row], config: RunConfig) -> list[Row
         return []
     rows: list[Row] = []
     bad = {row["seed"] for row in metrics if row["nonfinite_step"] is not None}
-    for seed in sorted(set(range(config.train.num_seeds)) - bad):
-        graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, seed=seed: np.asarray(leaf[seed]), epoch.params))
+    for index, seed in enumerate(seeds):
+        if seed in bad:
+            continue
+        graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, index=index: np.asarray(leaf[index]), epoch.params))
         for count in config.cluster.num_clusters:
             found = cluster_network(graph, config, seed, count)
             row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "num_clusters": count}
             row |= {name: plain(getattr(found, name)) for name in ("ncut", "lower_bound", "num_isolated")}
-            row |= {name: plain(getattr(epoch.metrics, name)[seed]) for name in ("test_accuracy", "sparsity")}
+            row |= {name: plain(getattr(epoch.metrics, name)[index]) for name in ("test_accuracy", "sparsity")}
             rows.append(row)
     return rows
 
 
-def _flatten(params: Params, num_seeds: int) -> dict[str, np.ndarray]:
+def _flatten(params: Params, seeds: Sequence[int]) -> dict[str, np.ndarray]:
     """Arrays `seed_<id>/layer_<ll>/kernel` and `/bias` of stacked parameters [S, ...]."""
     host = jax.device_get(params)
     return {
-        f"seed_{seed}/{layer}/{name}": values[seed]
-        for seed in range(num_seeds)
+        f"seed_{seed}/{layer}/{name}": values[index]
+        for index, seed in enumerate(seeds)
         for layer, parts in sorted(host.items())
         for name, values in sorted(parts.items(), reverse=True)
     }

@@ -69,6 +69,14 @@ class Workdir:
         """All labels and shuffled n-cuts of a phase."""
         return self.path / "clusters" / f"{phase}.npz"
 
+    def part(self, stage: str, name: object) -> "Workdir":
+        """A part of this run, which holds the same files; several processes write one each."""
+        return Workdir(self.path / "parts" / stage / str(name), self.config)
+
+    def parts(self, stage: str) -> list["Workdir"]:
+        """The parts that are there."""
+        return [self.part(stage, path.name) for path in sorted(self.path.glob(f"parts/{stage}/*"))]
+
 
 def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) -> Workdir:
     """Make the directory, or open it if it holds the same config already.
@@ -88,7 +96,9 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
     file = path / "config.json"
     if file.exists():
         fields = differences(open_workdir(path).config, config)
-        if fields and ((path / "metrics.csv").exists() or any(path.glob("checkpoints/*/*"))):
+        if fields and (
+            (path / "metrics.csv").exists() or any(path.glob("checkpoints/*/*")) or any(path.glob("parts/*/*"))
+        ):
             raise ValueError(
                 f"workdir {path} holds a run with another config (there and asked for): {'; '.join(fields)}; "
                 "take a new --workdir"

@@ -1,0 +1,43 @@
+"""A run's directory, opened by every process that works on it."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+
+import jax
+
+from modularity_jax.runs.config import RunConfig, differences
+from modularity_jax.runs.lock import locked
+from modularity_jax.runs.processes import Team, joined
+from modularity_jax.runs.workdir import Workdir, command_line, create_workdir, open_workdir
+
+
+@contextlib.contextmanager
+def opened(path: pathlib.Path, config: RunConfig | None = None) -> Iterator[tuple[Workdir, Team]]:
+    """The directory and the processes that share it; nobody else may write there meanwhile.
+
+    Args:
+      path: the directory.
+      config: makes the directory where it is missing; None takes one that is there as it is.
+
+    Yields:
+      The workdir, and the team that every stage is given.
+
+    Raises:
+      ValueError: if another run uses it, it holds another config, or there is none.
+      StoppedError: if another process of the team leaves.
+    """
+    if config is None:
+        open_workdir(path)  # or an error, before the lock makes the directory
+    with contextlib.ExitStack() as stack:
+        if jax.process_index() == 0:
+            stack.enter_context(locked(path))
+        team = stack.enter_context(joined(path))
+        if team.is_first:
+            workdir = create_workdir(path, config, command_line()) if config else open_workdir(path)
+        team.wait()
+        if not team.is_first:
+            workdir = open_workdir(path)
+            if config and (fields := differences(workdir.config, config)):
+                raise ValueError(f"all processes must have one config, got (process 0's and mine): {'; '.join(fields)}")
+        yield workdir, team
