@@ -102,7 +102,7 @@ def _connect() -> None:
     """Meet the other processes, where there are any."""
     given = _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
     if _DISTRIBUTED.value:
-        ended = "this process was ended from outside, or by JAX because process 0 is gone"
+        ended = "this process was ended from outside, or by JAX because others did not come or process 0 is gone"
         connect(*given, last_word=f"error: {stopping.farewell(ended)}")
     elif given != (None, None, None):
         raise ValueError("--coordinator, --num_processes and --process_id need --distributed")

@@ -36,10 +36,10 @@ def connect(coordinator: str | None, num_processes: int | None, process_id: int 
         it does under Slurm, Open MPI, on Cloud TPU and on GKE.
       num_processes: how many.
       process_id: this one's number, from 0.
-      last_word: a line for stderr, should JAX end this process because process 0 is gone.
+      last_word: a line for stderr, should JAX end this process because the others do not come or process 0 is gone.
 
     Raises:
-      ValueError: if they do not fit each other, are missing, or the others do not come.
+      ValueError: if they do not fit each other, or are missing where JAX detects no cluster.
     """
     global _watchman
     given = {"coordinator": coordinator, "num_processes": num_processes, "process_id": process_id}
@@ -49,7 +49,9 @@ def connect(coordinator: str | None, num_processes: int | None, process_id: int 
         raise ValueError(f"--process_id must lie in 0..{num_processes - 1}, got {process_id}")
     # Its preemption service would take SIGTERM for itself.
     jax.config.update("jax_enable_preemption_service", False)
-    logging.info("waiting for the other processes")
+    command = ["/bin/sh", "-c", _LAST_WORD, last_word]
+    _watchman = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    logging.info("waiting for the other processes, %.0f s at most", INITIALIZATION_SECONDS)
     try:
         jax.distributed.initialize(
             coordinator, num_processes, process_id, initialization_timeout=INITIALIZATION_SECONDS
@@ -59,8 +61,6 @@ def connect(coordinator: str | None, num_processes: int | None, process_id: int 
         raise ValueError(
             f"--distributed found no other processes ({flags}): {error}; give all three where JAX detects no cluster"
         ) from error
-    command = ["/bin/sh", "-c", _LAST_WORD, last_word]
-    _watchman = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
 def disconnect(code: int = 0) -> None:

@@ -8,7 +8,7 @@ import jax
 
 from modularity_jax.runs.config import RunConfig, differences
 from modularity_jax.runs.lock import locked
-from modularity_jax.runs.processes import Team, joined
+from modularity_jax.runs.processes import Team, joined, team_of
 from modularity_jax.runs.workdir import Workdir, command_line, create_workdir, open_workdir
 
 
@@ -32,7 +32,7 @@ def opened(path: pathlib.Path, config: RunConfig | None = None) -> Iterator[tupl
     with contextlib.ExitStack() as stack:
         if jax.process_index() == 0:
             stack.enter_context(locked(path))
-        team = stack.enter_context(joined(path))
+        team = stack.enter_context(joined(team_of(path)))
         if team.is_first:
             workdir = create_workdir(path, config, command_line()) if config else open_workdir(path)
         team.wait()

@@ -181,17 +181,23 @@ class Team:
 ALONE = Team()
 
 
+def team_of(path: pathlib.Path) -> Team:
+    """The processes that JAX knows of, for a run's directory."""
+    count = jax.process_count()
+    return ALONE if count == 1 else Team(path / "processes", jax.process_index(), count)
+
+
 @contextlib.contextmanager
-def joined(path: pathlib.Path) -> Iterator[Team]:
-    """The team of the processes that JAX knows of, on a run's directory; all have left it together at the end.
+def joined(team: Team) -> Iterator[Team]:
+    """Within it the processes work together; all come to its end before one leaves.
 
     Raises:
       StoppedError: if another process leaves before that.
+      ValueError: if process 0 is not heard of.
     """
-    if jax.process_count() == 1:
-        yield ALONE
+    if team.count == 1:
+        yield team
         return
-    team = Team(path / "processes", jax.process_index(), jax.process_count())
     team.start()
     try:
         yield team
