@@ -15,8 +15,9 @@ from ml_collections import config_flags
 
 from modularity_jax.data.dataset import one_line
 from modularity_jax.runs import stopping
-from modularity_jax.runs.config import check_setting, from_dict
+from modularity_jax.runs.config import GROUP_SIZES, check_setting, from_dict
 from modularity_jax.runs.devices import connect, disconnect, use_all_cores
+from modularity_jax.runs.memory import is_out_of_memory
 from modularity_jax.runs.opening import opened
 from modularity_jax.runs.processes import Team
 from modularity_jax.runs.workdir import Workdir
@@ -38,6 +39,7 @@ CACHE = pathlib.Path("~/.cache/modularity_jax").expanduser()
 def define_config(default: str = "configs/digits.py") -> None:
     """Define --config; only launchers that start a run take it, the others read the workdir's config.json."""
     _check_overrides(sys.argv[1:])
+    sys.argv[1:] = [_without_auto(argument) for argument in sys.argv[1:]]
     config_flags.DEFINE_config_file(
         "config", default, "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
     )
@@ -89,6 +91,10 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
             if _TRACEBACK.value:
                 raise
             _fail(_with_advice(error), 1)
+        except jax.errors.JaxRuntimeError as error:
+            if _TRACEBACK.value or not is_out_of_memory(error):
+                raise
+            _fail(f"out of memory: {str(error).splitlines()[0]}", 1)
         except KeyboardInterrupt:
             _fail("interrupted", 130)
         except stopping.StoppedError as stop:
@@ -121,6 +127,12 @@ def _check_overrides(arguments: Sequence[str]) -> None:
                 check_setting(found[1])
     except ValueError as error:
         _fail(error, 2)
+
+
+def _without_auto(argument: str) -> str:
+    """The number for the word, which ml_collections would refuse for a field that holds numbers."""
+    found = re.fullmatch(r"(--?config\.([\w.]+))=auto", argument)
+    return f"{found[1]}=0" if found and found[2] in GROUP_SIZES else argument
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

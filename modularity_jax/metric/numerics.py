@@ -45,3 +45,20 @@ def prefix_sum(values: Array) -> Array:
     inner = jnp.cumsum(rows, axis=1)
     before = jnp.cumsum(inner[:, -1]) - inner[:, -1]
     return (inner + before[:, None]).ravel()[: values.size]
+
+
+def program_bytes(lowered: jax.stages.Lowered) -> int:
+    """Memory that a program takes on a device, what it is given included, by the compiler's account.
+
+    Raises:
+      NotImplementedError: if this compiler gives none.
+    """
+    account = lowered.compile().memory_analysis()
+    if account is None:
+        raise NotImplementedError("the compiler gives no account of its memory")
+    return int(
+        account.argument_size_in_bytes
+        + account.output_size_in_bytes
+        + account.temp_size_in_bytes
+        - account.alias_size_in_bytes
+    )

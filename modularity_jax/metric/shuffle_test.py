@@ -13,6 +13,7 @@ from modularity_jax.metric.clustering import Clustering, check_settings, cluster
 from modularity_jax.metric.controls import Stock, capacities, check_method, deal, stock
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
 from modularity_jax.metric.grouping import grouped_map
+from modularity_jax.metric.numerics import program_bytes
 from modularity_jax.metric.statistics import compare
 
 Array = jax.Array
@@ -117,6 +118,32 @@ def shuffled_ncuts(
     start = jnp.asarray(first, jnp.uint32)
     return _cluster_controls(
         graph, stocks, key, start, settings, int(num_shuffles), method, int(shuffles_per_group), mesh
+    )
+
+
+def controls_bytes(
+    graph: LayeredGraph | SparseGraph,
+    *,
+    num_clusters: int,
+    method: str,
+    num_restarts: int,
+    selection: str,
+    solver: str,
+    shuffles_per_group: int,
+) -> int:
+    """Memory of `shuffled_ncuts` on a device that has several groups of controls; arguments as there."""
+    return program_bytes(
+        _cluster_controls.lower(
+            graph,
+            _stock(graph, method, capacities(graph)),
+            jax.random.key(0),
+            jnp.uint32(0),
+            (num_clusters, num_restarts, selection, solver),
+            2 * shuffles_per_group,
+            method,
+            shuffles_per_group,
+            None,
+        )
     )
 
 

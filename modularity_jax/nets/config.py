@@ -34,10 +34,10 @@ class TrainConfig:
     l2_penalty: float = 0.0  # times that of their squares, are added to the loss of both phases (2103.03386: 5e-5)
     reshuffle: bool = True  # False takes the samples in their own order in every epoch: the study's overfitted networks
     on_nan: str = "mark"  # a network whose loss is not finite is marked and left out; "fail" stops the run instead
-    seeds_per_group: int = 1  # networks under one vmap; best at 1 on CPU cores, more on others; changes rounding
+    seeds_per_group: int = 1  # networks under one vmap; best at 1 on CPU cores; 0 (auto) asks the device's memory
 
     def __post_init__(self) -> None:
-        for name, least in (("num_seeds", 1), ("epochs", 0), ("batch_size", 1), ("seeds_per_group", 1), ("seed", 0)):
+        for name, least in (("num_seeds", 1), ("epochs", 0), ("batch_size", 1), ("seeds_per_group", 0), ("seed", 0)):
             check_at_least(f"train.{name}", getattr(self, name), least)
         check_choice("train.on_nan", self.on_nan, ON_NAN)
         if not self.learning_rate > 0:

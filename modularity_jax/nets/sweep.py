@@ -1,5 +1,6 @@
 """Training of all seeds of a run in one program, over groups and devices."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from modularity_jax.metric.grouping import grouped_map
+from modularity_jax.metric.numerics import program_bytes
 from modularity_jax.nets import mlp
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.pruning import MaskPlan, plan_masks, without_masks
@@ -123,6 +125,16 @@ def states_like(model: ModelConfig, train: TrainConfig, phase: str) -> TrainStat
         return _start(_init(keys, model.widths), counts, make_recipe(model, train))
 
     return jax.eval_shape(make)
+
+
+def epoch_bytes(samples: Samples, *, model: ModelConfig, train: TrainConfig, prune: PruneConfig, num_seeds: int) -> int:
+    """Memory of an epoch of pruning on a device that holds num_seeds networks, in groups of train.seeds_per_group."""
+    steps = steps_per_epoch(samples.y_train.size, train.batch_size)
+    plan = plan_masks(dataclasses.replace(prune, epochs=1), mlp.kernel_sizes(model.widths), steps_per_epoch=steps)
+    states = states_like(model, dataclasses.replace(train, num_seeds=num_seeds), "pruned")
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), num_seeds))
+    recipe = make_recipe(model, train)
+    return program_bytes(_run_epoch.lower(states, keys, samples, plan.epochs[0], recipe, train.seeds_per_group, None))
 
 
 def _no_larger_than(mesh: Mesh, num_groups: int) -> Mesh:

@@ -8,8 +8,8 @@ from absl import logging
 
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.tables import read_arrays, read_json, read_table, write_arrays, write_csv
-from modularity_jax.runs.training import METRICS_COLUMNS, is_trained
-from modularity_jax.runs.workdir import PACKAGES, Workdir, open_workdir, record
+from modularity_jax.runs.training import METRICS_COLUMNS, SETTING, is_trained
+from modularity_jax.runs.workdir import PACKAGES, Workdir, group_size, open_workdir, record
 
 
 def adopt_networks(workdir: Workdir, donors: Iterable[pathlib.Path]) -> None:
@@ -47,6 +47,7 @@ def _serving(workdir: Workdir, donors: Iterable[pathlib.Path]) -> Iterator[Workd
             logging.warning("%s cannot lend its networks: %s", path, error)
             continue
         same_rounding = all(versions[0].get(name) == versions[1].get(name) for name in (*PACKAGES, "devices"))
+        same_rounding &= group_size(workdir, SETTING) in (0, group_size(donor, SETTING))
         if is_trained(donor) and same_rounding and _same_networks(donor.config, workdir.config):
             yield donor
 

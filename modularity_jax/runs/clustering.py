@@ -13,10 +13,11 @@ from jax.sharding import Mesh
 from modularity_jax.metric.checks import check_num_clusters
 from modularity_jax.metric.clustering import Clustering
 from modularity_jax.metric.graph import LayeredGraph
-from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with, shuffled_ncuts
+from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with, controls_bytes, shuffled_ncuts
 from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.shuffled import Group, group_of
@@ -41,6 +42,7 @@ CLUSTERABILITY_COLUMNS = (
 
 # Controls of one test between two chances to save them and to stop.
 CHUNK = 1000
+SETTING = "cluster.shuffles_per_group"
 
 
 class _Place(NamedTuple):
@@ -101,6 +103,10 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
     if not left and workdir.across_seeds.exists():
         logging.info("%s holds its clusterings already", workdir.path)
         return
+    if team.is_first and left:
+        device_share = -(-min(CHUNK, config.cluster.num_shuffles) // jax.local_device_count())
+        choose(workdir, SETTING, device_share, functools.partial(_bytes_at, graphs[left[0][:2]], config))
+    team.wait()
     part = own_part(workdir, "cluster", team)
     mine = found if part == workdir else _Tests({}, {phase: {} for phase in phases})
     title = f"clustering {len({place[:2] for place in left})} networks"
@@ -114,7 +120,9 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
             if key not in observed:
                 observed = {key: cluster_network(graph, config, place.seed, place.num_clusters)}
             checkpoints = Checkpoints(workdir.path, f"cluster/{place.name}", config.to_dict())
-            test = _test(graph, observed[key], place, config, mesh, checkpoints)
+            test = with_room(
+                workdir, SETTING, functools.partial(_test, graph, observed[key], place, config, mesh, checkpoints)
+            )
             mine.rows[place.group] = _row(place, test, accuracy[place.phase, place.seed])
             mine.arrays[place.phase] |= _arrays(place, test)
             _write(part, mine, places, place.phase)
@@ -163,6 +171,20 @@ def _write_across_seeds(workdir: Workdir) -> None:
     write_csv(workdir.across_seeds, [across._asdict() for across in combine_seeds(rows)], ACROSS_COLUMNS)
 
 
+def _bytes_at(graph: LayeredGraph, config: RunConfig, size: int) -> int:
+    """Memory of a device that clusters groups of so many controls, by the costliest of the run's tests."""
+    settings = config.cluster
+    return controls_bytes(
+        graph,
+        num_clusters=max(settings.num_clusters),
+        method=settings.methods[0],
+        num_restarts=settings.num_restarts,
+        selection=settings.selection,
+        solver=settings.solver,
+        shuffles_per_group=size,
+    )
+
+
 def _test(
     graph: LayeredGraph,
     observed: Clustering,
@@ -170,6 +192,7 @@ def _test(
     config: RunConfig,
     mesh: Mesh | None,
     checkpoints: Checkpoints,
+    shuffles_per_group: int,
 ) -> ShuffleTest:
     """One shuffle test, in chunks where it has many controls."""
     settings, total = config.cluster, config.cluster.num_shuffles
@@ -188,7 +211,7 @@ def _test(
             num_restarts=settings.num_restarts,
             selection=settings.selection,
             solver=settings.solver,
-            shuffles_per_group=settings.shuffles_per_group,
+            shuffles_per_group=shuffles_per_group,
             mesh=mesh,
         )
         parts.append({"ncut": np.asarray(ncut)[: total - first], "converged": np.asarray(converged)[: total - first]})

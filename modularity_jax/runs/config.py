@@ -13,6 +13,9 @@ from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.lesions.verdicts import CORRECTIONS
 from modularity_jax.nets.sweep import PHASES
 
+# Fields that bound the memory of what is computed at once; "auto" is another word for their 0. They change rounding.
+GROUP_SIZES = ("train.seeds_per_group", "cluster.shuffles_per_group", "lesion.samples_per_batch")
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
@@ -37,12 +40,12 @@ class ClusterConfig:
     num_restarts: int = 10  # k-means starts, as in the papers
     selection: str = "inertia"  # which start is kept, as in the papers; "ncut" is the library's own default
     solver: str = "auto"  # of the eigenvectors
-    shuffles_per_group: int = 1  # controls under one vmap; best at 1 on a CPU; changes rounding
+    shuffles_per_group: int = 1  # controls under one vmap; best at 1 on CPU cores; 0 (auto) asks the device's memory
     curve_epochs: tuple[int, ...] = ()  # of each phase, for learning_curve.csv, besides its last; none leaves it out
 
     def __post_init__(self) -> None:
-        for name in ("num_shuffles", "num_restarts", "shuffles_per_group"):
-            check_at_least(f"cluster.{name}", getattr(self, name), 1)
+        for name, least in (("num_shuffles", 1), ("num_restarts", 1), ("shuffles_per_group", 0)):
+            check_at_least(f"cluster.{name}", getattr(self, name), least)
         for name in ("phases", "num_clusters", "methods"):
             if not getattr(self, name):
                 raise ValueError(f"cluster.{name} must hold at least one entry, got none")
@@ -68,13 +71,13 @@ class LesionConfig:
     joint: int = 50  # controls of each pair damaged together, the study's; 0 leaves this test out
     conditional: int = 50  # controls of each pair a given b, the study's; 0 leaves this test out
     correction: str = "max_t"  # of p-values for the number of tests in a network; or "holm"
-    samples_per_batch: int = 500  # test samples that go through together; best at 500 on a CPU
+    samples_per_batch: int = 500  # test samples that go through together; best at 500 on CPU cores; 0 (auto) as above
 
     def __post_init__(self) -> None:
         for name in ("num_shuffles", "joint", "conditional"):
             check_at_least(f"lesion.{name}", getattr(self, name), 0)
         check_at_least("lesion.num_clusters", self.num_clusters, 2)
-        check_at_least("lesion.samples_per_batch", self.samples_per_batch, 1)
+        check_at_least("lesion.samples_per_batch", self.samples_per_batch, 0)
         for phase in self.phases:
             check_choice("lesion.phases", phase, PHASES)
         check_choice("lesion.correction", self.correction, CORRECTIONS)
@@ -160,6 +163,8 @@ def _coerce(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
         entries = tuple(value) if isinstance(value, list | tuple) else (value,)
         return tuple(_coerce(name, entry, default[0] if default else 0) for entry in entries)
+    if name in GROUP_SIZES and value == "auto":
+        return 0
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):

@@ -12,13 +12,21 @@ from jax.sharding import Mesh
 
 from modularity_jax.metric.checks import check_num_clusters
 from modularity_jax.metric.graph import LayeredGraph
-from modularity_jax.nets.lesions.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
-from modularity_jax.nets.lesions.measure import Keep, Sums
+from modularity_jax.nets.lesions.lesion_test import (
+    KINDS,
+    DoubleLesionTest,
+    LesionTest,
+    accuracy,
+    double_lesion_test,
+    lesion_test,
+)
+from modularity_jax.nets.lesions.measure import Keep, Sums, part_bytes
 from modularity_jax.nets.lesions.verdicts import p_values
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import (
@@ -46,6 +54,7 @@ DOUBLE_LESION_COLUMNS = (
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
 _LESION_STREAM = 2**32 - 2
+SETTING = "lesion.samples_per_batch"
 
 
 class _Place(NamedTuple):
@@ -96,6 +105,10 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
     for graph in graphs.values():
         check_num_clusters(settings.num_clusters, graph)
     samples = load_samples(config)
+    if team.is_first:
+        bytes_at = functools.partial(_bytes_at, nets[left[0].phase][left[0].seed], samples, config)
+        choose(workdir, SETTING, samples.y_test.size, bytes_at)
+    team.wait()
     part = own_part(workdir, "lesion", team)
     mine = found if part == workdir else _Tests({}, {phase: {} for phase in phases})
     with timed(workdir, "lesion", team), Progress(f"damaging {len(graphs)} networks", len(left)) as progress:
@@ -105,7 +118,10 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
                 continue
             labels = _labels(workdir, part, place, graphs[place[:2]])
             checkpoints = Checkpoints(workdir.path, f"lesion/{place.name}", config.to_dict())
-            test = _test(nets[place.phase][place.seed], labels, samples, place, config, mesh, _Parts(checkpoints))
+            params, keep = nets[place.phase][place.seed], _Parts(checkpoints)
+            test = with_room(
+                workdir, SETTING, functools.partial(_test, params, labels, samples, place, config, mesh, keep)
+            )
             head = {"seed": place.seed, "phase": place.phase, "num_clusters": settings.num_clusters}
             made = _single_rows(head, test) if isinstance(test, LesionTest) else _double_rows(head, place.kind, test)
             mine.rows[place] = made
@@ -199,6 +215,23 @@ def _labels(workdir: Workdir, part: Workdir, place: _Place, graph: LayeredGraph)
     return arrays[name]
 
 
+def _bytes_at(params: Mapping[str, Any], samples: Samples, config: RunConfig, size: int) -> int:
+    """Memory of a device that passes so many samples at once, for the costliest kind of test."""
+    settings, count = config.lesion, config.lesion.num_clusters
+    labels = np.arange(sum(config.model.widths)) % count
+    return part_bytes(
+        "joint",
+        params,
+        labels,
+        samples.x_test,
+        samples.y_test,
+        num_clusters=count,
+        num_shuffles=max(settings.joint, 1),
+        metric=accuracy,
+        samples_per_batch=size,
+    )
+
+
 def _test(
     params: Mapping[str, Any],
     labels: np.ndarray,
@@ -207,6 +240,7 @@ def _test(
     config: RunConfig,
     mesh: Mesh | None,
     keep: Keep,
+    samples_per_batch: int,
 ) -> LesionTest | DoubleLesionTest:
     """One test of one network, with a key of its own."""
     settings, x, y = config.lesion, samples.x_test, samples.y_test
@@ -215,7 +249,7 @@ def _test(
     shared: dict[str, Any] = {
         "num_clusters": settings.num_clusters,
         "correction": settings.correction,
-        "samples_per_batch": settings.samples_per_batch,
+        "samples_per_batch": samples_per_batch,
         "mesh": mesh,
         "keep": keep,
     }

@@ -1,5 +1,6 @@
 """The training stage of a run: metrics.csv, weights/<phase>.npz and learning_curve.csv."""
 
+import dataclasses
 import functools
 import itertools
 import operator
@@ -14,17 +15,18 @@ from jax.sharding import Mesh
 
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.nets.mlp import Params
-from modularity_jax.nets.sweep import PHASES, Resume, states_like, train_seeds
+from modularity_jax.nets.sweep import PHASES, Resume, epoch_bytes, states_like, train_seeds
 from modularity_jax.nets.sweep import Progress as Epoch
 from modularity_jax.nets.training import Samples, TrainState, steps_per_epoch
 from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import cluster_network, collect, load_samples, timed
 from modularity_jax.runs.tables import Row, is_readable, plain, read_arrays, read_csv, write_arrays, write_csv
-from modularity_jax.runs.workdir import Workdir
+from modularity_jax.runs.workdir import Workdir, group_size
 
 METRICS_COLUMNS = (
     "seed", "phase", "epoch", "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "sparsity",
@@ -33,6 +35,9 @@ METRICS_COLUMNS = (
 CURVE_COLUMNS = (
     "seed", "phase", "epoch", "num_clusters", "ncut", "lower_bound", "num_isolated", "test_accuracy", "sparsity",
 )  # fmt: skip
+
+
+SETTING = "train.seeds_per_group"
 
 
 class _Share(NamedTuple):
@@ -66,28 +71,41 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) 
             shutil.rmtree(workdir.path / "parts" / "train", ignore_errors=True)
             Checkpoints(workdir.path, "train", {}).clear()
         return
-    team.wait()  # all have seen that it is not
+    samples = load_samples(workdir.config)
+    team.wait()  # all have seen that it is not trained
     if team.is_first:
+        choose(
+            workdir,
+            SETTING,
+            -(-workdir.config.train.num_seeds // jax.device_count()),
+            functools.partial(_bytes_at, samples, workdir.config),
+        )
         for share in _divide(workdir, team.count):
             share.workdir.path.mkdir(parents=True, exist_ok=True)
     team.wait()
     shares = _shares(workdir)
-    samples = load_samples(workdir.config)
     with timed(workdir, "train", team):
         for share in shares:
             if team.takes(f"train-{share.workdir.path.name}") and not is_trained(share.workdir):
-                _train(share, samples, mesh)
+                with_room(workdir, SETTING, functools.partial(_train, share, samples, mesh))
         team.wait()
     collect(workdir, "train", team, functools.partial(_add_parts, workdir, shares))
 
 
+def _bytes_at(samples: Samples, config: RunConfig, size: int) -> int:
+    """Memory of a device that trains a group of this size, and holds its share of the networks."""
+    train = dataclasses.replace(config.train, seeds_per_group=size)
+    num_seeds = max(size, -(-train.num_seeds // jax.device_count()))
+    return epoch_bytes(samples, model=config.model, train=train, prune=config.prune, num_seeds=num_seeds)
+
+
 def _divide(workdir: Workdir, num_processes: int) -> list[_Share]:
     """The shares that there are, or one for each process; each has whole groups, since a group is padded."""
-    config = workdir.config.train
+    config, size = workdir.config.train, group_size(workdir, SETTING)
     if len(shares := _shares(workdir)) > 1 or num_processes == 1 or (workdir.path / "checkpoints" / "train").exists():
         return shares
-    groups = np.array_split(range(-(-config.num_seeds // config.seeds_per_group)), num_processes)
-    bounds = [min(int(part[-1] + 1) * config.seeds_per_group, config.num_seeds) for part in groups if part.size]
+    groups = np.array_split(range(-(-config.num_seeds // size)), num_processes)
+    bounds = [min(int(part[-1] + 1) * size, config.num_seeds) for part in groups if part.size]
     return [
         _Share(workdir.part("train", f"seeds_{first:05d}-{last - 1:05d}"), tuple(range(first, last)))
         for first, last in itertools.pairwise([0, *bounds])
@@ -121,14 +139,15 @@ def _when(row: Mapping[str, Any]) -> tuple[int, int, int]:
     return PHASES.index(row["phase"]), row["epoch"], row["seed"]
 
 
-def _train(share: _Share, samples: Samples, mesh: Mesh | None) -> None:
+def _train(share: _Share, samples: Samples, mesh: Mesh | None, seeds_per_group: int) -> None:
     """Train a share's networks, from its last checkpoint on."""
     workdir, config, size = share.workdir, share.workdir.config, len(share.seeds)
+    train = dataclasses.replace(config.train, seeds_per_group=seeds_per_group)
     checkpoints = Checkpoints(workdir.path, "train", _settings(config))
     done = _saved(workdir, checkpoints)
     rows, curve = done.rows, done.curve
     total = config.train.epochs + config.prune.epochs + 1
-    settings: dict[str, Any] = {"model": config.model, "train": config.train, "prune": config.prune}
+    settings: dict[str, Any] = {"model": config.model, "train": train, "prune": config.prune}
     with Progress(f"training {size} networks", total, done=_num_epochs(done.resume, config)) as progress:
         for epoch in train_seeds(samples, **settings, mesh=mesh, seed_ids=share.seeds, resume=done.resume):
             rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, samples.y_train.size)

@@ -105,9 +105,9 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
             )
     path.mkdir(parents=True, exist_ok=True)
     write_json(file, config.to_dict())
-    known = read_json(path, "versions.json") if (path / "versions.json").exists() else {}
-    write_json(path / "versions.json", known | describe_machine() | {"command": command})
-    return Workdir(path, config)
+    workdir = Workdir(path, config)
+    write_json(path / "versions.json", read_versions(workdir) | describe_machine() | {"command": command})
+    return workdir
 
 
 def open_workdir(path: str | pathlib.Path) -> Workdir:
@@ -125,16 +125,28 @@ def open_workdir(path: str | pathlib.Path) -> Workdir:
     return Workdir(path, from_dict(read_json(path, file.name)))
 
 
+def read_versions(workdir: Workdir) -> dict[str, Any]:
+    """What versions.json says; nothing where it is missing."""
+    return read_json(workdir.path, "versions.json") if (workdir.path / "versions.json").exists() else {}
+
+
+def group_size(workdir: Workdir, setting: str) -> int:
+    """A group size of `config.GROUP_SIZES`: as was noted, where it was chosen or did not fit, or as configured."""
+    noted = read_versions(workdir).get("group_sizes", {})
+    section, name = setting.split(".")
+    return int(noted.get(setting, getattr(getattr(workdir.config, section), name)))
+
+
 def record_seconds(workdir: Workdir, stage: str, seconds: float, compiled: float) -> None:
     """Note in versions.json a stage's wall-clock time and the time that compilation took of it."""
-    versions = read_json(workdir.path, "versions.json")
+    versions = read_versions(workdir)
     times = {"stage_seconds": seconds, "compile_seconds": compiled}
     record(workdir, {name: dict(versions.get(name, {}), **{stage: round(t, 2)}) for name, t in times.items()})
 
 
 def record(workdir: Workdir, facts: Mapping[str, Any]) -> None:
     """Add to versions.json what a run's results depend on."""
-    write_json(workdir.path / "versions.json", read_json(workdir.path, "versions.json") | dict(facts))
+    write_json(workdir.path / "versions.json", read_versions(workdir) | dict(facts))
 
 
 def describe_machine() -> dict[str, Any]:

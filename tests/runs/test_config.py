@@ -120,7 +120,7 @@ KNOWN_METHODS = "layer, layer_nonzero, row, column, layer_nonzero_distribution, 
         ("train", {"learning_rate": float("nan")}, "train.learning_rate must be above 0, got nan"),
         ("train", {"l1_penalty": -1}, "train.l1_penalty must be at least 0 and below inf, got -1.0"),
         ("train", {"l2_penalty": float("nan")}, "train.l2_penalty must be at least 0 and below inf, got nan"),
-        ("train", {"seeds_per_group": 0}, "train.seeds_per_group must be at least 1, got 0"),
+        ("train", {"seeds_per_group": -1}, "train.seeds_per_group must be at least 0, got -1"),
         ("prune", {"epochs": -1}, "prune.epochs must be at least 0, got -1"),
         ("prune", {"frequency": 0}, "prune.frequency must be at least 1, got 0"),
         ("prune", {"initial_sparsity": 1.0}, "prune.initial_sparsity must be at least 0 and below 1, got 1.0"),
@@ -129,7 +129,7 @@ KNOWN_METHODS = "layer, layer_nonzero, row, column, layer_nonzero_distribution, 
         ("prune", {"final_sparsity": 1.0}, "prune.final_sparsity must be at least 0.5 and below 1, got 1.0"),
         ("cluster", {"num_shuffles": 0}, "cluster.num_shuffles must be at least 1, got 0"),
         ("cluster", {"num_restarts": 0}, "cluster.num_restarts must be at least 1, got 0"),
-        ("cluster", {"shuffles_per_group": 0}, "cluster.shuffles_per_group must be at least 1, got 0"),
+        ("cluster", {"shuffles_per_group": -1}, "cluster.shuffles_per_group must be at least 0, got -1"),
         ("cluster", {"num_clusters": [4, 1]}, "cluster.num_clusters must be at least 2, got 1"),
         ("cluster", {"num_clusters": []}, "cluster.num_clusters must hold at least one entry, got none"),
         ("cluster", {"methods": []}, "cluster.methods must hold at least one entry, got none"),
@@ -195,3 +195,11 @@ def test_unknown_names_of_settings(path, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         check_setting(path)
     assert str(caught.value) == message
+
+
+def test_auto_is_another_word_for_0():
+    values = {"train": {"seeds_per_group": "auto"}, "lesion": {"samples_per_batch": "auto"}}
+    made = from_dict(values | {"cluster": {"shuffles_per_group": "auto"}})
+    assert (made.train.seeds_per_group, made.cluster.shuffles_per_group, made.lesion.samples_per_batch) == (0, 0, 0)
+    with pytest.raises(ValueError, match=r"train\.num_seeds must be of type int, got 'auto'"):
+        from_dict({"train": {"num_seeds": "auto"}})

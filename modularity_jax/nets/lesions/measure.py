@@ -14,10 +14,10 @@ from jax.typing import ArrayLike
 from modularity_jax.metric import checks
 from modularity_jax.metric.grouping import grouped_map
 from modularity_jax.metric.magnitudes import as_floats
-from modularity_jax.metric.numerics import full_precision
+from modularity_jax.metric.numerics import full_precision, program_bytes
 from modularity_jax.nets.lesions.network import Layer, network_from_params
 from modularity_jax.nets.lesions.passes import Plan, conditional_pass, joint_pass, single_pass
-from modularity_jax.nets.lesions.submodules import SubModules, deal_parts, draw_orders, find_submodules
+from modularity_jax.nets.lesions.submodules import Parts, SubModules, deal_parts, draw_orders, find_submodules
 
 Array = jax.Array
 Metric = Callable[[Array, Array], Array]
@@ -57,36 +57,90 @@ def measure(
     keep: Keep,
 ) -> Measured:
     """Sums of all lesions of a kind of `PASSES`, as found and in R controls; arguments and errors as `lesion_test`."""
-    checks.check_key(key)
-    checks.check_count("num_clusters", num_clusters, 2)
     checks.check_count("num_shuffles", num_shuffles, 1)
-    checks.check_count("samples_per_batch", samples_per_batch, 1)
-    num_clusters, num_shuffles, samples_per_batch = int(num_clusters), int(num_shuffles), int(samples_per_batch)
-    layers = network_from_params(params)
-    hidden = _hidden_labels(layers, labels, num_clusters)
-    batches, class_sizes = _batches(layers, x, y, samples_per_batch)
-    modules, parts = find_submodules(hidden), deal_parts(hidden, num_clusters)
-    count = len(modules.layer)
-    pair = 1 if kind == "single" else 2
-    capacity = (num_clusters * len(hidden),) * pair  # whatever their number is, so that networks share a program
-    observed = tuple(orders.whole[0] for orders in draw_orders(hidden, parts, key, jnp.zeros(1, jnp.uint32)))
-    per_call = min(max(1, MAX_SUMS // (math.prod(capacity) * class_sizes.size)), num_shuffles + 1)
+    total = int(num_shuffles) + 1
+    work = _prepare(kind, params, labels, x, y, key, num_clusters, total, samples_per_batch)
+    count = len(work.modules.layer)
 
     def compute(start: int) -> Sums:
-        trials = draw_orders(hidden, parts, key, start + jnp.arange(per_call, dtype=jnp.uint32))
-        num_trials = min(per_call, num_shuffles + 1 - start)
-        plan = Plan(layers, parts, observed, trials, jnp.int32(num_trials))
-        sums = _run(plan, batches, PASSES[kind], capacity, metric, mesh)
+        plan = _plan(work, start, total)
+        sums = _run(plan, work.batches, PASSES[kind], work.capacity, metric, mesh)
         # Over batches on the host and in float64: the same whatever device had which.
         undamaged, part = (np.asarray(each).sum(axis=0, dtype=np.float64) for each in sums)
-        return undamaged, part[(slice(num_trials), *[slice(count)] * pair)]
+        return undamaged, part[(slice(min(work.per_call, total - start)), *[slice(count)] * len(work.capacity))]
 
-    starts = range(0, num_shuffles + 1, per_call)
-    sums = [keep(start, functools.partial(compute, start)) for start in starts]
+    sums = [keep(start, functools.partial(compute, start)) for start in range(0, total, work.per_call)]
     damaged = np.concatenate([damaged for _, damaged in sums])
     if not (np.isfinite(sums[0][0]).all() and np.isfinite(damaged).all()):
         raise ValueError("metric must be finite, got sums over samples that are not")
-    return Measured(modules, class_sizes, sums[0][0], damaged)
+    return Measured(work.modules, work.class_sizes, sums[0][0], damaged)
+
+
+def part_bytes(
+    kind: str,
+    params: Mapping[str, Any],
+    labels: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    num_clusters: int,
+    num_shuffles: int,
+    metric: Metric,
+    samples_per_batch: int,
+) -> int:
+    """Memory of one call of the program that `measure` runs, all samples included; arguments as there."""
+    total = num_shuffles + 1
+    work = _prepare(kind, params, labels, x, y, jax.random.key(0), num_clusters, total, samples_per_batch)
+    plan = _plan(work, 0, total)
+    return program_bytes(_run.lower(plan, work.batches, PASSES[kind], work.capacity, metric, None))
+
+
+class _Work(NamedTuple):
+    """What all parts of a measurement have in common."""
+
+    layers: tuple[Layer, ...]
+    hidden: list[np.ndarray]  # labels of each hidden layer
+    modules: SubModules
+    parts: tuple[Parts, ...]
+    observed: tuple[Array, ...]
+    batches: tuple[Array, Array, Array]
+    class_sizes: np.ndarray
+    capacity: tuple[int, ...]  # sub-modules or pairs, whatever their number is, so that networks share a program
+    per_call: int  # trials of one call of the program
+    key: Array
+
+
+def _prepare(
+    kind: str,
+    params: Mapping[str, Any],
+    labels: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    key: Array,
+    num_clusters: int,
+    total: int,
+    samples_per_batch: int,
+) -> _Work:
+    checks.check_key(key)
+    checks.check_count("num_clusters", num_clusters, 2)
+    checks.check_count("samples_per_batch", samples_per_batch, 1)
+    num_clusters = int(num_clusters)
+    layers = network_from_params(params)
+    hidden = _hidden_labels(layers, labels, num_clusters)
+    batches, class_sizes = _batches(layers, x, y, int(samples_per_batch))
+    parts = deal_parts(hidden, num_clusters)
+    capacity = (num_clusters * len(hidden),) * (1 if kind == "single" else 2)
+    observed = tuple(orders.whole[0] for orders in draw_orders(hidden, parts, key, jnp.zeros(1, jnp.uint32)))
+    per_call = min(max(1, MAX_SUMS // (math.prod(capacity) * class_sizes.size)), total)
+    modules = find_submodules(hidden)
+    return _Work(layers, hidden, modules, parts, observed, batches, class_sizes, capacity, per_call, key)
+
+
+def _plan(work: _Work, start: int, total: int) -> Plan:
+    """The trials from `start` on, as many as one call takes; what is beyond the last does not count."""
+    numbers = start + jnp.arange(work.per_call, dtype=jnp.uint32)
+    trials = draw_orders(work.hidden, work.parts, work.key, numbers)
+    return Plan(work.layers, work.parts, work.observed, trials, jnp.int32(min(work.per_call, total - start)))
 
 
 def keep_nothing(start: int, compute: Callable[[], Sums]) -> Sums:
