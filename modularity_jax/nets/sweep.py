@@ -128,13 +128,18 @@ def states_like(model: ModelConfig, train: TrainConfig, phase: str) -> TrainStat
 
 
 def epoch_bytes(samples: Samples, *, model: ModelConfig, train: TrainConfig, prune: PruneConfig, num_seeds: int) -> int:
-    """Memory of an epoch of pruning on a device that holds num_seeds networks, in groups of train.seeds_per_group."""
+    """Memory of a device that holds num_seeds networks and trains them in groups of train.seeds_per_group.
+
+    Of an epoch of pruning or of the pass that measures the initial networks, whichever takes more.
+    """
     steps = steps_per_epoch(samples.y_train.size, train.batch_size)
     plan = plan_masks(dataclasses.replace(prune, epochs=1), mlp.kernel_sizes(model.widths), steps_per_epoch=steps)
     states = states_like(model, dataclasses.replace(train, num_seeds=num_seeds), "pruned")
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), num_seeds))
-    recipe = make_recipe(model, train)
-    return program_bytes(_run_epoch.lower(states, keys, samples, plan.epochs[0], recipe, train.seeds_per_group, None))
+    recipe, group_size = make_recipe(model, train), train.seeds_per_group
+    epoch = _run_epoch.lower(states, keys, samples, plan.epochs[0], recipe, group_size, None)
+    first = _measure.lower(states.params, samples, mlp.MLP(model.widths), group_size)
+    return max(program_bytes(epoch), program_bytes(first))
 
 
 def _no_larger_than(mesh: Mesh, num_groups: int) -> Mesh:

@@ -35,7 +35,7 @@ def together(folder, count, work):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=300)
         assert not thread.is_alive()
     return results
 

@@ -63,8 +63,8 @@ def test_another_number_of_processes_goes_on(alone, tmp_path, monkeypatch):
     made = create_workdir(tmp_path / "a", CONFIG, "a command")
     trained, train = [], training._train
 
-    def noted(share, samples, mesh):
-        train(share, samples, mesh)
+    def noted(share, *rest):
+        train(share, *rest)
         trained.append(share.seeds)
         if len(trained) < 3:
             raise OSError("gone")
@@ -99,9 +99,9 @@ def test_a_training_of_one_process_is_not_divided(alone, tmp_path, monkeypatch):
     shares = []
     train = training._train
 
-    def noted(share, samples, mesh):
+    def noted(share, *rest):
         shares.append(share.seeds)
-        train(share, samples, mesh)
+        train(share, *rest)
 
     monkeypatch.setattr(training, "_train", noted)
     assert share(made, 2) == [None, None]
