@@ -80,6 +80,12 @@ def cluster_network(graph: LayeredGraph, config: RunConfig, seed: int, num_clust
     return jax.device_get(found)
 
 
+def same_labels(one: RunConfig, other: RunConfig) -> bool:
+    """Whether `cluster_network` finds the same in the same network."""
+    names = ("num_restarts", "selection", "solver")
+    return all(getattr(one.cluster, name) == getattr(other.cluster, name) for name in names)
+
+
 def own_part(workdir: Workdir, stage: str, team: Team) -> Workdir:
     """Where this process writes: one alone writes the run's own files."""
     return workdir if team.count == 1 else workdir.part(stage, f"process_{team.index}")
