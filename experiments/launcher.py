@@ -43,6 +43,9 @@ def define_config(default: str = "configs/digits.py") -> None:
     config_flags.DEFINE_config_file(
         "config", default, "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
     )
+    flags.DEFINE_string(
+        "fork_workdir", None, "A new directory for the run, with all of --workdir that is valid under --config."
+    )
 
 
 def workdir_path() -> str:
@@ -66,8 +69,11 @@ def launch(main: Callable[[Workdir, Team], None]) -> None:
         if arguments:
             _fail(f"unknown argument {arguments[0]!r}; settings are given as --config.<section>.<field>=<value>", 2)
         config = from_dict(flags.FLAGS.config.to_dict()) if "config" in flags.FLAGS else None
+        path, donor = pathlib.Path(workdir_path()), None
+        if config and flags.FLAGS.fork_workdir:
+            path, donor = pathlib.Path(flags.FLAGS.fork_workdir), path
         stopping.install()
-        with opened(pathlib.Path(workdir_path()), config) as (workdir, team):
+        with opened(path, config, donor) as (workdir, team):
             main(workdir, team)
 
     start(run)

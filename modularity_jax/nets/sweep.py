@@ -116,6 +116,11 @@ def train_seeds(
             yield Progress(phase, epoch + 1, len(plan.epochs), params, jax.device_get(metrics), states)
 
 
+def after_unpruned(params: mlp.Params, *, model: ModelConfig, train: TrainConfig) -> Resume:
+    """The end of the unpruned phase, by its parameters [S, ...] alone: what follows has an optimiser of its own."""
+    return Resume("unpruned", train.epochs, _start(params, None, make_recipe(model, train)))
+
+
 def states_like(model: ModelConfig, train: TrainConfig, phase: str) -> TrainState:
     """The shapes and types [S, ...] of what `Progress` holds as states in a phase; nothing is computed."""
     counts = jnp.zeros(len(model.widths) - 1, jnp.int32) if phase == "pruned" else None

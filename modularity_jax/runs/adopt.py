@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from absl import logging
 
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.tables import read_arrays, read_json, read_table, write_arrays, write_csv
-from modularity_jax.runs.training import METRICS_COLUMNS, SETTING, is_trained
+from modularity_jax.runs.networks import copy_networks, is_trained
+from modularity_jax.runs.tables import read_json
 from modularity_jax.runs.workdir import PACKAGES, Workdir, group_size, open_workdir, record
+
+_GROUP = "train.seeds_per_group"
 
 
 def adopt_networks(workdir: Workdir, donors: Iterable[pathlib.Path]) -> None:
@@ -23,17 +25,33 @@ def adopt_networks(workdir: Workdir, donors: Iterable[pathlib.Path]) -> None:
     if is_trained(workdir) or workdir.config.cluster.curve_epochs:
         return
     for donor in _serving(workdir, donors):
-        seeds = range(workdir.config.train.num_seeds)
-        prefixes = tuple(f"seed_{seed}/" for seed in seeds)
-        for phase in workdir.config.phases:
-            arrays = read_arrays(donor.path, f"weights/{phase}.npz", prefixes)
-            write_arrays(workdir.weights(phase), arrays)
-        rows = [row for row in read_table(donor.path, "metrics.csv", METRICS_COLUMNS) if row["seed"] in seeds]
-        write_csv(workdir.metrics, rows, METRICS_COLUMNS)
+        copy_networks(donor, workdir, workdir.config.phases, range(workdir.config.train.num_seeds))
         commit = read_json(donor.path, "versions.json").get("git_commit")
         record(workdir, {"networks_from": {"workdir": str(donor.path), "git_commit": commit}})
         logging.info("%s takes its networks from %s", workdir.path, donor.path)
         return
+
+
+def same_networks(donor: RunConfig, wanted: RunConfig) -> tuple[str, ...]:
+    """The wanted phases in which the networks of two runs' common seeds are the same, up to rounding."""
+    train = dataclasses.replace(donor.train, num_seeds=wanted.train.num_seeds, on_nan=wanted.train.on_nan)
+    if (donor.data, donor.model, train) != (wanted.data, wanted.model, wanted.train):
+        return ()
+    return tuple(phase for phase in wanted.phases if phase != "pruned" or donor.prune == wanted.prune)
+
+
+def other_rounding(donor: Workdir, workdir: Workdir) -> list[str]:
+    """In what two runs differ that rounds differently: names of packages, "devices", or the networks' group size.
+
+    Raises:
+      FileNotFoundError: if a versions.json is missing.
+      ValueError: if one is damaged.
+    """
+    theirs, mine = (read_json(place.path, "versions.json") for place in (donor, workdir))
+    found = [name for name in (*PACKAGES, "devices") if theirs.get(name) != mine.get(name)]
+    halved = any(_GROUP in line for line in theirs.get("out_of_memory", ()))  # so its networks are of several sizes
+    same_groups = not halved and group_size(workdir, _GROUP) in (0, group_size(donor, _GROUP))
+    return found if same_groups else [*found, _GROUP]
 
 
 def _serving(workdir: Workdir, donors: Iterable[pathlib.Path]) -> Iterator[Workdir]:
@@ -42,17 +60,11 @@ def _serving(workdir: Workdir, donors: Iterable[pathlib.Path]) -> Iterator[Workd
             continue
         try:
             donor = open_workdir(path)
-            versions = [read_json(place, "versions.json") for place in (path, workdir.path)]
+            differ = other_rounding(donor, workdir)
         except (ValueError, OSError) as error:
             logging.warning("%s cannot lend its networks: %s", path, error)
             continue
-        same_rounding = all(versions[0].get(name) == versions[1].get(name) for name in (*PACKAGES, "devices"))
-        same_rounding &= group_size(workdir, SETTING) in (0, group_size(donor, SETTING))
-        if is_trained(donor) and same_rounding and _same_networks(donor.config, workdir.config):
+        enough = donor.config.train.num_seeds >= workdir.config.train.num_seeds
+        same = same_networks(donor.config, workdir.config) == workdir.config.phases
+        if same and enough and not differ and is_trained(donor):
             yield donor
-
-
-def _same_networks(donor: RunConfig, wanted: RunConfig) -> bool:
-    train = dataclasses.replace(donor.train, num_seeds=wanted.train.num_seeds)
-    same = (donor.data, donor.model, train, donor.prune) == (wanted.data, wanted.model, wanted.train, wanted.prune)
-    return same and donor.train.num_seeds >= wanted.train.num_seeds

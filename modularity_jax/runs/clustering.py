@@ -28,6 +28,7 @@ from modularity_jax.runs.stages import (
     finite_seeds,
     load_params,
     own_part,
+    same_labels,
     timed,
 )
 from modularity_jax.runs.summary import ACROSS_COLUMNS, combine_seeds
@@ -39,6 +40,9 @@ CLUSTERABILITY_COLUMNS = (
     "seed", "phase", "num_clusters", "method", "ncut", "lower_bound", "shuffled_mean", "shuffled_std",
     *STATISTICS_COLUMNS, "num_shuffles", "num_isolated", "num_components", "num_empty", "converged", "test_accuracy",
 )  # fmt: skip
+
+# What decides a shuffle test, besides the network, its labels' settings and its place.
+_SETTINGS = ("num_shuffles", "shuffles_per_group")
 
 # Controls of one test between two chances to save them and to stop.
 CHUNK = 1000
@@ -157,6 +161,37 @@ def _add_parts(workdir: Workdir, places: Sequence[_Place], parts: Sequence[Workd
             mine.arrays[phase].update(found.arrays[phase])
     for phase in phases:
         _write(workdir, mine, places, phase)
+
+
+def take_tests(workdir: Workdir, donor: Workdir, phases: Sequence[str]) -> int:
+    """Copy a donor's labels and shuffle tests that hold here too, for phases with the same networks; how many tests.
+
+    What is there already is kept.
+    """
+    config = workdir.config
+    if not same_labels(donor.config, config):
+        return 0
+    same = all(getattr(donor.config.cluster, name) == getattr(config.cluster, name) for name in _SETTINGS)
+    asked = [phase for phase in config.phases if phase in config.cluster.phases]
+    networks = itertools.product(asked, range(config.train.num_seeds))
+    tests = itertools.product(networks, config.cluster.num_clusters, config.cluster.methods)
+    places = [_Place(*network, count, method) for network, count, method in tests]
+    mine = _finished(workdir, asked)
+    known, sizes = len(mine.rows), {phase: len(arrays) for phase, arrays in mine.arrays.items()}
+    for source in (donor, *donor.parts("cluster")):
+        theirs = _finished(source, [phase for phase in asked if phase in phases])
+        for place in [place for place in places if place.phase in theirs.arrays]:
+            names = [f"{place.prefix}/labels", f"{place.prefix}/eigenvalues"]
+            if same and place.group in theirs.rows:
+                mine.rows.setdefault(place.group, theirs.rows[place.group])
+                names.append(f"{place.prefix}/{place.method}/shuffled_ncut")
+            for name in names:
+                if name in theirs.arrays[place.phase]:
+                    mine.arrays[place.phase].setdefault(name, theirs.arrays[place.phase][name])
+    for phase in asked:
+        if len(mine.arrays[phase]) > sizes[phase]:
+            _write(workdir, mine, places, phase)
+    return len(mine.rows) - known
 
 
 def _write(workdir: Workdir, tests: _Tests, places: Sequence[_Place], phase: str) -> None:

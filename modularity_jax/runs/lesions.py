@@ -37,6 +37,7 @@ from modularity_jax.runs.stages import (
     load_params,
     load_samples,
     own_part,
+    same_labels,
     timed,
 )
 from modularity_jax.runs.tables import Row, recover_arrays, recover_csv, write_arrays, write_csv
@@ -89,11 +90,10 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
       StoppedError: after saving, if it was asked to stop.
     """
     config, settings = workdir.config, workdir.config.lesion
-    phases = [phase for phase in config.phases if phase in settings.phases] if settings.num_shuffles else []
+    phases = _phases(config)
     nets = {phase: load_params(workdir, phase) for phase in phases}
-    kinds = ["single", *(kind for kind in KINDS if getattr(settings, kind))]
     networks = [(phase, seed) for phase in phases for seed in finite_seeds(workdir, phase)]
-    places = [_Place(*network, kind) for network, kind in itertools.product(networks, kinds)]
+    places = [_Place(*network, kind) for network, kind in itertools.product(networks, _kinds(config))]
     add_parts = functools.partial(_add_parts, workdir, places)
     collect(workdir, "lesion", team, add_parts)
     found = _finished(workdir, phases)
@@ -132,6 +132,15 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
             stopping.check()
         team.wait()
     collect(workdir, "lesion", team, add_parts)
+
+
+def _phases(config: RunConfig) -> list[str]:
+    """Those whose networks are damaged."""
+    return [phase for phase in config.phases if phase in config.lesion.phases and config.lesion.num_shuffles]
+
+
+def _kinds(config: RunConfig) -> list[str]:
+    return ["single", *(kind for kind in KINDS if getattr(config.lesion, kind))]
 
 
 class _Parts:
@@ -186,6 +195,41 @@ def _add_parts(workdir: Workdir, places: Sequence[_Place], parts: Sequence[Workd
     for phase in phases:
         _write(workdir, mine, places, phase)
         write_arrays(workdir.clusters(phase), dict(sorted(labels[phase].items())), keep_previous=True)
+
+
+def take_tests(workdir: Workdir, donor: Workdir, phases: Sequence[str]) -> int:
+    """Copy a donor's labels and lesion tests that hold here too, for phases with the same networks; how many tests.
+
+    A test goes with its labels, which the stage would not make for tests that are there. What is there is kept.
+    """
+    config, count = workdir.config, workdir.config.lesion.num_clusters
+    if not same_labels(donor.config, config):
+        return 0
+    asked, kinds = _phases(config), [kind for kind in _kinds(config) if _same(donor.config, config, kind)]
+    seeds = range(config.train.num_seeds)
+    mine = _finished(workdir, asked)
+    known = set(mine.rows)
+    for source, phase in itertools.product((donor, *donor.parts("lesion")), [p for p in asked if p in phases]):
+        theirs, labels = _finished(source, [phase]), recover_arrays(workdir.clusters(phase))
+        found, names = recover_arrays(source.clusters(phase)), {f"seed_{seed}/k_{count}/labels" for seed in seeds}
+        if new := names & found.keys() - labels.keys():
+            labels |= {name: found[name] for name in new}
+            write_arrays(workdir.clusters(phase), dict(sorted(labels.items())), keep_previous=True)
+        for place in [_Place(phase, seed, kind) for seed, kind in itertools.product(seeds, kinds)]:
+            if place in theirs.rows and place not in mine.rows and f"seed_{place.seed}/k_{count}/labels" in labels:
+                mine.rows[place] = theirs.rows[place]
+                prefix = f"{_prefix(place, count)}/"
+                mine.arrays[phase] |= {n: array for n, array in theirs.arrays[phase].items() if n.startswith(prefix)}
+    places = [_Place(*place) for place in itertools.product(asked, seeds, _kinds(config))]
+    for phase in {place.phase for place in mine.rows.keys() - known}:
+        _write(workdir, mine, places, phase)
+    return len(mine.rows) - len(known)
+
+
+def _same(donor: RunConfig, config: RunConfig, kind: str) -> bool:
+    """Whether tests of a kind are the same for the same network and labels."""
+    names = ("num_clusters", "correction", "samples_per_batch", "num_shuffles" if kind == "single" else kind)
+    return all(getattr(donor.lesion, name) == getattr(config.lesion, name) for name in names)
 
 
 def _write(workdir: Workdir, tests: _Tests, places: Sequence[_Place], phase: str) -> None:

@@ -7,34 +7,42 @@ from collections.abc import Iterator
 import jax
 
 from modularity_jax.runs.config import RunConfig, differences
+from modularity_jax.runs.fork import check_fork, fork_workdir
 from modularity_jax.runs.lock import locked
 from modularity_jax.runs.processes import Team, joined, team_of
 from modularity_jax.runs.workdir import Workdir, command_line, create_workdir, open_workdir
 
 
 @contextlib.contextmanager
-def opened(path: pathlib.Path, config: RunConfig | None = None) -> Iterator[tuple[Workdir, Team]]:
+def opened(
+    path: pathlib.Path, config: RunConfig | None = None, donor: pathlib.Path | None = None
+) -> Iterator[tuple[Workdir, Team]]:
     """The directory and the processes that share it; nobody else may write there meanwhile.
 
     Args:
       path: the directory.
       config: makes the directory where it is missing; None takes one that is there as it is.
+      donor: a run of another config, of which all that is valid here is copied.
 
     Yields:
       The workdir, and the team that every stage is given.
 
     Raises:
-      ValueError: if another run uses it, it holds another config, or there is none.
+      ValueError: if another run uses it, it holds another config, or there is none; or there is no such donor.
       StoppedError: if another process of the team leaves.
     """
     if config is None:
         open_workdir(path)  # or an error, before the lock makes the directory
+    if donor:
+        check_fork(donor, path)  # the same
     with contextlib.ExitStack() as stack:
         if jax.process_index() == 0:
             stack.enter_context(locked(path))
         team = stack.enter_context(joined(team_of(path)))
         if team.is_first:
             workdir = create_workdir(path, config, command_line()) if config else open_workdir(path)
+            if donor:
+                fork_workdir(workdir, open_workdir(donor))
         team.wait()
         if not team.is_first:
             workdir = open_workdir(path)

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -33,14 +33,15 @@ def load_samples(config: RunConfig) -> Samples:
     return Samples(*(jax.numpy.asarray(array) for array in (found.x_train, found.y_train, found.x_test, found.y_test)))
 
 
-def load_params(workdir: Workdir, phase: str) -> list[dict[str, dict[str, np.ndarray]]]:
-    """Parameters of each seed's network at the end of a phase, as Flax has them."""
+def load_params(
+    workdir: Workdir, phase: str, seeds: Sequence[int] | None = None
+) -> list[dict[str, dict[str, np.ndarray]]]:
+    """Parameters of each seed's network at the end of a phase, as Flax has them; of all seeds by default."""
     arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
     layers = [layer_name(layer) for layer in range(len(workdir.config.model.widths) - 1)]
-    seeds = range(workdir.config.train.num_seeds)
     return [
         {layer: {part: arrays[f"seed_{seed}/{layer}/{part}"] for part in ("kernel", "bias")} for layer in layers}
-        for seed in seeds
+        for seed in (range(workdir.config.train.num_seeds) if seeds is None else seeds)
     ]
 
 
@@ -77,6 +78,12 @@ def cluster_network(graph: LayeredGraph, config: RunConfig, seed: int, num_clust
         solver=settings.solver,
     )
     return jax.device_get(found)
+
+
+def same_labels(one: RunConfig, other: RunConfig) -> bool:
+    """Whether `cluster_network` finds the same in the same network."""
+    names = ("num_restarts", "selection", "solver")
+    return all(getattr(one.cluster, name) == getattr(other.cluster, name) for name in names)
 
 
 def own_part(workdir: Workdir, stage: str, team: Team) -> Workdir:

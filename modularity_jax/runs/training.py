@@ -15,27 +15,19 @@ from jax.sharding import Mesh
 
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.nets.mlp import Params
-from modularity_jax.nets.sweep import PHASES, Resume, epoch_bytes, states_like, train_seeds
+from modularity_jax.nets.sweep import PHASES, Resume, after_unpruned, epoch_bytes, states_like, train_seeds
 from modularity_jax.nets.sweep import Progress as Epoch
 from modularity_jax.nets.training import Samples, TrainState, steps_per_epoch
 from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.memory import choose, with_room
+from modularity_jax.runs.networks import CURVE_COLUMNS, METRICS_COLUMNS, copy_networks, finished_phases, is_trained
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
-from modularity_jax.runs.stages import cluster_network, collect, load_samples, timed
+from modularity_jax.runs.stages import cluster_network, collect, load_params, load_samples, timed
 from modularity_jax.runs.tables import Row, is_readable, plain, read_arrays, read_csv, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir, group_size
-
-METRICS_COLUMNS = (
-    "seed", "phase", "epoch", "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "sparsity",
-    "nonfinite_step",
-)  # fmt: skip
-CURVE_COLUMNS = (
-    "seed", "phase", "epoch", "num_clusters", "ncut", "lower_bound", "num_isolated", "test_accuracy", "sparsity",
-)  # fmt: skip
-
 
 SETTING = "train.seeds_per_group"
 
@@ -59,8 +51,9 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) 
     """Train and prune the run's networks; nothing to do where all files are there.
 
     Where the config asks for it, their n-cut along the way. A training that was interrupted goes on after its last
-    checkpoint, with the same bits. Mesh: the devices share the networks of a process. Team: the processes share those
-    of the run; a training that was begun by another number of processes keeps its shares.
+    checkpoint or the last phase whose files are there, with the same bits. Mesh: the devices share the networks of a
+    process. Team: the processes share those of the run; a training that was begun by another number of processes keeps
+    its shares.
 
     Raises:
       StoppedError: after a checkpoint, if it was asked to stop.
@@ -82,6 +75,7 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) 
         )
         for share in _divide(workdir, team.count):
             share.workdir.path.mkdir(parents=True, exist_ok=True)
+        _hand_on(workdir)
     team.wait()
     shares = _shares(workdir)
     with timed(workdir, "train", team):
@@ -121,6 +115,14 @@ def _shares(workdir: Workdir) -> list[_Share]:
     return found or [_Share(workdir, tuple(range(workdir.config.train.num_seeds)))]
 
 
+def _hand_on(workdir: Workdir) -> None:
+    """The phases that the run has finished, to those of its shares that have nothing yet."""
+    phases = finished_phases(workdir)
+    for share in _shares(workdir):
+        if phases and not share.workdir.metrics.exists():
+            copy_networks(workdir, share.workdir, phases, share.seeds)
+
+
 def _add_parts(workdir: Workdir, shares: Sequence[_Share], parts: Sequence[Workdir]) -> None:
     """Make the run's own files of its shares'."""
     del parts
@@ -140,11 +142,11 @@ def _when(row: Mapping[str, Any]) -> tuple[int, int, int]:
 
 
 def _train(share: _Share, samples: Samples, mesh: Mesh | None, seeds_per_group: int) -> None:
-    """Train a share's networks, from its last checkpoint on."""
+    """Train a share's networks, from where it was left on."""
     workdir, config, size = share.workdir, share.workdir.config, len(share.seeds)
     train = dataclasses.replace(config.train, seeds_per_group=seeds_per_group)
-    checkpoints = Checkpoints(workdir.path, "train", _settings(config))
-    done = _saved(workdir, checkpoints)
+    checkpoints = Checkpoints(workdir.path, "train", training_settings(config))
+    done = _left(share, checkpoints)
     rows, curve = done.rows, done.curve
     total = config.train.epochs + config.prune.epochs + 1
     settings: dict[str, Any] = {"model": config.model, "train": train, "prune": config.prune}
@@ -183,14 +185,7 @@ def _check_finite(rows: list[Row], config: RunConfig) -> None:
             logging.warning("%s; the network is left out of what follows", where)
 
 
-def is_trained(workdir: Workdir) -> bool:
-    """Whether the training stage has left all its files, none of them damaged."""
-    files = [workdir.metrics, *(workdir.weights(phase) for phase in workdir.config.phases)]
-    files += [workdir.learning_curve] if workdir.config.cluster.curve_epochs else []
-    return all(map(is_readable, files))
-
-
-def _settings(config: RunConfig) -> dict[str, Any]:
+def training_settings(config: RunConfig) -> dict[str, Any]:
     """What decides the training's results."""
     values = config.to_dict()
     return {name: values[name] for name in ("data", "model", "train", "prune", "cluster")}
@@ -201,6 +196,27 @@ def _save(checkpoints: Checkpoints, epoch: Epoch, rows: list[Row], curve: list[R
     arrays = {f"leaf_{index:03d}": leaf for index, leaf in enumerate(leaves)}
     facts = {"phase": epoch.phase, "epoch": epoch.epoch, "rows": rows, "curve": curve}
     checkpoints.save(arrays, facts)
+
+
+def _left(share: _Share, checkpoints: Checkpoints) -> _Done:
+    """Where a share was left: at its last checkpoint, or at the end of a phase if that is further."""
+    workdir, config = share.workdir, share.workdir.config
+    done = max(_ended(share), _saved(workdir, checkpoints), key=lambda done: _num_epochs(done.resume, config))
+    if done.resume:
+        logging.info("%s goes on after epoch %d of the %s phase", workdir.path, done.resume.epoch, done.resume.phase)
+    return done
+
+
+def _ended(share: _Share) -> _Done:
+    """The end of the unpruned phase, if its files are there; what is there of initial networks is soon made again."""
+    workdir, config, phases = share.workdir, share.workdir.config, finished_phases(share.workdir)
+    if "unpruned" not in phases:
+        return _Done(None, [], [])
+    params = jax.tree.map(lambda *leaves: np.stack(leaves), *load_params(workdir, "unpruned", share.seeds))
+    rows = [row for row in read_csv(workdir.metrics, METRICS_COLUMNS) if row["phase"] in phases]
+    curve = read_csv(workdir.learning_curve, CURVE_COLUMNS) if config.cluster.curve_epochs else []
+    curve = [row for row in curve if row["phase"] in phases]
+    return _Done(after_unpruned(params, model=config.model, train=config.train), rows, curve)
 
 
 def _saved(workdir: Workdir, checkpoints: Checkpoints) -> _Done:
@@ -214,7 +230,6 @@ def _saved(workdir: Workdir, checkpoints: Checkpoints) -> _Done:
         return _Done(None, [], [])
     structure = jax.tree.structure(states_like(config.model, config.train, phase))
     states: TrainState = jax.tree.unflatten(structure, [saved.arrays[name] for name in sorted(saved.arrays)])
-    logging.info("%s goes on after epoch %d of the %s phase", workdir.path, epoch, phase)
     return _Done(Resume(phase, epoch, states), saved.facts["rows"], saved.facts["curve"])
 
 

@@ -17,6 +17,9 @@ import jax
 from modularity_jax.runs.config import RunConfig, differences, from_dict
 from modularity_jax.runs.tables import atomic_write, read_json
 
+# What claims a directory for its config.
+_RESULTS = ("*.csv", "clusters/*", "lesions/*", "checkpoints/*/*", "parts/*/*")
+
 PACKAGES = ("modularity_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy")
 
 
@@ -96,13 +99,13 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
     file = path / "config.json"
     if file.exists():
         fields = differences(open_workdir(path).config, config)
-        if fields and (
-            (path / "metrics.csv").exists() or any(path.glob("checkpoints/*/*")) or any(path.glob("parts/*/*"))
-        ):
+        if fields and any(any(path.glob(pattern)) for pattern in _RESULTS):
             raise ValueError(
                 f"workdir {path} holds a run with another config (there and asked for): {'; '.join(fields)}; "
-                "take a new --workdir"
+                "take a new --workdir, or --fork_workdir=NEW, which copies what is still valid"
             )
+        if fields:  # what was noted speaks of results that did not come to be
+            (path / "versions.json").unlink(missing_ok=True)
     path.mkdir(parents=True, exist_ok=True)
     write_json(file, config.to_dict())
     workdir = Workdir(path, config)

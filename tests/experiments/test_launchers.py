@@ -87,6 +87,15 @@ BAD = {
     (RUN, "--config=configs/mnist.py:slow"): (2, "config variant must be made of quick, lesions, dropout, got 'slow'"),
     (RUN, "--config=notes.md"): (2, "invalid syntax"),
     (RUN, "--workdir=trained"): (1, "workdir trained holds a run with another config (there and asked for): "),
+    (RUN, "--workdir=trained", "--config.train.seed=1"): (1, "or --fork_workdir=NEW, which copies what is still valid"),
+    (RUN, "--workdir=trained", "--fork_workdir=./trained"): (
+        1, "--fork_workdir must name another directory than --workdir, got trained for both",
+    ),
+    (TRAIN, "--workdir=empty", "--fork_workdir=new"): (
+        1, "--fork_workdir copies from the run in --workdir, but empty holds no config.json",
+    ),
+    (RUN, "--workdir=damaged", "--fork_workdir=new"): (1, "damaged/config.json is damaged: "),
+    (CLUSTER, "--workdir=started", "--fork_workdir=new"): (2, "Unknown command line flag 'fork_workdir'"),
     (TRAIN, "--workdir=damaged"): (1, "damaged/config.json is damaged: "),
     (CLUSTER,): (1, "--workdir must name a run's directory, got none"),
     (BENCHMARK,): (1, "the benchmark must be one of shuffle_test, train, lesion, scale, got none"),
@@ -186,3 +195,12 @@ def test_a_whole_run(place):
     assert (second.returncode, second.stdout) == (0, first.stdout)
     assert re.search("holds its trained networks already", second.stderr)
     assert {name: (workdir / name).read_bytes() for name in tables} == tables
+    # Another config is another run, which goes on from the networks and the shuffle tests.
+    forked = python(place, *command, "--config.lesion.correction=holm", f"--fork_workdir={place / 'forked'}")
+    assert forked.returncode == 0, forked.stderr
+    assert f"takes from {workdir}: networks: init unpruned pruned, shuffle_tests: 6" in forked.stderr
+    assert {name: (place / "forked" / name).read_bytes() for name in tables} == tables
+    corrections = [
+        json.loads((w / "config.json").read_text())["lesion"]["correction"] for w in (workdir, place / "forked")
+    ]
+    assert corrections == ["max_t", "holm"]

@@ -7,9 +7,9 @@ import pytest
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.runs.adopt import adopt_networks
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.networks import METRICS_COLUMNS, is_trained
 from modularity_jax.runs.stages import load_params
 from modularity_jax.runs.tables import read_csv, read_json, write_arrays, write_csv
-from modularity_jax.runs.training import METRICS_COLUMNS, is_trained
 from modularity_jax.runs.workdir import create_workdir
 
 CONFIG = RunConfig(model=ModelConfig(widths=(3, 2)))
@@ -27,7 +27,12 @@ def donor(tmp_path):
         parts = {"kernel": (3, 2), "bias": (2,)}
         arrays = {f"seed_{s}/layer_00/{name}": np.full(size, s) for s in range(3) for name, size in parts.items()}
         write_arrays(workdir.weights(phase), arrays)
-    rows = [dict.fromkeys(METRICS_COLUMNS, 1) | {"seed": s, "phase": "pruned"} for s in range(3)]
+    ends = {"init": 0, "unpruned": CONFIG.train.epochs, "pruned": CONFIG.prune.epochs}
+    rows = [
+        dict.fromkeys(METRICS_COLUMNS, 1) | {"seed": s, "phase": phase, "epoch": epoch, "nonfinite_step": None}
+        for phase, epoch in ends.items()
+        for s in range(3)
+    ]
     write_csv(workdir.metrics, rows, METRICS_COLUMNS)
     return workdir
 
@@ -39,7 +44,7 @@ def test_the_first_networks_of_a_larger_run(tmp_path, donor):
     assert is_trained(taker)
     nets = load_params(taker, "pruned")
     assert [net["layer_00"]["kernel"].max() for net in nets] == [0, 1]
-    assert [row["seed"] for row in read_csv(taker.metrics)] == [0, 1]
+    assert [row["seed"] for row in read_csv(taker.metrics)] == [0, 1] * 3
     assert read_json(taker.path, "versions.json")["networks_from"]["workdir"] == str(donor.path)
 
 

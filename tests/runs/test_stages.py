@@ -82,6 +82,19 @@ def forbidden(monkeypatch):
     monkeypatch.setattr(training, "train_seeds", fail)
 
 
+def note_epochs(monkeypatch):
+    """The list that will hold the phase and number of each epoch that is trained."""
+    whole, noted = training.train_seeds, []
+
+    def noting(*arguments, **settings):
+        for epoch in whole(*arguments, **settings):
+            noted.append((epoch.phase, epoch.epoch))
+            yield epoch
+
+    monkeypatch.setattr(training, "train_seeds", noting)
+    return noted
+
+
 def test_files_of_a_run(workdir):
     assert list(content(workdir.path)) == [
         "across_seeds.csv", "clusterability.csv", "clusters/init.npz", "clusters/pruned.npz", "clusters/unpruned.npz",
@@ -226,6 +239,20 @@ def test_training_starts_again_where_a_file_is_missing(copy, forbidden, missing)
         train_stage(copy)
 
 
+@pytest.mark.parametrize("lost", ["the rows", "the networks"])
+def test_a_finished_phase_is_not_trained_again(workdir, copy, monkeypatch, lost):
+    """The end was cut short between the last networks and their rows, or the last networks are gone."""
+    if lost == "the rows":
+        lines = copy.metrics.read_text().splitlines(keepends=True)
+        copy.metrics.write_text("".join(line for line in lines if ",pruned," not in line))
+    else:
+        copy.weights("pruned").unlink()
+    trained = note_epochs(monkeypatch)
+    train_stage(copy)
+    assert trained == [("pruned", 1)]
+    assert content(copy.path) == content(workdir.path)
+
+
 def test_too_many_clusters_are_refused_before_anything_is_computed(workdir, copy, forbidden):
     """The initial networks have 102 connected neurons, the pruned ones fewer."""
     copy.clusterability.unlink()
@@ -357,6 +384,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(workdir, tmp_
     newest = max((other.path / "checkpoints" / "train").iterdir(), key=lambda path: int(path.name))
     data_file = max((f for f in newest.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
     data_file.write_bytes(data_file.read_bytes()[: data_file.stat().st_size // 2])
+    other.weights("unpruned").unlink()  # the end of the phase, which would be further
     train_stage(other)
     assert f"checkpoint {newest} is damaged" in caplog.text
     assert "goes on after epoch 1 of the unpruned phase" in caplog.text
@@ -371,7 +399,10 @@ def test_a_checkpoint_of_other_settings_is_not_taken(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"another config .*train.learning_rate: 0.001 and 0.01"):
         make(tmp_path / "b", config)
     changed = dataclasses.replace(other, config=config)
-    assert training._saved(changed, checkpoints.Checkpoints(other.path, "train", training._settings(config))).rows == []
+    assert (
+        training._saved(changed, checkpoints.Checkpoints(other.path, "train", training.training_settings(config))).rows
+        == []
+    )
 
 
 @pytest.mark.parametrize("name", ["clusterability.csv", "clusters/unpruned.npz", "weights/init.npz", "metrics.csv"])

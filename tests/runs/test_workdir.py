@@ -57,7 +57,8 @@ def test_another_config_is_refused_and_nothing_changes(tmp_path):
     )
     message = (
         f"workdir {tmp_path} holds a run with another config (there and asked for): "
-        "train.num_seeds: 4 and 5; prune.final_sparsity: 0.9 and 0.95; take a new --workdir"
+        "train.num_seeds: 4 and 5; prune.final_sparsity: 0.9 and 0.95; take a new --workdir, "
+        "or --fork_workdir=NEW, which copies what is still valid"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         workdir.create_workdir(tmp_path, other, "second")
