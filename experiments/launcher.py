@@ -1,6 +1,5 @@
-"""What all launchers share: flags, one-line errors, the compilation cache."""
+"""What all launchers share: flags and one-line errors."""
 
-import errno
 import logging as py_logging
 import os
 import pathlib
@@ -9,16 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
 from modularity_jax.data.dataset import one_line
 from modularity_jax.runs import stopping
 from modularity_jax.runs.config import GROUP_SIZES, check_setting, from_dict
-from modularity_jax.runs.devices import connect, disconnect, use_all_cores
-from modularity_jax.runs.memory import is_out_of_memory
+from modularity_jax.runs.devices import connect, disconnect, keep_compiled_programs, use_all_cores
 from modularity_jax.runs.opening import opened
+from modularity_jax.runs.outcomes import outcome_of
 from modularity_jax.runs.processes import Team
 from modularity_jax.runs.workdir import Workdir
 
@@ -32,8 +30,6 @@ _COORDINATOR = flags.DEFINE_string(
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes share the run; as --coordinator.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0; as --coordinator.")
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
-
-CACHE = pathlib.Path("~/.cache/modularity_jax").expanduser()
 
 
 def define_config(default: str = "configs/digits.py") -> None:
@@ -88,23 +84,16 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
     py_logging.getLogger("jax").setLevel(py_logging.WARNING)
 
     def run(argv: Sequence[str]) -> None:
-        _use_compilation_cache()
+        keep_compiled_programs()
         use_all_cores()
         try:
             _connect()
             main(argv[1:])
-        except (ValueError, OSError, ImportError) as error:
-            if _TRACEBACK.value:
+        except (Exception, KeyboardInterrupt) as error:
+            outcome = outcome_of(error)
+            if outcome is None or (_TRACEBACK.value and not isinstance(error, stopping.StoppedError)):
                 raise
-            _fail(_with_advice(error), 1)
-        except jax.errors.JaxRuntimeError as error:
-            if _TRACEBACK.value or not is_out_of_memory(error):
-                raise
-            _fail(f"out of memory: {str(error).splitlines()[0]}", 1)
-        except KeyboardInterrupt:
-            _fail("interrupted", 130)
-        except stopping.StoppedError as stop:
-            _fail(stopping.farewell(stop), stop.exit_code)
+            _fail(*outcome)
         disconnect()
 
     app.run(run, flags_parser=_parse)
@@ -148,15 +137,6 @@ def _parse(argv: Sequence[str]) -> list[str]:
         _fail(error, 2)
 
 
-def _with_advice(error: Exception) -> str:
-    """The error, and what to do where the disk is the trouble."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{error}; make room, and the same command goes on with what is finished"
-    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES):
-        return f"{error}; --workdir must be a place that can be written"
-    return str(error)
-
-
 def _fail(error: object, code: int) -> NoReturn:
     text = str(error)
     if "Traceback (most recent call last)" in text:  # ml_collections quotes the one of a config file that fails
@@ -170,11 +150,3 @@ def _config_name() -> str:
     """File name and variant of --config, as a folder's name."""
     file, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
     return "-".join(filter(None, (pathlib.Path(file).stem, variant)))
-
-
-def _use_compilation_cache() -> None:
-    """Keep compiled programs between runs, unless the user has set a place (or none) for them."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(CACHE))
-    # JAX's own second leaves out so many small programs that a second run still waits for them.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

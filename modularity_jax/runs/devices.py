@@ -1,6 +1,7 @@
 """How a run uses the machine's processors, and those of other hosts."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from absl import logging
 # Says the last word where JAX ends this process without a chance to: it waits for a line which then does not come.
 _LAST_WORD = 'read -r line || printf "%s\\n" "$0" >&2'
 INITIALIZATION_SECONDS = 300
+CACHE = pathlib.Path("~/.cache/modularity_jax").expanduser()
 _watchman: subprocess.Popen[bytes] | None = None
 
 
@@ -26,6 +28,14 @@ def use_all_cores() -> None:
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
         jax.config.update("jax_num_cpu_devices", _num_cores())
+
+
+def keep_compiled_programs() -> None:
+    """Keep compiled programs between runs, unless the user has set a place (or none) for them."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(CACHE))
+    # JAX's own second leaves out so many small programs that a second run still waits for them.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def connect(coordinator: str | None, num_processes: int | None, process_id: int | None, last_word: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import logging
 
-from modularity_jax.runs import clustering, lesions
+from modularity_jax.runs import cluster_tables, lesion_tables
 from modularity_jax.runs.adopt import other_rounding, same_networks
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.networks import METRICS_COLUMNS, copy_networks, finished_phases, is_trained
@@ -55,8 +55,8 @@ def fork_workdir(workdir: Workdir, donor: Workdir) -> None:
     taken = {
         "networks": list(networks),
         "training": bool(same) and _take_training(workdir, donor),
-        "shuffle_tests": clustering.take_tests(workdir, donor, trusted),
-        "lesion_tests": lesions.take_tests(workdir, donor, trusted),
+        "shuffle_tests": cluster_tables.take_tests(workdir, donor, trusted),
+        "lesion_tests": lesion_tables.take_tests(workdir, donor, trusted),
     }
     record(workdir, {"forked_from": source | {"taken": taken}})
     told = ", ".join(f"{name}: {_told(value)}" for name, value in taken.items() if value)

@@ -2,8 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,11 +21,23 @@ from modularity_jax.nets.lesions.lesion_test import (
     lesion_test,
 )
 from modularity_jax.nets.lesions.measure import Keep, Sums, part_bytes
-from modularity_jax.nets.lesions.verdicts import p_values
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.lesion_tables import (
+    Place,
+    Tests,
+    add_parts,
+    arrays_of,
+    double_rows,
+    finished,
+    lesion_kinds,
+    lesion_phases,
+    prefix_of,
+    single_rows,
+    write,
+)
 from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
@@ -37,45 +49,14 @@ from modularity_jax.runs.stages import (
     load_params,
     load_samples,
     own_part,
-    same_labels,
     timed,
 )
-from modularity_jax.runs.tables import Row, recover_arrays, recover_csv, write_arrays, write_csv
+from modularity_jax.runs.tables import recover_arrays, write_arrays
 from modularity_jax.runs.workdir import Workdir
-
-LESION_COLUMNS = (
-    "seed", "phase", "num_clusters", "layer", "cluster", "num_units", "share", "accuracy", "diff", "control_mean",
-    "control_std", "z_score", "p_value", "p_adjusted", "taxonomy", "taxonomy_adjusted", "p_strict", "num_shuffles",
-)  # fmt: skip
-DOUBLE_LESION_COLUMNS = (
-    "seed", "phase", "num_clusters", "kind", "layer_a", "cluster_a", "layer_b", "cluster_b", "accuracy", "diff",
-    "score", "p_value", "p_adjusted", "important", "important_adjusted", "control_mean", "control_std", "z_score",
-    "num_shuffles",
-)  # fmt: skip
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
 _LESION_STREAM = 2**32 - 2
 SETTING = "lesion.samples_per_batch"
-
-
-class _Place(NamedTuple):
-    """A test of one network, in the order of the tables."""
-
-    phase: str
-    seed: int
-    kind: str  # "single", "joint" or "conditional"
-
-    @property
-    def name(self) -> str:
-        """For a file."""
-        return "-".join(map(str, self))
-
-
-class _Tests(NamedTuple):
-    """What is finished."""
-
-    rows: dict[_Place, list[Row]]
-    arrays: dict[str, dict[str, np.ndarray]]  # by phase
 
 
 def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) -> None:
@@ -90,13 +71,12 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
       StoppedError: after saving, if it was asked to stop.
     """
     config, settings = workdir.config, workdir.config.lesion
-    phases = _phases(config)
+    phases = lesion_phases(config)
     nets = {phase: load_params(workdir, phase) for phase in phases}
     networks = [(phase, seed) for phase in phases for seed in finite_seeds(workdir, phase)]
-    places = [_Place(*network, kind) for network, kind in itertools.product(networks, _kinds(config))]
-    add_parts = functools.partial(_add_parts, workdir, places)
-    collect(workdir, "lesion", team, add_parts)
-    found = _finished(workdir, phases)
+    places = [Place(*network, kind) for network, kind in itertools.product(networks, lesion_kinds(config))]
+    collect(workdir, "lesion", team, functools.partial(add_parts, workdir, places))
+    found = finished(workdir, phases)
     left = [place for place in places if place not in found.rows]
     if not left:
         logging.info("%s holds its lesions already, or its config asks for none", workdir.path)
@@ -110,7 +90,7 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
         choose(workdir, SETTING, samples.y_test.size, bytes_at)
     team.wait()
     part = own_part(workdir, "lesion", team)
-    mine = found if part == workdir else _Tests({}, {phase: {} for phase in phases})
+    mine = found if part == workdir else Tests({}, {phase: {} for phase in phases})
     with timed(workdir, "lesion", team), Progress(f"damaging {len(graphs)} networks", len(left)) as progress:
         for place in left:
             if not team.takes(f"lesion-{place.name}"):
@@ -123,24 +103,15 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
                 workdir, SETTING, functools.partial(_test, params, labels, samples, place, config, mesh, keep)
             )
             head = {"seed": place.seed, "phase": place.phase, "num_clusters": settings.num_clusters}
-            made = _single_rows(head, test) if isinstance(test, LesionTest) else _double_rows(head, place.kind, test)
+            made = single_rows(head, test) if isinstance(test, LesionTest) else double_rows(head, place.kind, test)
             mine.rows[place] = made
-            mine.arrays[place.phase] |= _arrays(_prefix(place, settings.num_clusters), test)
-            _write(part, mine, places, place.phase)
+            mine.arrays[place.phase] |= arrays_of(prefix_of(place, settings.num_clusters), test)
+            write(part, mine, places, place.phase)
             checkpoints.clear()
             progress.advance(f"{place.phase} seed {place.seed}, {place.kind}: {_outcome(test)}")
             stopping.check()
         team.wait()
-    collect(workdir, "lesion", team, add_parts)
-
-
-def _phases(config: RunConfig) -> list[str]:
-    """Those whose networks are damaged."""
-    return [phase for phase in config.phases if phase in config.lesion.phases and config.lesion.num_shuffles]
-
-
-def _kinds(config: RunConfig) -> list[str]:
-    return ["single", *(kind for kind in KINDS if getattr(config.lesion, kind))]
+    collect(workdir, "lesion", team, functools.partial(add_parts, workdir, places))
 
 
 class _Parts:
@@ -164,89 +135,7 @@ class _Parts:
         return sums
 
 
-def _finished(workdir: Workdir, phases: Sequence[str]) -> _Tests:
-    """The rows of tests whose controls are there too, and all arrays."""
-    count = workdir.config.lesion.num_clusters
-    arrays = {phase: recover_arrays(workdir.lesion_arrays(phase)) for phase in phases}
-    found: dict[_Place, list[Row]] = {}
-    for row in recover_csv(workdir.lesions, LESION_COLUMNS):
-        found.setdefault(_Place(row["phase"], row["seed"], "single"), []).append(row)
-    for row in recover_csv(workdir.double_lesions, DOUBLE_LESION_COLUMNS):
-        found.setdefault(_Place(row["phase"], row["seed"], row["kind"]), []).append(row)
-    complete = {
-        place: rows
-        for place, rows in found.items()
-        if f"{_prefix(place, count)}/control_accuracy" in arrays.get(place.phase, {})
-    }
-    return _Tests(complete, arrays)
-
-
-def _add_parts(workdir: Workdir, places: Sequence[_Place], parts: Sequence[Workdir]) -> None:
-    """To the run's own files what its parts hold, labels included."""
-    phases = [*dict.fromkeys(place.phase for place in places)]
-    mine = _finished(workdir, phases)
-    labels = {phase: recover_arrays(workdir.clusters(phase)) for phase in phases}
-    for part in parts:
-        found = _finished(part, phases)
-        mine.rows.update(found.rows)
-        for phase in phases:
-            mine.arrays[phase].update(found.arrays[phase])
-            labels[phase].update(recover_arrays(part.clusters(phase)))
-    for phase in phases:
-        _write(workdir, mine, places, phase)
-        write_arrays(workdir.clusters(phase), dict(sorted(labels[phase].items())), keep_previous=True)
-
-
-def take_tests(workdir: Workdir, donor: Workdir, phases: Sequence[str]) -> int:
-    """Copy a donor's labels and lesion tests that hold here too, for phases with the same networks; how many tests.
-
-    A test goes with its labels, which the stage would not make for tests that are there. What is there is kept.
-    """
-    config, count = workdir.config, workdir.config.lesion.num_clusters
-    if not same_labels(donor.config, config):
-        return 0
-    asked, kinds = _phases(config), [kind for kind in _kinds(config) if _same(donor.config, config, kind)]
-    seeds = range(config.train.num_seeds)
-    mine = _finished(workdir, asked)
-    known = set(mine.rows)
-    for source, phase in itertools.product((donor, *donor.parts("lesion")), [p for p in asked if p in phases]):
-        theirs, labels = _finished(source, [phase]), recover_arrays(workdir.clusters(phase))
-        found, names = recover_arrays(source.clusters(phase)), {f"seed_{seed}/k_{count}/labels" for seed in seeds}
-        if new := names & found.keys() - labels.keys():
-            labels |= {name: found[name] for name in new}
-            write_arrays(workdir.clusters(phase), dict(sorted(labels.items())), keep_previous=True)
-        for place in [_Place(phase, seed, kind) for seed, kind in itertools.product(seeds, kinds)]:
-            if place in theirs.rows and place not in mine.rows and f"seed_{place.seed}/k_{count}/labels" in labels:
-                mine.rows[place] = theirs.rows[place]
-                prefix = f"{_prefix(place, count)}/"
-                mine.arrays[phase] |= {n: array for n, array in theirs.arrays[phase].items() if n.startswith(prefix)}
-    places = [_Place(*place) for place in itertools.product(asked, seeds, _kinds(config))]
-    for phase in {place.phase for place in mine.rows.keys() - known}:
-        _write(workdir, mine, places, phase)
-    return len(mine.rows) - len(known)
-
-
-def _same(donor: RunConfig, config: RunConfig, kind: str) -> bool:
-    """Whether tests of a kind are the same for the same network and labels."""
-    names = ("num_clusters", "correction", "samples_per_batch", "num_shuffles" if kind == "single" else kind)
-    return all(getattr(donor.lesion, name) == getattr(config.lesion, name) for name in names)
-
-
-def _write(workdir: Workdir, tests: _Tests, places: Sequence[_Place], phase: str) -> None:
-    """A phase's arrays, and both tables; whoever found what in which order, the files are the same."""
-    write_arrays(workdir.lesion_arrays(phase), dict(sorted(tests.arrays[phase].items())), keep_previous=True)
-    by_class = tuple(f"accuracy_{c}" for c in range(workdir.config.model.widths[-1]))
-    singles = [row for place in places if place.kind == "single" for row in tests.rows.get(place, ())]
-    doubles = [row for place in places if place.kind != "single" for row in tests.rows.get(place, ())]
-    write_csv(workdir.lesions, singles, LESION_COLUMNS + by_class, keep_previous=True)
-    write_csv(workdir.double_lesions, doubles, DOUBLE_LESION_COLUMNS, keep_previous=True)
-
-
-def _prefix(place: _Place, num_clusters: int) -> str:
-    return f"seed_{place.seed}/k_{num_clusters}/{place.kind}"
-
-
-def _labels(workdir: Workdir, part: Workdir, place: _Place, graph: LayeredGraph) -> np.ndarray:
+def _labels(workdir: Workdir, part: Workdir, place: Place, graph: LayeredGraph) -> np.ndarray:
     """The network's labels at the lesions' number of clusters: the clustering stage's, or made as it would."""
     count = workdir.config.lesion.num_clusters
     name = f"seed_{place.seed}/k_{count}/labels"
@@ -280,7 +169,7 @@ def _test(
     params: Mapping[str, Any],
     labels: np.ndarray,
     samples: Samples,
-    place: _Place,
+    place: Place,
     config: RunConfig,
     mesh: Mesh | None,
     keep: Keep,
@@ -302,75 +191,6 @@ def _test(
         return lesion_test(params, labels, x, y, key, num_shuffles=settings.num_shuffles, **shared)
     count = getattr(settings, place.kind)
     return double_lesion_test(params, labels, x, y, key, kind=place.kind, num_shuffles=count, **shared)
-
-
-def _single_rows(head: Mapping[str, Any], test: LesionTest) -> list[Row]:
-    strict = p_values(test.accuracy, test.control_accuracy, ties="strict")
-    columns = {
-        **test.submodules._asdict(),
-        "accuracy": test.accuracy,
-        "diff": test.diff,
-        "control_mean": test.control_mean,
-        "control_std": test.control_std,
-        "z_score": test.z_score,
-        "p_value": test.p_value,
-        "p_adjusted": test.p_adjusted,
-        "taxonomy": test.taxonomy,
-        "taxonomy_adjusted": test.taxonomy_adjusted,
-        "p_strict": np.where(np.isnan(test.p_value), np.nan, strict),
-        "num_shuffles": [len(test.control_accuracy)] * len(test.diff),
-        **{f"accuracy_{c}": values for c, values in enumerate(test.accuracy_by_class.T)},
-    }
-    return _to_rows(head, columns)
-
-
-def _double_rows(head: Mapping[str, Any], kind: str, test: DoubleLesionTest) -> list[Row]:
-    modules = test.submodules
-    columns = {
-        "kind": [kind] * len(test.diff),
-        "layer_a": modules.layer[test.first],
-        "cluster_a": modules.cluster[test.first],
-        "layer_b": modules.layer[test.second],
-        "cluster_b": modules.cluster[test.second],
-        "accuracy": test.accuracy,
-        "diff": test.diff,
-        "score": test.score,
-        "p_value": test.p_value,
-        "p_adjusted": test.p_adjusted,
-        "important": test.important,
-        "important_adjusted": test.important_adjusted,
-        "control_mean": test.control_mean,
-        "control_std": test.control_std,
-        "z_score": test.z_score,
-        "num_shuffles": [len(test.control_accuracy)] * len(test.diff),
-    }
-    return _to_rows(head, columns)
-
-
-def _to_rows(head: Mapping[str, Any], columns: Mapping[str, Sequence[Any] | np.ndarray]) -> list[Row]:
-    """A row per entry; floats to 7 digits, which is what float32 sums are good for, and nan as an empty cell."""
-    return [
-        {**head, **dict(zip(columns, map(_plain, values), strict=True))}
-        for values in zip(*columns.values(), strict=True)
-    ]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float | np.floating):
-        return None if np.isnan(value) else float(f"{value:.7g}")
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _arrays(prefix: str, test: LesionTest | DoubleLesionTest) -> dict[str, np.ndarray]:
-    """What the tables leave out: each control's accuracy, and by class."""
-    arrays = {"control_accuracy": test.control_accuracy}
-    if isinstance(test, LesionTest):
-        arrays |= {
-            "control_accuracy_by_class": test.control_accuracy_by_class,
-            "undamaged_by_class": test.undamaged_by_class,
-            "undamaged": np.asarray(test.undamaged),
-        }
-    return {f"{prefix}/{name}": array.astype(np.float32) for name, array in arrays.items()}
 
 
 def _outcome(test: LesionTest | DoubleLesionTest) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from modularity_jax.metric.shuffle_test import shuffled_ncuts
 from modularity_jax.nets.lesions.lesion_test import double_lesion_test, lesion_test
-from modularity_jax.runs import clustering, lesions, stopping
+from modularity_jax.runs import cluster_tables, clustering, lesion_tables, lesions, stopping
 from modularity_jax.runs.fork import check_fork, fork_workdir
 from modularity_jax.runs.opening import opened
 from modularity_jax.runs.processes import ALONE
@@ -266,7 +266,7 @@ def test_the_second_command_goes_on(old, tmp_path, monkeypatch, caplog, computed
             return workdir
 
     with monkeypatch.context() as patch:
-        patch.setattr(lesions, "take_tests", lambda *arguments: 1 / 0)
+        patch.setattr(lesion_tables, "take_tests", lambda *arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             command()
     interrupt(monkeypatch, lambda workdir: command(), None, 1)
@@ -283,8 +283,8 @@ def test_what_is_there_is_kept(old, copy, tmp_path):
     train_stage(made)
     rows = read_csv(copy.clusterability)
     arrays = read_arrays(copy.path, "clusters/init.npz")
-    clustering.write_arrays(made.clusters("init"), arrays)
-    write_csv(made.clusterability, [rows[0] | {"ncut": 9.5}], clustering.CLUSTERABILITY_COLUMNS)
+    cluster_tables.write_arrays(made.clusters("init"), arrays)
+    write_csv(made.clusterability, [rows[0] | {"ncut": 9.5}], cluster_tables.CLUSTERABILITY_COLUMNS)
     trained = made.metrics.stat().st_mtime_ns
     fork_workdir(made, old)
     assert made.metrics.stat().st_mtime_ns == trained

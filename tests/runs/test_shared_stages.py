@@ -5,7 +5,7 @@ import functools
 
 import pytest
 
-from modularity_jax.runs import stopping, training
+from modularity_jax.runs import clustering, stopping, training
 from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.lesions import lesion_stage
 from modularity_jax.runs.processes import Team
@@ -73,15 +73,14 @@ def test_another_number_of_processes_goes_on(alone, tmp_path, monkeypatch):
     assert all(share(made, 3))
     assert trained
 
-    def cluster_some(workdir, team):
-        train_stage(workdir, team=team)
-        monkeypatch.setattr(stopping, "check", lambda: stop())
-        cluster_stage(workdir, team=team)
+    write = clustering.write
 
-    def stop():
+    def write_once(part, *rest):
+        write(part, *rest)
         raise stopping.StoppedError("gone")
 
-    assert all(isinstance(error, stopping.StoppedError) for error in share(made, 2, cluster_some))
+    monkeypatch.setattr(clustering, "write", write_once)
+    assert all(isinstance(error, stopping.StoppedError) for error in share(made, 2))
     assert sorted(trained) == [(0,), (1,), (2,)]
     monkeypatch.undo()
     parts = made.parts("cluster")
