@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import shutil
 from collections.abc import Iterator
 
 import jax
@@ -38,6 +39,7 @@ def opened(
     with contextlib.ExitStack() as stack:
         if jax.process_index() == 0:
             stack.enter_context(locked(path))
+            shutil.rmtree(path / "processes", ignore_errors=True)  # of a start that was cut short
         team = stack.enter_context(joined(team_of(path)))
         if team.is_first:
             workdir = create_workdir(path, config, command_line()) if config else open_workdir(path)

@@ -84,7 +84,7 @@ class Team:
           ValueError: if the first is not heard of.
         """
         if self.is_first:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self._folder, ignore_errors=True)  # of a start that was cut short
             self._folder.mkdir(parents=True)
             self._token = uuid.uuid4().hex[:8]
         else:

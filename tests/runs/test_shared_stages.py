@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import shutil
 
 import pytest
 
@@ -87,6 +88,7 @@ def test_another_number_of_processes_goes_on(alone, tmp_path, monkeypatch):
     assert [part.path.name for part in parts] == ["process_0", "process_1"]
     done = [len(read_csv(part.clusterability)) for part in parts]
     assert done == [1, 1]
+    shutil.rmtree(made.path / "processes")
     all_stages(made, Team())
     assert content(made.path) == alone
 
