@@ -1,5 +1,6 @@
 """A run that begins with what is still valid of a run with another config."""
 
+import contextlib
 import itertools
 import pathlib
 import shutil
@@ -14,7 +15,7 @@ from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.networks import METRICS_COLUMNS, copy_networks, finished_phases, is_trained
 from modularity_jax.runs.tables import read_json, read_table
 from modularity_jax.runs.training import training_settings
-from modularity_jax.runs.workdir import Workdir, open_workdir, record
+from modularity_jax.runs.workdir import Workdir, open_workdir, read_versions, record
 
 _CURVE = ("num_clusters", "num_restarts", "selection", "solver", "curve_epochs")
 
@@ -43,13 +44,15 @@ def fork_workdir(workdir: Workdir, donor: Workdir) -> None:
     if "taken" in noted:
         logging.info("%s was forked from %s already", workdir.path, noted["workdir"])
         return
+    same = same_networks(donor.config, workdir.config)
+    if same:
+        _take_group_sizes(workdir, donor)
     versions, differ = _versions(donor, workdir)
     source: dict[str, Any] = {"workdir": str(donor.path), "git_commit": versions.get("git_commit")}
     if differ:
         logging.warning("%s was made with another %s and may round differently", donor.path, ", ".join(differ))
         source["differs_in"] = differ
     record(workdir, {"forked_from": source})
-    same = same_networks(donor.config, workdir.config)
     networks = _take_networks(workdir, donor, same)
     trusted = networks if differ else same
     taken = {
@@ -74,6 +77,17 @@ def _versions(donor: Workdir, workdir: Workdir) -> tuple[dict[str, Any], list[st
     except (ValueError, OSError) as error:
         logging.warning("%s", error)
         return {}, ["versions.json"]
+
+
+def _take_group_sizes(workdir: Workdir, donor: Workdir) -> None:
+    """What the donor's memory has chosen, where nothing was chosen here: other groups round differently."""
+    with contextlib.suppress(ValueError):  # `_versions` names a damaged file
+        noted = read_versions(donor).get("group_sizes", {})
+        theirs, mine = donor.config.to_dict(), workdir.config.to_dict()
+        sections = {setting: setting.split(".") for setting in noted}
+        taken = {s: noted[s] for s, (section, name) in sections.items() if theirs[section][name] == mine[section][name]}
+        if taken:
+            record(workdir, {"group_sizes": taken | read_versions(workdir).get("group_sizes", {})})
 
 
 def _take_networks(workdir: Workdir, donor: Workdir, same: Sequence[str]) -> tuple[str, ...]:
