@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.experiments import survival
-from tests.experiments.test_launchers import REPOSITORY, environment
+from tests.experiments.test_launchers import REPOSITORY, environment, write_idx
 
 QUICK = "configs/digits.py:quick"
 SETTINGS = ["--config.cluster.methods=layer", "--config.lesion.joint=0"]  # fewer programs to compile
@@ -114,3 +114,29 @@ def test_a_signal_saves_and_says_how_to_go_on(place, number):
         f"python -m {' '.join(command)}"
     )
     assert list(pathlib.Path(workdir, "checkpoints", "train").iterdir())
+
+
+def test_a_data_file_that_vanishes(place):
+    """Between training and the lesions, which need the test set; put back, the run comes to its end."""
+    write_idx(place / "data" / "mnist")
+    workdir, images = place / "vanishing", place / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
+    command = [sys.executable, "-m", "experiments.run", "--config=configs/mnist.py:quick", f"--workdir={workdir}",
+               f"--config.data.dir={place / 'data'}", "--config.data.num_train=40", "--config.train.num_seeds=1",
+               "--config.cluster.phases=('pruned',)", *SETTINGS]  # fmt: skip
+
+    def ended(module):
+        command[2] = f"experiments.{module}"
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=environment(place), capture_output=True, text=True, timeout=300
+        )
+
+    assert ended("train").returncode == 0
+    content = images.read_bytes()
+    images.unlink()
+    stopped = ended("run")
+    assert stopped.returncode == 1
+    assert str(images.parent) in error_of(stopped)
+    images.write_bytes(content)
+    whole = ended("run")
+    assert whole.returncode == 0, whole.stderr
+    assert {"lesions.csv", "weights/pruned.npz"} <= set(survival.content(workdir))
