@@ -5,6 +5,7 @@ import importlib.util
 import pathlib
 from collections.abc import Sequence
 
+import jax
 from absl import flags
 
 from experiments import launcher
@@ -56,7 +57,8 @@ def main(arguments: Sequence[str]) -> None:
     stopping.install()
     rows = run_table(_TABLE.value, root, {name: _load(name) for name in chosen}, _run)
     together = across_text(_TABLE.value, root, chosen)
-    print("\n\n".join(filter(None, (table_text(rows), together, f"Table: {root / _TABLE.value}.csv"))))  # noqa: T201
+    if jax.process_index() == 0:
+        print("\n\n".join(filter(None, (table_text(rows), together, f"Table: {root / _TABLE.value}.csv"))))  # noqa: T201
 
 
 if __name__ == "__main__":
