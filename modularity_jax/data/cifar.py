@@ -1,14 +1,15 @@
 """CIFAR-10 in grey at 28 x 28, so that the same networks take it as take MNIST."""
 
 import pathlib
-import zipfile
-import zlib
+import pickle
+from collections.abc import Callable
 
 import numpy as np
 
 from modularity_jax.data.dataset import Dataset, Split, check_labels, one_line
+from modularity_jax.data.npz import Images, read_npz
 
-FILES = "data_batch_1.bin .. data_batch_5.bin and test_batch.bin, or cifar10.npz"
+FILES = "data_batch_1.bin .. data_batch_5.bin and test_batch.bin, or the Python version's without .bin, or cifar10.npz"
 SIDE = 32
 NEW_SIDE = 28
 RECORDS_PER_FILE = 10_000
@@ -16,7 +17,15 @@ RECORDS_PER_FILE = 10_000
 # ITU-R BT.601, the weights of the usual conversion from RGB to luma.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _RECORD_BYTES = 1 + 3 * SIDE * SIDE
-_NPZ_NAMES = ("x_train", "y_train", "x_test", "y_test")
+_NPZ = "cifar10.npz"
+_TRAIN, _TEST = [f"data_batch_{i}" for i in range(1, 6)], ["test_batch"]
+# What a pickled batch is made of; anything else could run code.
+_PICKLED = {
+    "_codecs": ("encode",),
+    "numpy": ("dtype", "ndarray"),
+    "numpy.core.multiarray": ("_reconstruct",),
+    "numpy._core.multiarray": ("_reconstruct",),
+}
 # Colour images as float32 take 12 KB each; a chunk keeps them under 70 MB.
 _CHUNK = 5_000
 
@@ -28,7 +37,9 @@ def load(folder: pathlib.Path) -> Dataset:
     - `cifar10.npz` with the arrays x_train [n, 32, 32, 3] uint8, y_train [n] or [n, 1] integers, and x_test, y_test
       likewise;
     - CIFAR-10's own binary version, `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, directly or inside
-      `cifar-10-batches-bin/`, as the archive unpacks.
+      `cifar-10-batches-bin/`, as the archive unpacks;
+    - its Python version, `data_batch_1` to `data_batch_5` and `test_batch`, directly or inside `cifar-10-batches-py/`,
+      as torchvision and Keras keep it.
 
     Returns:
       The data set, d = 784, in the order of the files.
@@ -37,13 +48,20 @@ def load(folder: pathlib.Path) -> Dataset:
       FileNotFoundError: if a file is missing.
       ValueError: if a file is cut off, lacks an array, or holds something else.
     """
-    npz = folder / "cifar10.npz"
-    if npz.is_file():
-        train, test = _read_npz(npz)
+    if (folder / _NPZ).is_file():
+        train, test = read_npz(folder / _NPZ, (SIDE, SIDE, 3))
+    elif any(_places(folder, "", name) for name in _TRAIN + _TEST):
+        train, test = _read_batches(folder, _TRAIN, "", _read_pickled), _read_batches(folder, _TEST, "", _read_pickled)
     else:
-        train = _read_batches(folder, [f"data_batch_{i}.bin" for i in range(1, 6)])
-        test = _read_batches(folder, ["test_batch.bin"])
+        train = _read_batches(folder, _TRAIN, ".bin", _read_batch)
+        test = _read_batches(folder, _TEST, ".bin", _read_batch)
     return Dataset(*to_grey(*train), *to_grey(*test), num_classes=10)
+
+
+def holds(folder: pathlib.Path) -> bool:
+    """Whether any of the files that `load` takes lies in a folder."""
+    batches = ((suffix, name) for suffix in ("", ".bin") for name in _TRAIN + _TEST)
+    return (folder / _NPZ).is_file() or any(_places(folder, *batch) for batch in batches)
 
 
 def to_grey(images: np.ndarray, labels: np.ndarray) -> Split:
@@ -81,8 +99,10 @@ def resize_weights(size: int, new_size: int) -> np.ndarray:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _read_batches(folder: pathlib.Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    records = np.concatenate([_read_batch(_find(folder, name)) for name in names])
+def _read_batches(
+    folder: pathlib.Path, names: list[str], suffix: str, read: Callable[[pathlib.Path], np.ndarray]
+) -> Images:
+    records = np.concatenate([read(_find(folder, suffix, name)) for name in names])
     images = records[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
     return images, records[:, 0]
 
@@ -98,30 +118,37 @@ def _read_batch(path: pathlib.Path) -> np.ndarray:
     return records
 
 
-def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
-    for path in (folder / name, folder / "cifar-10-batches-bin" / name):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(f"{folder}: no file {name}; put it there, the set consists of {FILES}")
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> object:
+        if name not in _PICKLED.get(module, ()):
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return super().find_class(module, name)
 
 
-def _read_npz(path: pathlib.Path) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def _read_pickled(path: pathlib.Path) -> np.ndarray:
+    """One batch of the Python version, as `_read_batch` gives it."""
     try:
-        with np.load(path) as archive:
-            missing = [name for name in _NPZ_NAMES if name not in archive]
-            arrays = {name: archive[name] for name in _NPZ_NAMES if name in archive}
-    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: cut off or no npz file ({one_line(error)}); write it again") from error
-    if missing:
-        raise ValueError(f"{path}: lacks the array {missing[0]}; it must hold x_train, y_train, x_test and y_test")
-    return _check_arrays(path, arrays, "train"), _check_arrays(path, arrays, "test")
+        with open(path, "rb") as file:
+            batch = _Unpickler(file, encoding="bytes").load()
+        images, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
+    # Whatever a damaged pickle sets off: these are only the most frequent.
+    except Exception as error:
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise ValueError(f"{path}: no pickled CIFAR-10 batch ({reason}); fetch the file again") from error
+    if images.dtype != np.uint8 or images.shape != (len(labels), _RECORD_BYTES - 1) or labels.dtype.kind not in "iu":
+        raise ValueError(f"{path}: a CIFAR-10 batch has data [n, 3072] uint8, got {list(images.shape)} {images.dtype}")
+    check_labels(labels, path)
+    return np.concatenate([labels[:, None].astype(np.uint8), images], axis=1)
 
 
-def _check_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], split: str) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (SIDE, SIDE, 3) or not len(images):
-        raise ValueError(f"{path}: x_{split} must be [n, 32, 32, 3] uint8, got {list(images.shape)} {images.dtype}")
-    if labels.shape not in [(len(images),), (len(images), 1)] or labels.dtype.kind not in "iu":
-        raise ValueError(f"{path}: y_{split} must be [{len(images)}] integers, got {list(labels.shape)} {labels.dtype}")
-    check_labels(labels.ravel(), path)
-    return images, labels.ravel()
+def _places(folder: pathlib.Path, suffix: str, name: str) -> list[pathlib.Path]:
+    """Where a batch lies, of the places where one may."""
+    unpacked = f"cifar-10-batches-{'bin' if suffix else 'py'}"
+    places = (folder / f"{name}{suffix}", folder / unpacked / f"{name}{suffix}")
+    return [path for path in places if path.is_file()]
+
+
+def _find(folder: pathlib.Path, suffix: str, name: str) -> pathlib.Path:
+    if found := _places(folder, suffix, name):
+        return found[0]
+    raise FileNotFoundError(f"{folder}: no file {name}{suffix}; put it there, the set consists of {FILES}")

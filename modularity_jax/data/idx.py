@@ -8,18 +8,23 @@ import zlib
 import numpy as np
 
 from modularity_jax.data.dataset import Dataset, Split, check_labels, from_bytes
+from modularity_jax.data.npz import read_npz
 
 FILES = "{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]"
+NPZ = "mnist.npz"
 SIDE = 28
 
 _GZIP_START = b"\x1f\x8b"
+_STEMS = [f"{split}-{kind}-ubyte" for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 
 
 def load(folder: pathlib.Path) -> Dataset:
-    """Reads a ten-class set of 28 x 28 images from four IDX files, gzipped or not.
+    """Reads a ten-class set of 28 x 28 images from four IDX files, gzipped or not, or from Keras's `mnist.npz`.
 
     Args:
-      folder: holds `{train,t10k}-{images-idx3,labels-idx1}-ubyte`, each with or without `.gz`.
+      folder: holds `{train,t10k}-{images-idx3,labels-idx1}-ubyte`, each with or without `.gz`, and perhaps with a dot
+        before `idx`, as some archives name them; or `mnist.npz` with the arrays x_train [n, 28, 28] uint8, y_train [n]
+        integers, and x_test, y_test likewise.
 
     Returns:
       The data set, d = 784, in the order of the files.
@@ -28,7 +33,15 @@ def load(folder: pathlib.Path) -> Dataset:
       FileNotFoundError: if one of the files is missing.
       ValueError: if a file is cut off, is no such IDX file, or does not fit its twin.
     """
+    if not any(_places(folder, stem) for stem in _STEMS) and (folder / NPZ).is_file():
+        train, test = read_npz(folder / NPZ, (SIDE, SIDE))
+        return Dataset(*from_bytes(*train), *from_bytes(*test), num_classes=10)
     return Dataset(*_load_split(folder, "train"), *_load_split(folder, "t10k"), num_classes=10)
+
+
+def holds(folder: pathlib.Path) -> bool:
+    """Whether any of the files that `load` takes lies in a folder."""
+    return (folder / NPZ).is_file() or any(_places(folder, stem) for stem in _STEMS)
 
 
 def read_idx(path: pathlib.Path, num_dimensions: int) -> np.ndarray:
@@ -77,10 +90,15 @@ def _load_split(folder: pathlib.Path, prefix: str) -> Split:
     return from_bytes(images, labels)
 
 
+def _places(folder: pathlib.Path, stem: str) -> list[pathlib.Path]:
+    """Where a file lies, under any of the names that it goes by."""
+    names = [spelt + end for spelt in (stem, stem.replace("-idx", ".idx")) for end in ("", ".gz")]
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
 def _find(folder: pathlib.Path, stem: str) -> pathlib.Path:
-    for path in (folder / stem, folder / f"{stem}.gz"):
-        if path.is_file():
-            return path
+    if found := _places(folder, stem):
+        return found[0]
     raise FileNotFoundError(f"{folder}: no file {stem} or {stem}.gz; put it there, the set consists of {FILES}")
 
 

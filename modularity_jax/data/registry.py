@@ -17,6 +17,13 @@ _PUBLISHED = {
     "kmnist": idx,
     "cifar10": cifar,
 }
+# As their publishers, torchvision and Keras spell them in folders' names.
+_SPELLINGS = {
+    "mnist": ("mnist", "MNIST"),
+    "fashion_mnist": ("fashion_mnist", "FashionMNIST", "fashion-mnist"),
+    "kmnist": ("kmnist", "KMNIST"),
+    "cifar10": ("cifar10", "CIFAR10", "cifar-10"),
+}
 _MADE_OF_MNIST = {
     "halves": halves.sums,
     "halves_same": halves.same,
@@ -35,16 +42,16 @@ def load(name: str, dir: str | pathlib.Path | None = None, *, num_train: int | N
     """Loads a data set by its name.
 
     `digits`, `lines` and `random` need nothing but this package (digits: and scikit-learn). `mnist`, `fashion_mnist`,
-    `kmnist` and `cifar10` are read from the folder `dir/name` where it exists (see `idx.load` and `cifar.load` for the
-    files), else through TensorFlow Datasets, which downloads a set once and keeps it in a folder of its own:
-    `TFDS_DATA_DIR`, or `~/tensorflow_datasets`. The arrays and their order are the same from either source.
+    `kmnist` and `cifar10` are read from files below `dir` where they are (see `places` for the folders, `idx.load` and
+    `cifar.load` for the files), else through TensorFlow Datasets, which downloads a set once and keeps it in a folder
+    of its own: `TFDS_DATA_DIR`, or `~/tensorflow_datasets`. The arrays and their order are the same from either source.
     `halves` and `halves_same` are made of `mnist`, wherever that comes from, see `halves.sums` and `halves.same`.
     `a+b` pools two sets and `a|b` takes classes 0 to 4 from a and 5 to 9 from b, see `mixtures.mix`; a and b are any
     of the sets but digits. In a shell such a name wants quotes.
 
     Args:
       name: of a set or mixture.
-      dir: a folder with one folder of files per set; None or "" if there is none.
+      dir: a folder with one folder of files per set, or the one with the set's files; None or "" if there is none.
       num_train: keeps only the first so many training samples; None keeps all.
 
     Returns:
@@ -67,6 +74,24 @@ def load(name: str, dir: str | pathlib.Path | None = None, *, num_train: int | N
     return dataset if num_train is None else first_train(dataset, num_train)
 
 
+def places(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
+    """The folders where a published set's files are looked for, in this order.
+
+    `folder/name` as its publishers, torchvision and Keras spell the name, then `raw` in it, then the folder itself and
+    `raw` in it. MNIST and its kin have files of the same names, so the folder itself must not be named after another
+    set, and for Fashion-MNIST and KMNIST must be named after it.
+    """
+    below = [folder / spelling / raw for spelling in _SPELLINGS[name] for raw in ("", "raw")]
+    own = _set_named(folder.parent.name if folder.name == "raw" else folder.name)
+    trusted = own == name or (own is None and name in ("mnist", "cifar10"))
+    return below + [folder / raw for raw in ("", "raw") if trusted]
+
+
+def _set_named(text: str) -> str | None:
+    """The set that a folder is named after, in any spelling."""
+    return next((name for name, spellings in _SPELLINGS.items() if text.lower() in map(str.lower, spellings)), None)
+
+
 def _check_names(name: str, parts: tuple[str, ...]) -> None:
     for part in parts:
         if part not in _NAMES:
@@ -85,6 +110,16 @@ def _load_single(name: str, folder: pathlib.Path | None) -> Dataset:
     if name in _MADE_OF_MNIST:
         return _MADE_OF_MNIST[name](_load_single("mnist", folder))
     source = _PUBLISHED[name]
-    if folder is not None and (folder / name).is_dir():
-        return source.load(folder / name)
-    return tfds.load(name, folder, files=source.FILES)
+    looked = places(folder.absolute(), name) if folder else []
+    for place in looked:
+        if source.holds(place):
+            return source.load(place)
+    if found := [place for place in looked if _set_named(place.name) == name and place.is_dir()]:
+        raise FileNotFoundError(
+            f"cannot load {name}: there is none of its files in {_listed(looked)}; put {source.FILES} into {found[0]}"
+        )
+    return tfds.load(name, folder, files=source.FILES, looked=_listed(looked))
+
+
+def _listed(folders: list[pathlib.Path]) -> str:
+    return ", ".join(map(str, folders))

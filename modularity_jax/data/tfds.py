@@ -35,17 +35,20 @@ class _Wanted(NamedTuple):
     name: str
     folder: pathlib.Path | None
     files: str
+    looked: str
 
     def refusal(self, reason: str, remedy: str) -> str:
         """One line: what was tried, why it failed, and the two ways to go on."""
         if self.folder is None:
             tried, place = "no data folder was given", f"DIR/{self.name} and pass DIR as dir"
         else:
-            tried, place = f"there is no folder {self.folder / self.name}", f"{self.folder / self.name}"
+            tried, place = f"there is none of its files in {self.looked}", f"{self.folder / self.name}"
+            if not self.folder.is_dir():
+                tried = f"there is no folder {self.folder}"
         return f"cannot load {self.name}: {tried}, and {reason}. Either put {self.files} into {place}; or {remedy}"
 
 
-def load(name: str, folder: pathlib.Path | None, *, files: str) -> Dataset:
+def load(name: str, folder: pathlib.Path | None, *, files: str, looked: str) -> Dataset:
     """Loads a set through TensorFlow Datasets, which downloads and prepares it where that has not been done.
 
     TensorFlow Datasets keeps its sets in `TFDS_DATA_DIR`, or in `~/tensorflow_datasets`. A set prepared there earlier
@@ -55,6 +58,7 @@ def load(name: str, folder: pathlib.Path | None, *, files: str) -> Dataset:
       name: as TensorFlow Datasets knows the set.
       folder: where the set's files were looked for in vain, for the messages; None if nowhere.
       files: the files that the set could be read from, for the messages.
+      looked: the folders where they were looked for, for the messages.
 
     Returns:
       The data set, its samples in the order of the published files.
@@ -64,7 +68,7 @@ def load(name: str, folder: pathlib.Path | None, *, files: str) -> Dataset:
       ConnectionError: if a download is due and its address cannot be reached; known within 10 s.
       OSError: if the set cannot be prepared or read.
     """
-    wanted = _Wanted(name, folder, files)
+    wanted = _Wanted(name, folder, files, looked)
     try:
         return _load(name)
     except ImportError as error:

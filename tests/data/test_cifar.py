@@ -1,3 +1,4 @@
+import pickle
 import re
 
 import jax
@@ -76,6 +77,55 @@ def test_binary_version(tmp_path, small_batches, inside):
     np.testing.assert_array_equal(dataset.y_train, labels[:15])
     np.testing.assert_array_equal(dataset.y_test, labels[15:])
     assert dataset.num_classes == 10
+
+
+def write_pickled(folder, damage=lambda batch: batch):
+    """The Python version: six batches of 3; returns as `write_batches`."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    planes = rng.integers(0, 256, (18, 3072), dtype=np.uint8)
+    labels = rng.integers(0, 10, 18)
+    for i, name in enumerate([*BATCHES, "test_batch.bin"]):
+        own = slice(3 * i, 3 * i + 3)
+        batch = {b"batch_label": name.encode(), b"labels": labels[own].tolist(), b"data": planes[own]}
+        with open(folder / name.removesuffix(".bin"), "wb") as file:
+            pickle.dump(damage(batch), file, protocol=2)
+    return planes.reshape(18, 3, 32, 32).transpose(0, 2, 3, 1), labels
+
+
+@pytest.mark.parametrize("inside", ["", "cifar-10-batches-py"])
+def test_python_version(tmp_path, inside):
+    images, labels = write_pickled(tmp_path / inside / "cifar10" / inside)
+    for folder in (tmp_path / inside / "cifar10", tmp_path / inside / "cifar10" / inside):
+        dataset = cifar.load(folder)
+        np.testing.assert_array_equal(dataset.x_train, cifar.to_grey(images, labels).x[:15])
+        np.testing.assert_array_equal(dataset.y_test, labels[15:])
+    (folder / "data_batch_3").unlink()
+    with pytest.raises(FileNotFoundError, match="no file data_batch_3; put it there"):
+        cifar.load(folder)
+
+
+class Code:
+    """What a pickle can do."""
+
+    def __reduce__(self):
+        return print, ("this was run",)
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (lambda batch: Code(), "no pickled CIFAR-10 batch (UnpicklingError: it asks for __builtin__.print)"),
+        (lambda batch: [], "no pickled CIFAR-10 batch (TypeError: "),
+        (lambda batch: {b"data": 3}, "no pickled CIFAR-10 batch (KeyError: b'labels')"),
+        (lambda batch: batch | {b"labels": [1, 2]}, "a CIFAR-10 batch has data [n, 3072] uint8, got [3, 3072] uint8"),
+        (lambda batch: batch | {b"labels": [1, 2, 10]}, "labels must be 0 to 9, found 10"),
+    ],
+)
+def test_pickles_that_hold_something_else(tmp_path, capsys, damage, text):
+    write_pickled(tmp_path / "cifar10", damage)
+    assert_refused(tmp_path / "cifar10" / "data_batch_1", text)
+    assert capsys.readouterr().out == ""
 
 
 def test_npz(tmp_path):

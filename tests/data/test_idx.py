@@ -23,6 +23,25 @@ def test_load_gives_the_files_scaled_and_in_order(tmp_path, write_idx_set, suffi
     np.testing.assert_array_equal(dataset.y_test, arrays["t10k-labels-idx1-ubyte"])
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_names_with_a_dot(tmp_path, write_idx_set, suffix):
+    arrays = write_idx_set(tmp_path / "set", seed=0, suffix=suffix)
+    for path in (tmp_path / "set").iterdir():
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    np.testing.assert_array_equal(idx.load(tmp_path / "set").y_train, arrays[LABELS])
+
+
+def test_the_npz_file_of_keras(tmp_path, write_idx_set):
+    arrays = write_idx_set(tmp_path / "set", seed=0)
+    expected = idx.load(tmp_path / "set")
+    names = dict(zip(arrays, ("x_train", "y_train", "x_test", "y_test"), strict=True))
+    np.savez_compressed(tmp_path / "mnist.npz", **{names[name]: array for name, array in arrays.items()})
+    for got, wanted in zip(idx.load(tmp_path), expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    np.savez(tmp_path / "mnist.npz", x_train=np.zeros((2, 28, 28)))
+    assert_refused(tmp_path, tmp_path / "mnist.npz", "lacks the array y_train")
+
+
 def test_gzip_is_recognised_by_content(tmp_path, write_idx):
     values = np.arange(6, dtype=np.uint8)
     write_idx(tmp_path / "named.gz", values)

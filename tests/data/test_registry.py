@@ -53,7 +53,46 @@ def test_without_a_folder_of_its_own_a_set_comes_from_tfds(tmp_path, monkeypatch
     calls = []
     monkeypatch.setattr(tfds, "load", lambda *args, **kwargs: calls.append((args, kwargs)) or digits.load())
     modularity_jax.data.load("kmnist", dir and tmp_path / dir)
-    assert calls == [(("kmnist", tmp_path / dir if dir else None), {"files": idx.FILES})]
+    looked = ", ".join(map(str, registry.places(tmp_path / dir, "kmnist"))) if dir else ""
+    assert calls == [(("kmnist", tmp_path / dir if dir else None), {"files": idx.FILES, "looked": looked})]
+
+
+FOLDERS = {
+    "mnist": ("mnist", "MNIST/raw", "MNIST", "mnist/raw", "", "raw"),
+    "fashion_mnist": ("fashion_mnist", "FashionMNIST/raw", "FashionMNIST", "fashion-mnist"),
+    "kmnist": ("kmnist", "KMNIST/raw"),
+}
+
+
+@pytest.mark.parametrize(("name", "below"), [(name, below) for name, found in FOLDERS.items() for below in found])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_folders_as_torchvision_keras_and_people_have_them(tmp_path, write_idx_set, name, below, suffix):
+    write_idx_set(tmp_path / "sets" / below, seed=0, suffix=suffix)
+    expected = idx.load(tmp_path / "sets" / below)
+    np.testing.assert_array_equal(modularity_jax.data.load(name, tmp_path / "sets").x_train, expected.x_train)
+    if below:  # and where that folder itself is given
+        got = modularity_jax.data.load(name, tmp_path / "sets" / below)
+        np.testing.assert_array_equal(got.x_train, expected.x_train)
+
+
+@pytest.mark.parametrize(
+    ("name", "below"), [("fashion_mnist", "any"), ("kmnist", "MNIST/raw"), ("mnist", "FashionMNIST/raw")]
+)
+def test_files_that_may_be_another_sets_are_not_taken(tmp_path, write_idx_set, monkeypatch, name, below):
+    """All three sets have files of the same names."""
+    monkeypatch.setattr(tfds, "load", lambda *args, **kwargs: digits.load())
+    write_idx_set(tmp_path / below, seed=0)
+    assert modularity_jax.data.load(name, tmp_path / below).x_train.shape[1] == 64
+
+
+def test_an_empty_folder_of_a_set_is_an_error_that_lists_the_places(tmp_path):
+    (tmp_path / "MNIST").mkdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        modularity_jax.data.load("mnist", tmp_path)
+    text, looked = str(caught.value), registry.places(tmp_path, "mnist")
+    assert text.startswith(f"cannot load mnist: there is none of its files in {looked[0]}, ")
+    assert all(str(place) in text for place in looked)
+    assert text.endswith(f"put {idx.FILES} into {tmp_path / 'MNIST'}")
 
 
 @pytest.mark.parametrize(("name", "make"), [("halves", halves.sums), ("halves_same", halves.same)])

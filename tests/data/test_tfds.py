@@ -107,7 +107,8 @@ def test_no_network(can_prepare, home, tmp_path, no_network, name):
     start = time.monotonic()
     text = refusal(ConnectionError, name, tmp_path)
     assert time.monotonic() - start < 10
-    assert text.startswith(f"cannot load {name}: there is no folder {tmp_path / name}, and TensorFlow Datasets cannot")
+    assert text.startswith(f"cannot load {name}: there is none of its files in {tmp_path / name}, ")
+    assert ", and TensorFlow Datasets cannot" in text
     assert "(ProxyError)" in text
     assert f"{'data_batch_1.bin' if name == 'cifar10' else idx.FILES}" in text
     assert f" into {tmp_path / name}; or load it once with a network" in text
@@ -129,9 +130,9 @@ def test_broken_download(can_prepare, home, no_network):
 
 def test_without_tensorflow_datasets(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    text = refusal(FileNotFoundError, "kmnist", tmp_path)
+    text = refusal(FileNotFoundError, "kmnist", tmp_path / "typo")
     assert text.startswith(
-        f"cannot load kmnist: there is no folder {tmp_path / 'kmnist'}, and TensorFlow Datasets cannot"
+        f"cannot load kmnist: there is no folder {tmp_path / 'typo'}, and TensorFlow Datasets cannot"
     )
     assert text.endswith('or install what TensorFlow Datasets needs: pip install "modularity_jax[tfds]"')
 
