@@ -44,7 +44,8 @@ def get_config(variant: str, settings: Settings | None = None, **words: Settings
     for word in chosen:
         if word not in known:
             raise ValueError(f"config variant must be made of {', '.join(known)}, got {word!r}")
-    config = ml_collections.ConfigDict(RunConfig().to_dict())
+    # Types are checked by `RunConfig`, which also takes what NumPy makes of a number.
+    config = ml_collections.ConfigDict(RunConfig().to_dict(), type_safe=False)
     for changes in (BASE, settings or {}, *(known[word] for word in chosen)):
         config.update_from_flattened_dict(changes)
     if "quick" in chosen:

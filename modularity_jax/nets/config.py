@@ -1,11 +1,19 @@
 """Settings of the network, its training and its pruning; the defaults are the study's (MNIST, no dropout)."""
 
 import dataclasses
-import math
+
+import numpy as np
 
 from modularity_jax.metric.checks import check_at_least, check_choice
 
 ON_NAN = ("mark", "fail")
+MAX_COUNT = 2**31 - 1  # counts are int32 on the device
+MAX_SEED = 2**32 - 1  # without x64 JAX takes a seed's lower 32 bits, so larger ones would repeat the runs of smaller
+MAX_SEEDS = 100_000  # files number networks with five digits
+MAX_EPOCHS = 1_000_000  # the plan of a phase is held in memory
+MAX_GROUP = 65_536  # items under one vmap, which multiplies all shapes
+MAX_LAYERS = 101  # of neurons: kernels are numbered with two digits, and in that order everywhere
+_FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +26,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or min(self.widths) < 1:
             raise ValueError(f"model.widths must be at least two layers of at least one neuron, got {self.widths}")
+        if len(self.widths) > MAX_LAYERS:
+            raise ValueError(f"model.widths must be at most {MAX_LAYERS} layers, got {len(self.widths)}")
+        weights = sum(int(a) * int(b) for a, b in zip(self.widths, self.widths[1:], strict=False))
+        if weights > MAX_COUNT:
+            raise ValueError(f"model.widths must give at most {MAX_COUNT} weights, got {self.widths} with {weights}")
         check_in_range("model.dropout_rate", self.dropout_rate, 0, 1, closed_above=False)
 
 
@@ -26,7 +39,7 @@ class TrainConfig:
     """The unpruned phase, and what both phases share."""
 
     num_seeds: int = 10  # networks trained side by side
-    seed: int = 0  # of the run; network i's randomness is fold_in(key(seed), i)
+    seed: int = 0  # of the run, below 2^32; network i's randomness is fold_in(key(seed), i)
     epochs: int = 20  # of the unpruned phase; 0 leaves the initial network
     batch_size: int = 128  # the last, shorter batch of an epoch is used
     learning_rate: float = 1e-3  # Adam's
@@ -37,13 +50,20 @@ class TrainConfig:
     seeds_per_group: int = 1  # networks under one vmap; best at 1 on CPU cores; 0 (auto) asks the device's memory
 
     def __post_init__(self) -> None:
-        for name, least in (("num_seeds", 1), ("epochs", 0), ("batch_size", 1), ("seeds_per_group", 0), ("seed", 0)):
-            check_at_least(f"train.{name}", getattr(self, name), least)
+        ranges = {
+            "num_seeds": (1, MAX_SEEDS),
+            "seed": (0, MAX_SEED),
+            "epochs": (0, MAX_EPOCHS),
+            "batch_size": (1, MAX_COUNT),
+            "seeds_per_group": (0, MAX_GROUP),
+        }
+        for name, bounds in ranges.items():
+            check_between(f"train.{name}", getattr(self, name), *bounds)
         check_choice("train.on_nan", self.on_nan, ON_NAN)
         if not self.learning_rate > 0:
             raise ValueError(f"train.learning_rate must be above 0, got {self.learning_rate}")
-        for name in ("l1_penalty", "l2_penalty"):
-            check_in_range(f"train.{name}", getattr(self, name), 0, math.inf, closed_above=False)
+        for name in ("learning_rate", "l1_penalty", "l2_penalty"):
+            _check_float32(f"train.{name}", getattr(self, name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +76,28 @@ class PruneConfig:
     frequency: int = 10  # steps between two masks
 
     def __post_init__(self) -> None:
-        check_at_least("prune.epochs", self.epochs, 0)
-        check_at_least("prune.frequency", self.frequency, 1)
+        check_between("prune.epochs", self.epochs, 0, MAX_EPOCHS)
+        check_between("prune.frequency", self.frequency, 1, MAX_COUNT)
         check_in_range("prune.initial_sparsity", self.initial_sparsity, 0, 1, closed_above=False)
         check_in_range("prune.final_sparsity", self.final_sparsity, self.initial_sparsity, 1, closed_above=False)
+
+
+def check_between(name: str, value: int, least: int, most: int) -> None:
+    """A count in [least, most].
+
+    Raises:
+      ValueError: that names the setting and what it got.
+    """
+    check_at_least(name, value, least)
+    if value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value}")
+
+
+def _check_float32(name: str, value: float) -> None:
+    """A number of at least 0 that would become neither 0 nor infinite in training, if it is not 0 already."""
+    low, high = _FLOAT32
+    if value != 0 and not (low <= value <= high):
+        raise ValueError(f"{name} must be 0 or a number that float32 holds, {low:.3g} to {high:.3g}, got {value}")
 
 
 def check_in_range(name: str, value: float, low: float, high: float, *, closed_above: bool = True) -> None:

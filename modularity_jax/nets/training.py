@@ -147,14 +147,15 @@ def evaluate(model: mlp.MLP, params: mlp.Params, x: Array, y: Array) -> tuple[Ar
 
 def _batches(key: Array, count: int, recipe: Recipe) -> tuple[Array, Array]:
     """Sample indices [steps, B], in their own order or shuffled, and their weights, 0 for what pads the last batch."""
-    steps = steps_per_epoch(count, recipe.batch_size)
-    missing = steps * recipe.batch_size - count
+    size = min(recipe.batch_size, count)  # a larger batch would be padded to its size
+    steps = steps_per_epoch(count, size)
+    missing = steps * size - count
     order = jnp.arange(count)
     if recipe.reshuffle:
         order = permuted_index(order, count, random_words(key), max_size=count)  # a sort takes 20 ms on MNIST
     order = jnp.pad(order, (0, missing))
     weights = jnp.pad(jnp.ones(count), (0, missing))
-    return order.reshape(steps, recipe.batch_size), weights.reshape(steps, recipe.batch_size)
+    return order.reshape(steps, size), weights.reshape(steps, size)
 
 
 def _prune(state: TrainState, plan: pruning.MaskPlan, number: Array) -> TrainState:

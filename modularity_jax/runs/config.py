@@ -5,16 +5,33 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from modularity_jax.metric.checks import check_at_least, check_choice
+from modularity_jax.metric.checks import check_choice
 from modularity_jax.metric.clustering import SELECTIONS
 from modularity_jax.metric.controls import METHODS
 from modularity_jax.metric.embedding import SOLVERS
-from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.config import (
+    MAX_COUNT,
+    MAX_EPOCHS,
+    MAX_GROUP,
+    ModelConfig,
+    PruneConfig,
+    TrainConfig,
+    check_between,
+)
 from modularity_jax.nets.lesions.verdicts import CORRECTIONS
 from modularity_jax.nets.sweep import PHASES
+from modularity_jax.runs.coerce import coerce
 
 # Fields that bound the memory of what is computed at once; "auto" is another word for their 0. They change rounding.
 GROUP_SIZES = ("train.seeds_per_group", "cluster.shuffles_per_group", "lesion.samples_per_batch")
+MAX_RESTARTS = 10_000  # all starts of k-means are held at once
+MAX_LESIONS = 100_000  # all controls of a network's lesions are held at once
+
+
+def _drop_repeats(section: Any, *names: str) -> None:
+    """An entry that is given twice is asked for once; the tables have one row for it."""
+    for name in names:
+        object.__setattr__(section, name, tuple(dict.fromkeys(getattr(section, name))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +43,7 @@ class DataConfig:
     num_train: int = 0  # the first so many training samples; 0 takes all
 
     def __post_init__(self) -> None:
-        check_at_least("data.num_train", self.num_train, 0)
+        check_between("data.num_train", self.num_train, 0, MAX_COUNT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +61,10 @@ class ClusterConfig:
     curve_epochs: tuple[int, ...] = ()  # of each phase, for learning_curve.csv, besides its last; none leaves it out
 
     def __post_init__(self) -> None:
-        for name, least in (("num_shuffles", 1), ("num_restarts", 1), ("shuffles_per_group", 0)):
-            check_at_least(f"cluster.{name}", getattr(self, name), least)
+        check_between("cluster.num_shuffles", self.num_shuffles, 1, MAX_COUNT)
+        check_between("cluster.num_restarts", self.num_restarts, 1, MAX_RESTARTS)
+        check_between("cluster.shuffles_per_group", self.shuffles_per_group, 0, MAX_GROUP)
+        _drop_repeats(self, "phases", "num_clusters", "methods", "curve_epochs")
         for name in ("phases", "num_clusters", "methods"):
             if not getattr(self, name):
                 raise ValueError(f"cluster.{name} must hold at least one entry, got none")
@@ -54,9 +73,9 @@ class ClusterConfig:
         for method in self.methods:
             check_choice("cluster.methods", method, METHODS)
         for count in self.num_clusters:
-            check_at_least("cluster.num_clusters", count, 2)
+            check_between("cluster.num_clusters", count, 2, MAX_COUNT)
         for epoch in self.curve_epochs:
-            check_at_least("cluster.curve_epochs", epoch, 0)
+            check_between("cluster.curve_epochs", epoch, 0, MAX_EPOCHS)
         check_choice("cluster.selection", self.selection, SELECTIONS)
         check_choice("cluster.solver", self.solver, SOLVERS)
 
@@ -75,9 +94,10 @@ class LesionConfig:
 
     def __post_init__(self) -> None:
         for name in ("num_shuffles", "joint", "conditional"):
-            check_at_least(f"lesion.{name}", getattr(self, name), 0)
-        check_at_least("lesion.num_clusters", self.num_clusters, 2)
-        check_at_least("lesion.samples_per_batch", self.samples_per_batch, 0)
+            check_between(f"lesion.{name}", getattr(self, name), 0, MAX_LESIONS)
+        check_between("lesion.num_clusters", self.num_clusters, 2, MAX_COUNT)
+        check_between("lesion.samples_per_batch", self.samples_per_batch, 0, MAX_COUNT)
+        _drop_repeats(self, "phases")
         for phase in self.phases:
             check_choice("lesion.phases", phase, PHASES)
         check_choice("lesion.correction", self.correction, CORRECTIONS)
@@ -147,7 +167,11 @@ def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:
         raise ValueError(f"config.{name} must be a section with fields, got {values!r}")
     defaults = {field.name: field.default for field in dataclasses.fields(kind)}
     _check_names(f"config.{name}", values, defaults)
-    return kind(**{field: _coerce(f"{name}.{field}", value, defaults[field]) for field, value in values.items()})
+    return kind(**{field: _value(f"{name}.{field}", value, defaults[field]) for field, value in values.items()})
+
+
+def _value(name: str, value: Any, default: Any) -> Any:
+    return 0 if name in GROUP_SIZES and isinstance(value, str) and value == "auto" else coerce(name, value, default)
 
 
 def _check_names(where: str, names: Iterable[str], known: Collection[str]) -> None:
@@ -156,17 +180,3 @@ def _check_names(where: str, names: Iterable[str], known: Collection[str]) -> No
             close = difflib.get_close_matches(str(name), known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
             raise ValueError(f"{where} has no field {name!r}; {hint}")
-
-
-def _coerce(name: str, value: Any, default: Any) -> Any:
-    """The value in the default's type; JSON has lists for tuples, and a flag may give an int for a float."""
-    if isinstance(default, tuple):
-        entries = tuple(value) if isinstance(value, list | tuple) else (value,)
-        return tuple(_coerce(name, entry, default[0] if default else 0) for entry in entries)
-    if name in GROUP_SIZES and value == "auto":
-        return 0
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not type(default):
-        raise ValueError(f"{name} must be of type {type(default).__name__}, got {value!r}")
-    return value

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from modularity_jax.runs.commands import launcher_command
+
 Row = dict[str, Any]
 
 _INTEGER = re.compile(r"[+-]?\d+")
@@ -81,7 +83,7 @@ def write_csv(
             raise ValueError(f"row {index} for {path} does not have the table's columns: {', '.join(odd)} differ")
     with (
         atomic_write(path, keep_previous=keep_previous) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as file,
+        open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -139,8 +141,7 @@ def require(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
     path = pathlib.Path(workdir) / name
     if not path.is_file():
         stage = _STAGES.get(pathlib.PurePath(name).parts[0], "train")
-        command = f"python -m experiments.{stage} --workdir={workdir}"
-        raise FileNotFoundError(f"{workdir} holds no {name}; run `{command}` first")
+        raise FileNotFoundError(f"{workdir} holds no {name}; run `{launcher_command(stage, workdir)}` first")
     return path
 
 
@@ -250,7 +251,8 @@ def plain(value: Any) -> Any:
     if not hasattr(value, "dtype"):
         return value
     scalar = np.asarray(value)
-    return float(str(scalar[()])) if scalar.dtype.kind == "f" else scalar.item()
+    item = scalar.item()
+    return float(str(scalar[()])) if isinstance(item, float) else item
 
 
 def _to_cell(value: Any) -> str:

@@ -1,9 +1,16 @@
 import dataclasses
 import json
+import pathlib
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from configs import study
+from modularity_jax.nets.config import ModelConfig, TrainConfig
 from modularity_jax.runs.config import ClusterConfig, RunConfig, check_setting, differences, from_dict
+from modularity_jax.runs.workdir import create_workdir
 
 # One value per field that differs from its default.
 OTHER = {
@@ -95,6 +102,7 @@ def test_unknown_names_and_wrong_types(values, message):
     assert str(caught.value) == message
 
 
+FLOAT32 = "must be 0 or a number that float32 holds, 1.18e-38 to 3.4e+38"
 KNOWN_METHODS = "layer, layer_nonzero, row, column, layer_nonzero_distribution, layer_all_distribution"
 
 
@@ -118,8 +126,24 @@ KNOWN_METHODS = "layer, layer_nonzero, row, column, layer_nonzero_distribution, 
         ("train", {"batch_size": 0}, "train.batch_size must be at least 1, got 0"),
         ("train", {"learning_rate": 0}, "train.learning_rate must be above 0, got 0.0"),
         ("train", {"learning_rate": float("nan")}, "train.learning_rate must be above 0, got nan"),
-        ("train", {"l1_penalty": -1}, "train.l1_penalty must be at least 0 and below inf, got -1.0"),
-        ("train", {"l2_penalty": float("nan")}, "train.l2_penalty must be at least 0 and below inf, got nan"),
+        ("train", {"learning_rate": float("inf")}, f"train.learning_rate {FLOAT32}, got inf"),
+        ("train", {"learning_rate": 1e39}, f"train.learning_rate {FLOAT32}, got 1e+39"),
+        ("train", {"learning_rate": 1e-39}, f"train.learning_rate {FLOAT32}, got 1e-39"),
+        ("train", {"l1_penalty": -1}, f"train.l1_penalty {FLOAT32}, got -1.0"),
+        ("train", {"l2_penalty": float("nan")}, f"train.l2_penalty {FLOAT32}, got nan"),
+        ("train", {"l2_penalty": float("inf")}, f"train.l2_penalty {FLOAT32}, got inf"),
+        ("train", {"l1_penalty": 1e-300}, f"train.l1_penalty {FLOAT32}, got 1e-300"),
+        ("train", {"seed": 2**63}, f"train.seed must be at most {2**32 - 1}, got {2**63}"),
+        ("train", {"seed": 2**32}, f"train.seed must be at most {2**32 - 1}, got {2**32}"),
+        ("train", {"num_seeds": 2**32}, f"train.num_seeds must be at most 100000, got {2**32}"),
+        ("model", {"widths": [7] * 102}, "model.widths must be at most 101 layers, got 102"),
+        (
+            "model",
+            {"widths": [2**16, 2**15, 1]},
+            f"model.widths must give at most {2**31 - 1} weights, got (65536, 32768, 1) with {2**31 + 2**15}",
+        ),
+        ("prune", {"initial_sparsity": float("nan")}, "prune.initial_sparsity must be at least 0 and below 1, got nan"),
+        ("prune", {"final_sparsity": float("nan")}, "prune.final_sparsity must be at least 0.5 and below 1, got nan"),
         ("train", {"seeds_per_group": -1}, "train.seeds_per_group must be at least 0, got -1"),
         ("prune", {"epochs": -1}, "prune.epochs must be at least 0, got -1"),
         ("prune", {"frequency": 0}, "prune.frequency must be at least 1, got 0"),
@@ -144,6 +168,129 @@ def test_out_of_range(section, values, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         from_dict({section: values})
     assert str(caught.value) == message
+
+
+def numbers():
+    """Every field that holds numbers, as section, field and whether it holds several, and its default's kind."""
+    for section in dataclasses.fields(RunConfig):
+        for field in dataclasses.fields(section.default):
+            several = isinstance(field.default, tuple)
+            kind = type((field.default or (0,))[0]) if several else type(field.default)
+            if kind in (int, float):
+                yield pytest.param(section.name, field.name, several, kind, id=f"{section.name}.{field.name}")
+
+
+@pytest.mark.parametrize(("section", "field", "several", "kind"), list(numbers()))
+def test_no_number_is_too_large_to_be_refused_in_one_line(section, field, several, kind):
+    """What the device, a file's name or float32 could not hold."""
+    for value in (-(10**30), 10**400, *([float("inf"), float("nan")] if kind is float else [10**30, 2**63, 2**32])):
+        with pytest.raises(ValueError, match=rf"^{section}\.{field} must ") as caught:
+            from_dict({section: {field: [3, value] if several else value}})
+        assert "\n" not in str(caught.value)
+
+
+def test_every_accepted_seed_is_a_run_of_its_own():
+    """JAX takes the lower 32 bits of a seed, with x64 the lower 64."""
+    seeds = (0, 1, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1)
+    for x64 in (False, True):
+        with jax.enable_x64(x64):
+            keys = [jax.random.key_data(jax.random.key(from_dict({"train": {"seed": s}}).train.seed)) for s in seeds]
+        assert len({np.asarray(key).tobytes() for key in keys}) == len(seeds)
+
+
+def test_an_entry_given_twice_is_asked_for_once():
+    cluster = {
+        "num_clusters": (4, 3, 4), "methods": ["row", "row"], "phases": ["pruned", "init", "pruned"],
+        "curve_epochs": [5, 1, 5],
+    }  # fmt: skip
+    config = from_dict({"cluster": cluster, "lesion": {"phases": ["init", "init"]}, "model": {"widths": [5, 5, 5]}})
+    found = config.cluster
+    assert (found.num_clusters, found.methods, found.phases) == ((4, 3), ("row",), ("pruned", "init"))
+    assert found.curve_epochs == (5, 1)
+    assert config.lesion.phases == ("init",)
+    assert config.model.widths == (5, 5, 5)
+    assert dataclasses.replace(found, num_clusters=(2, 2)).num_clusters == (2,)
+
+
+def spellings(value):
+    """A value as NumPy, JAX, pathlib and flags make it."""
+    if isinstance(value, list):
+        yield from (tuple(value), np.array(value))
+        yield jnp.array(value) if isinstance(value[0], int) else value
+        yield [next(spellings(entry)) for entry in value]
+    elif isinstance(value, bool):
+        yield from (np.bool_(value), np.array(value), jnp.bool_(value))
+    elif isinstance(value, int):
+        yield from (np.int64(value), np.uint16(value), np.array(value), jnp.int32(value))
+    elif isinstance(value, float):
+        yield from (np.float64(value), np.float32(value), np.array(value, np.float32), jnp.float32(value))
+    else:
+        yield from (np.str_(value), np.array(value))
+
+
+@pytest.mark.parametrize("way", range(4))
+def test_values_as_numpy_and_jax_make_them(way, tmp_path):
+    """config.json is the same, byte for byte, whatever the settings were made of."""
+    made = {
+        section: {name: ([*spellings(value)] * 2)[way] if value != [] else value for name, value in values.items()}
+        for section, values in OTHER.items()
+    }
+    assert from_dict(made) == from_dict(OTHER)
+    for name, config in (("a", from_dict(made)), ("b", from_dict(OTHER))):
+        create_workdir(tmp_path / name, config, "a command")
+    assert (tmp_path / "a" / "config.json").read_bytes() == (tmp_path / "b" / "config.json").read_bytes()
+
+
+def test_a_config_that_was_not_read_is_made_plain_where_it_is_written(tmp_path):
+    config = RunConfig(model=ModelConfig(np.array([64, 8, 10])), train=TrainConfig(seed=np.int64(3)))
+    workdir = create_workdir(tmp_path, config, "a command")
+    assert workdir.config == from_dict({"model": {"widths": [64, 8, 10]}, "train": {"seed": 3}})
+    assert type(workdir.config.train.seed) is int
+
+
+def test_more_spellings():
+    config = from_dict(
+        {
+            "data": {"dir": pathlib.Path("some") / "where"},
+            "train": {"learning_rate": np.int64(1), "l1_penalty": jnp.bfloat16(0.5)},
+            "cluster": {"num_clusters": range(2, 5), "curve_epochs": np.array(3)},
+            "model": {"widths": (np.int8(5), np.array(4))},
+        }
+    )
+    assert (config.data.dir, config.train.learning_rate, config.train.l1_penalty) == ("some/where", 1.0, 0.5)
+    assert (config.cluster.num_clusters, config.cluster.curve_epochs) == ((2, 3, 4), (3,))
+    assert from_dict({"data": {"dir": None}}).data.dir == ""
+    json.dumps(config.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value", "message"),
+    [
+        ("train", "epochs", np.float64(10), "train.epochs must be of type int, got 10.0; write 10"),
+        ("train", "epochs", 1e3, "train.epochs must be of type int, got 1000.0; write 1000"),
+        ("train", "epochs", np.float32(2.5), "train.epochs must be of type int, got 2.5"),
+        ("train", "epochs", np.bool_(True), "train.epochs must be of type int, got True"),
+        ("train", "epochs", np.array([3]), "train.epochs must be of type int, got array([3])"),
+        ("train", "learning_rate", np.str_("fast"), "train.learning_rate must be of type float, got 'fast'"),
+        ("model", "widths", np.array([[64, 10]]), "model.widths must be of type int, got array([64, 10])"),
+        ("model", "widths", {64, 10}, "model.widths must be of type int, got {64, 10}"),
+        ("data", "name", None, "data.name must be of type str, got None"),
+        ("data", "dir", b"here", "data.dir must be of type str, got b'here'"),
+        ("train", "reshuffle", np.int64(1), "train.reshuffle must be of type bool, got 1"),
+    ],
+)
+def test_what_is_no_plain_value_of_the_type(section, field, value, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        from_dict({section: {field: value}})
+    assert str(caught.value) == message
+
+
+def test_a_config_file_of_ones_own_may_set_what_numpy_made():
+    config = study.get_config("", {"train.epochs": np.int64(3), "model.widths": np.array([64, 8, 10])})
+    config.data.dir = pathlib.Path("here")
+    config.train.seed = np.uint32(7)
+    made = from_dict(config.to_dict())
+    assert (made.train.epochs, made.model.widths, made.data.dir, made.train.seed) == (3, (64, 8, 10), "here", 7)
 
 
 def test_the_edges_of_the_ranges_are_fine():
