@@ -1,20 +1,23 @@
 """Speed beside the peers': `python -m experiments.benchmark NAME --workdir=runs/mnist`; see `BENCHMARKS` for names."""
 
-import pathlib
+from experiments import launcher  # first, because it ends with one line what cannot be imported
+
+# isort: split
 from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from experiments import launcher
+from modularity_jax.data.paths import local_path
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs.benchmarks.lesion import lesion_rows
 from modularity_jax.runs.benchmarks.measure import Row, text_table
 from modularity_jax.runs.benchmarks.scale import scale_rows, slope
 from modularity_jax.runs.benchmarks.shuffle_test import shuffle_test_rows
 from modularity_jax.runs.benchmarks.train import train_rows
+from modularity_jax.runs.commands import command_line
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import load_params, load_samples
-from modularity_jax.runs.workdir import command_line, describe_machine, open_workdir, write_json
+from modularity_jax.runs.workdir import describe_machine, open_workdir, write_json
 
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds, of which the median is reported.", lower_bound=1)
 _SEEDS = flags.DEFINE_integer("num_seeds", 8, "train: networks of the sweep.", lower_bound=1)
@@ -65,8 +68,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run one benchmark, print its table and write its rows."""
     if len(arguments) != 1 or arguments[0] not in BENCHMARKS:
         raise ValueError(f"the benchmark must be one of {', '.join(BENCHMARKS)}, got {' '.join(arguments) or 'none'}")
+    out = local_path("--out", _OUT.value or f"runs/benchmark_{arguments[0]}.json")
     rows = BENCHMARKS[arguments[0]]()
-    out = pathlib.Path(_OUT.value or f"runs/benchmark_{arguments[0]}.json")
     write_json(out, {"command": command_line(), "machine": describe_machine(), "rows": rows})
     print(f"{text_table(rows)}\n\nRows: {out}")  # noqa: T201
 

@@ -1,9 +1,12 @@
 """What all launchers share: flags and one-line errors."""
 
+import codecs
+import io
 import logging as py_logging
 import os
 import pathlib
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -11,10 +14,12 @@ from typing import NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from experiments import end_at_once
 from modularity_jax.data.dataset import one_line
+from modularity_jax.data.paths import local_path
 from modularity_jax.runs import stopping
 from modularity_jax.runs.config import GROUP_SIZES, check_setting, from_dict
-from modularity_jax.runs.devices import connect, disconnect, keep_compiled_programs, use_all_cores
+from modularity_jax.runs.devices import check_platform, connect, disconnect, keep_compiled_programs, use_all_cores
 from modularity_jax.runs.opening import opened
 from modularity_jax.runs.outcomes import outcome_of
 from modularity_jax.runs.processes import Team
@@ -31,31 +36,33 @@ _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0; as --coordinator.")
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
 
+_CONFIG = ("--config", "-config")
+_ASCII = str.maketrans({"±": "+-", "≤": "<=", "≥": ">=", "–": "-"})
+_CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
+
 
 def define_config(default: str = "configs/digits.py") -> None:
     """Define --config; only launchers that start a run take it, the others read the workdir's config.json."""
     _check_overrides(sys.argv[1:])
-    sys.argv[1:] = [_without_auto(argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = [_without_auto(argument) for argument in _with_config_found(sys.argv[1:])]
     config_flags.DEFINE_config_file(
-        "config", default, "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
+        "config", _find_config(default), "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
     )
     flags.DEFINE_string(
         "fork_workdir", None, "A new directory for the run, with all of --workdir that is valid under --config."
     )
 
 
-def workdir_path() -> str:
+def workdir_path() -> pathlib.Path:
     """--workdir, which a launcher without --config cannot do without."""
-    if _WORKDIR.value:
-        return _WORKDIR.value
-    if "config" not in flags.FLAGS:
+    if not _WORKDIR.value and "config" not in flags.FLAGS:
         raise ValueError("--workdir must name a run's directory, got none")
-    return f"runs/{_config_name()}"
+    return workdir_or(f"runs/{_config_name()}" if "config" in flags.FLAGS else "")
 
 
-def workdir_or(default: str) -> str:
+def workdir_or(default: str) -> pathlib.Path:
     """--workdir, or a default."""
-    return _WORKDIR.value or default
+    return local_path("--workdir", _WORKDIR.value or default)
 
 
 def launch(main: Callable[[Workdir, Team], None]) -> None:
@@ -65,9 +72,11 @@ def launch(main: Callable[[Workdir, Team], None]) -> None:
         if arguments:
             _fail(f"unknown argument {arguments[0]!r}; settings are given as --config.<section>.<field>=<value>", 2)
         config = from_dict(flags.FLAGS.config.to_dict()) if "config" in flags.FLAGS else None
-        path, donor = pathlib.Path(workdir_path()), None
+        path, donor = workdir_path(), None
+        if config:
+            local_path("--config.data.dir", config.data.dir)
         if config and flags.FLAGS.fork_workdir:
-            path, donor = pathlib.Path(flags.FLAGS.fork_workdir), path
+            path, donor = local_path("--fork_workdir", flags.FLAGS.fork_workdir), path
         stopping.install()
         with opened(path, config, donor) as (workdir, team):
             main(workdir, team)
@@ -82,12 +91,20 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
     logging.use_absl_handler()
     logging.get_absl_handler().addFilter(_is_ours)
     py_logging.getLogger("jax").setLevel(py_logging.WARNING)
+    codecs.register_error("printable", _printable)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="printable")
 
     def run(argv: Sequence[str]) -> None:
-        keep_compiled_programs()
-        use_all_cores()
         try:
+            for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+                if signal.getsignal(number) is end_at_once:
+                    signal.signal(number, handler)
+            keep_compiled_programs()
+            use_all_cores()
             _connect()
+            check_platform()
             main(argv[1:])
         except (Exception, KeyboardInterrupt) as error:
             outcome = outcome_of(error)
@@ -97,6 +114,17 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
         disconnect()
 
     app.run(run, flags_parser=_parse)
+
+
+def _printable(error: UnicodeError) -> tuple[bytes, int]:
+    """For what a terminal's encoding lacks: the bytes of file names as they came, ASCII or escapes for the rest."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    try:
+        return text.encode(error.encoding, "surrogateescape"), error.end
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(error.encoding, "backslashreplace"), error.end
 
 
 def _connect() -> None:
@@ -128,6 +156,33 @@ def _without_auto(argument: str) -> str:
     """The number for the word, which ml_collections would refuse for a field that holds numbers."""
     found = re.fullmatch(r"(--?config\.([\w.]+))=auto", argument)
     return f"{found[1]}=0" if found and found[2] in GROUP_SIZES else argument
+
+
+def _with_config_found(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with --config's file where it is."""
+    found, before = [], ""
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        if equals and flag in _CONFIG:
+            argument = f"{flag}={_find_config(value)}"
+        elif before in _CONFIG:
+            argument = _find_config(argument)
+        found.append(argument)
+        before = argument
+    return found
+
+
+def _find_config(given: str) -> str:
+    """A config's file, with its variant, as given; where there is none, the one of that name in the checkout."""
+    if not given:
+        return given
+    try:
+        path = local_path("--config", given)
+    except ValueError as error:
+        _fail(error, 2)
+    file, colon, variant = str(path).partition(":")
+    ours = _CHECKOUT / file
+    return f"{ours}{colon}{variant}" if ours.exists() and not os.path.exists(file) else str(path)
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

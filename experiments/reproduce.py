@@ -1,5 +1,8 @@
 """A table of the papers beside ours: `python -m experiments.reproduce --table=ncut_k4 --data_dir=DATA`."""
 
+from experiments import launcher  # first, because it ends with one line what cannot be imported
+
+# isort: split
 import dataclasses
 import importlib.util
 import pathlib
@@ -8,7 +11,7 @@ from collections.abc import Sequence
 import jax
 from absl import flags
 
-from experiments import launcher
+from modularity_jax.data.paths import local_path
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs import stopping
 from modularity_jax.runs.adopt import adopt_networks
@@ -49,7 +52,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run what is missing, print the table and say where it is."""
     if arguments or not _TABLE.value:
         raise ValueError(f"--table must be one of {', '.join(TABLES)}, got {' '.join(arguments) or 'none'}")
-    root = pathlib.Path(launcher.workdir_or("runs/reproduce-quick" if _QUICK.value else "runs/reproduce"))
+    local_path("--data_dir", _DATA_DIR.value)
+    root = launcher.workdir_or("runs/reproduce-quick" if _QUICK.value else "runs/reproduce")
     known = dict.fromkeys(cell.config for cell in cells(_TABLE.value))
     chosen = _CONFIGS.value or list(known)
     if unknown := [name for name in chosen if name not in known]:

@@ -4,6 +4,7 @@ import pathlib
 
 from modularity_jax.data import cifar, digits, halves, idx, mixtures, synthetic, tfds
 from modularity_jax.data.dataset import Dataset, first_train
+from modularity_jax.data.paths import local_path
 
 _MADE_HERE = {
     "digits": digits.load,
@@ -58,14 +59,14 @@ def load(name: str, dir: str | pathlib.Path | None = None, *, num_train: int | N
       The arrays: x in [0, 1], one flattened image per row.
 
     Raises:
-      ValueError: for an unknown name, a wrong `num_train`, or a file with wrong content.
+      ValueError: for an unknown name, a wrong `num_train`, a folder elsewhere (`gs://`), or a file with wrong content.
       OSError: if a set cannot be had: FileNotFoundError for a missing file or package, ConnectionError without a
         network. The text is one line and says what to do.
       ImportError: if digits are wanted and scikit-learn is missing.
     """
     if num_train is not None and num_train < 1:
         raise ValueError(f"num_train must be at least 1, got {num_train}")
-    folder = pathlib.Path(dir).expanduser() if dir else None
+    folder = local_path("dir", dir) if dir else None
     mixture = mixtures.parse(name)
     names = mixture.parts if mixture else (name,)
     _check_names(name, names)

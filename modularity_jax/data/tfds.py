@@ -18,6 +18,7 @@ import numpy as np
 
 from modularity_jax.data import cifar
 from modularity_jax.data.dataset import Dataset, Split, from_bytes, one_line
+from modularity_jax.data.paths import local_path
 
 # By itself TensorFlow Datasets tries an unreachable host for more than three minutes.
 PROBE_SECONDS = 6.0
@@ -182,4 +183,4 @@ def _stored_order(split: str, size: int) -> list[int]:
 
 def _home() -> str:
     """The default of TensorFlow Datasets, which itself looks at the environment only when it is first imported."""
-    return os.environ.get("TFDS_DATA_DIR") or str(pathlib.Path("~/tensorflow_datasets").expanduser())
+    return os.environ.get("TFDS_DATA_DIR") or str(local_path("TFDS_DATA_DIR", "~/tensorflow_datasets"))

@@ -1,7 +1,6 @@
 """How a run uses the machine's processors, and those of other hosts."""
 
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -10,10 +9,12 @@ import scipy.linalg  # noqa: F401 - its BLAS, which JAX's eigensolver calls, mus
 import threadpoolctl
 from absl import logging
 
+from modularity_jax.data.dataset import one_line
+
 # Says the last word where JAX ends this process without a chance to: it waits for a line which then does not come.
-_LAST_WORD = 'read -r line || printf "%s\\n" "$0" >&2'
+_LAST_WORD = "import sys; sys.stdin.readline() or print(sys.argv[1], file=sys.stderr)"
 INITIALIZATION_SECONDS = 300
-CACHE = pathlib.Path("~/.cache/modularity_jax").expanduser()
+CACHE = "~/.cache/modularity_jax"
 _watchman: subprocess.Popen[bytes] | None = None
 
 
@@ -31,9 +32,16 @@ def use_all_cores() -> None:
 
 
 def keep_compiled_programs() -> None:
-    """Keep compiled programs between runs, unless the user has set a place (or none) for them."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(CACHE))
+    """Keep compiled programs between runs: where the user says, else in `CACHE`, if that can be written."""
+    given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    folder = os.path.expanduser(CACHE if given is None else given)
+    if given is None and not _can_hold_files(folder):
+        logging.info(
+            "compiled programs are not kept: %s cannot be written, JAX_COMPILATION_CACHE_DIR chooses another place",
+            folder,
+        )
+    else:
+        jax.config.update("jax_compilation_cache_dir", folder)
     # JAX's own second leaves out so many small programs that a second run still waits for them.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
@@ -59,7 +67,7 @@ def connect(coordinator: str | None, num_processes: int | None, process_id: int 
         raise ValueError(f"--process_id must lie in 0..{num_processes - 1}, got {process_id}")
     # Its preemption service would take SIGTERM for itself.
     jax.config.update("jax_enable_preemption_service", False)
-    command = ["/bin/sh", "-c", _LAST_WORD, last_word]
+    command = [sys.executable, "-ISc", _LAST_WORD, last_word]
     _watchman = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     logging.info("waiting for the other processes, %.0f s at most", INITIALIZATION_SECONDS)
     try:
@@ -87,6 +95,36 @@ def disconnect(code: int = 0) -> None:
         sys.stderr.flush()
         os._exit(code)
     jax.distributed.shutdown()
+
+
+def check_platform() -> None:
+    """Start JAX's devices.
+
+    Raises:
+      ValueError: if there are none of the wanted kind.
+    """
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # a plugin that finds no GPU asserts, without a word
+        given = [
+            f"{name}={os.environ[name]}" for name in ("JAX_PLATFORMS", "JAX_NUM_CPU_DEVICES") if name in os.environ
+        ]
+        remedy = f"unset {' and '.join(given)}" if given else "set JAX_PLATFORMS=cpu"
+        reason = one_line(error) or "there is no such device"
+        raise ValueError(
+            f"JAX cannot start its devices: {reason}; {remedy}, or install what the device needs (README, GPU and TPU)"
+        ) from error
+
+
+def _can_hold_files(folder: str) -> bool:
+    """Whether a folder is there, or can be made, and written to; not below a home directory that is not known."""
+    if folder.startswith("~"):
+        return False
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _num_cores() -> int:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import jax
 
+from modularity_jax.runs.commands import command_line
 from modularity_jax.runs.config import RunConfig, differences
 from modularity_jax.runs.fork import check_fork, fork_workdir
 from modularity_jax.runs.lock import locked
 from modularity_jax.runs.processes import Team, joined, team_of
-from modularity_jax.runs.workdir import Workdir, command_line, create_workdir, open_workdir
+from modularity_jax.runs.workdir import Workdir, create_workdir, open_workdir
 
 
 @contextlib.contextmanager

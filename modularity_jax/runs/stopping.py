@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from absl import logging
 
-from modularity_jax.runs.workdir import command_line
+from modularity_jax.runs.commands import command_line
 
 
 class StoppedError(Exception):

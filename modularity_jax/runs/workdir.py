@@ -6,14 +6,13 @@ import importlib.metadata
 import json
 import pathlib
 import platform
-import shlex
 import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 
+from modularity_jax.runs.commands import launcher_command
 from modularity_jax.runs.config import RunConfig, differences, from_dict
 from modularity_jax.runs.tables import atomic_write, read_json
 
@@ -60,6 +59,11 @@ class Workdir:
         """The table of pairs of lesions."""
         return self.path / "double_lesions.csv"
 
+    @property
+    def left_out(self) -> pathlib.Path:
+        """The table of what could not be tested, and why."""
+        return self.path / "left_out.csv"
+
     def lesion_arrays(self, phase: str) -> pathlib.Path:
         """Accuracies of a phase's damaged networks, controls included."""
         return self.path / "lesions" / f"{phase}.npz"
@@ -95,7 +99,7 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
       ValueError: if it holds results of other settings; the message names the fields.
       OSError: if it cannot be written.
     """
-    path = pathlib.Path(path)
+    path, config = pathlib.Path(path), from_dict(config.to_dict())  # plain values, whatever it was made of
     file = path / "config.json"
     if file.exists():
         fields = differences(open_workdir(path).config, config)
@@ -122,9 +126,7 @@ def open_workdir(path: str | pathlib.Path) -> Workdir:
     path = pathlib.Path(path)
     file = path / "config.json"
     if not file.exists():
-        raise ValueError(
-            f"workdir {path} holds no config.json; make a run with `python -m experiments.run --workdir={path}`"
-        )
+        raise ValueError(f"workdir {path} holds no config.json; make a run with `{launcher_command('run', path)}`")
     return Workdir(path, from_dict(read_json(path, file.name)))
 
 
@@ -169,13 +171,6 @@ def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def command_line() -> str:
-    """What the user typed, as a command to paste."""
-    program = pathlib.Path(sys.argv[0])
-    name = f"python -m experiments.{program.stem}" if program.parent.name == "experiments" else str(program)
-    return shlex.join([*name.split(), *sys.argv[1:]])
-
-
 def _git_commit() -> str | None:
     """Commit of the checkout that is run, marked if files differ from it; None where there is none."""
     root = pathlib.Path(__file__).resolve().parents[2]
@@ -188,5 +183,5 @@ def _git_commit() -> str | None:
 
 
 def _git(root: pathlib.Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    found = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, timeout=10, check=True)
+    return found.stdout.decode("utf-8", "replace").strip()  # names of files, in whatever encoding

@@ -1,6 +1,7 @@
 import dataclasses
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 
@@ -122,6 +123,15 @@ def test_git_commit_of_a_checkout(tmp_path, monkeypatch):
     assert workdir.describe_machine()["git_commit"] == f"{head}-modified"
 
 
+def test_a_git_that_prints_file_names_of_another_encoding(tmp_path, monkeypatch):
+    monkeypatch.setattr(workdir, "__file__", str(tmp_path / "modularity_jax" / "runs" / "workdir.py"))
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    head = commit(tmp_path, "a").strip()
+    subprocess.run(["git", "-C", tmp_path, "config", "core.quotepath", "false"], check=True)
+    (tmp_path / os.fsdecode(b"gr\xf6\xdfe")).write_text("in Latin-1")
+    assert workdir.describe_machine()["git_commit"] == f"{head}-modified"
+
+
 def test_no_git_commit_outside_a_checkout(tmp_path, monkeypatch):
     monkeypatch.setattr(workdir, "__file__", str(tmp_path / "site-packages" / "runs" / "workdir.py"))
     assert workdir.describe_machine()["git_commit"] is None
@@ -132,15 +142,3 @@ def test_no_git_commit_without_git(tmp_path, monkeypatch):
     (tmp_path / ".git").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert workdir.describe_machine()["git_commit"] is None
-
-
-@pytest.mark.parametrize(
-    ("arguments", "command"),
-    [
-        (["/somewhere/experiments/run.py", "--workdir=a b"], "python -m experiments.run '--workdir=a b'"),
-        (["/somewhere/tool.py", "--x=1"], "/somewhere/tool.py --x=1"),
-    ],
-)
-def test_command_line_can_be_pasted(monkeypatch, arguments, command):
-    monkeypatch.setattr(workdir.sys, "argv", arguments)
-    assert workdir.command_line() == command
