@@ -1,15 +1,26 @@
 """One writer per workdir."""
 
 import contextlib
-import fcntl
+import errno
 import json
 import os
 import pathlib
 import socket
 import time
 from collections.abc import Iterator
+from typing import IO
 
-from modularity_jax.runs.workdir import command_line
+from absl import logging
+
+from modularity_jax.runs.commands import command_line
+
+try:
+    import fcntl
+except ImportError:  # as on Windows
+    fcntl = None  # type: ignore[assignment]
+
+# What file systems without locks answer, such as some network mounts and drives of virtual machines.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 
 
 @contextlib.contextmanager
@@ -17,6 +28,7 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
     """Holds a directory's lock, the file `lock`, which says who has it.
 
     The operating system frees the lock of a process that ends, however it ends, so that nothing is left to clean up.
+    Where there are no locks the log says that nothing guards the directory.
 
     Args:
       path: the directory; it is made where it is missing.
@@ -27,9 +39,9 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
     """
     file = pathlib.Path(path) / "lock"
     file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file, "a+", encoding="utf-8") as handle:
+    with open(file, "a+", encoding="utf-8", errors="replace") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError:
             handle.seek(0)
             raise ValueError(
@@ -44,6 +56,24 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
             yield
         finally:
             handle.truncate(0)
+
+
+def _lock(handle: IO[str]) -> None:
+    """Take the lock, where there are locks.
+
+    Raises:
+      BlockingIOError: if another process has it.
+    """
+    reason = "this operating system has no fcntl"
+    if fcntl:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            reason = str(error.strerror or error)
+    folder = pathlib.Path(handle.name).parent
+    logging.warning("no lock guards %s (%s): see to it that no second command writes there meanwhile", folder, reason)
 
 
 def _described(text: str) -> str:

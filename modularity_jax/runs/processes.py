@@ -158,10 +158,10 @@ class Team:
             self._beats += 1
             facts = {"token": self._token, "beats": self._beats, "reached": self._reached, "state": self._state}
             text = json.dumps(facts | {"host": socket.gethostname(), "process": os.getpid()}, ensure_ascii=False)
-            flags = os.O_CREAT | os.O_WRONLY
-            file = os.open(self._folder / str(self.index), flags, 0o644)
+            content = text.encode("utf-8", "backslashreplace").ljust(_LENGTH)
+            file = os.open(self._folder / str(self.index), os.O_CREAT | os.O_WRONLY, 0o644)
             try:
-                os.pwrite(file, text.encode().ljust(_LENGTH), 0)
+                os.write(file, content)
             finally:
                 os.close(file)
 
