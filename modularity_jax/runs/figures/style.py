@@ -1,8 +1,9 @@
 """How every figure looks, and how it is saved: the same bytes for the same numbers."""
 
+import contextlib
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
@@ -68,12 +69,21 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+@contextlib.contextmanager
+def _house_style() -> Iterator[None]:
+    """Our settings over matplotlib's defaults, whatever the user's own are; they come back afterwards."""
+    # The backend belongs to the user's program: figures are written without one.
+    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+    with mpl.rc_context(defaults | _STYLE):
+        yield
+
+
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Makes a function draw in the house style without changing matplotlib's global settings."""
 
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context(_STYLE):
+        with _house_style():
             return draw(*args, **kwargs)
 
     return wrapper
@@ -93,7 +103,7 @@ def save(figure: Figure, stem: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path
       The two paths.
     """
     png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
-    with mpl.rc_context(_STYLE):
+    with _house_style():
         with atomic_write(png) as temporary:
             figure.savefig(temporary, dpi=150, metadata={"Software": None})
         with atomic_write(svg) as temporary:

@@ -1,12 +1,14 @@
 """What a report draws on, read from a workdir."""
 
 import base64
+import contextlib
 import os
 import pathlib
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from modularity_jax.runs.figures import write_figures
 from modularity_jax.runs.report.page import Picture
 from modularity_jax.runs.shuffled import read_clusters, shuffled_ncuts
 from modularity_jax.runs.summary import COLUMNS, AcrossSeeds, Finding, audit_run, combine_seeds, summarise
@@ -44,9 +46,21 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
     names = ("metrics.csv", "lesions.csv", "double_lesions.csv")
     metrics, lesions, doubles = (read_table(workdir, n) if (workdir / n).is_file() else [] for n in names)
     audit = audit_run(rows, shuffled_ncuts(rows, read_clusters(workdir, sorted({row["phase"] for row in rows}))))
-    figures = write_figures(workdir)
-    pictures = {f.name: Picture(f.name, _data_uri(f.svg, f.png), f.caption, f.reading) for f in figures}
+    pictures = _draw(workdir)
     return Run(config, versions, rows, metrics, lesions, doubles, summarise(rows), combine_seeds(rows), audit, pictures)
+
+
+def _draw(workdir: pathlib.Path) -> dict[str, Picture]:
+    """Only this needs matplotlib, so it is imported here; and under an empty file of settings, the first that it looks
+    for, because one of the user's that is damaged would end the import.
+    """
+    if "matplotlib" not in sys.modules:
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            pathlib.Path("matplotlibrc").touch()
+            import matplotlib  # noqa: F401
+    from modularity_jax.runs.figures import write_figures
+
+    return {f.name: Picture(f.name, _data_uri(f.svg, f.png), f.caption, f.reading) for f in write_figures(workdir)}
 
 
 def _data_uri(svg: pathlib.Path, png: pathlib.Path) -> str:

@@ -37,7 +37,7 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
     )
     path = pathlib.Path(workdir) / "report.html"
     with atomic_write(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
     return path
 
 
