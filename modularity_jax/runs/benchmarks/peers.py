@@ -14,6 +14,8 @@ from typing import NamedTuple, Self
 import numpy as np
 import scipy.sparse
 
+from modularity_jax.runs.benchmarks.children import left_to_the_parent
+
 Kernels = Sequence[np.ndarray]
 
 NUM_RESTARTS = 10
@@ -37,7 +39,8 @@ class Peers:
         environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         before = {name: os.environ.get(name) for name in environment}
         os.environ |= environment
-        self._pool = multiprocessing.get_context("spawn").Pool(self._size)
+        with left_to_the_parent():
+            self._pool = multiprocessing.get_context("spawn").Pool(self._size)
         self._pool.map(_warm_up, range(4 * self._size))
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -2,13 +2,13 @@
 
 import importlib.util
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from modularity_jax.runs.benchmarks.children import left_to_the_parent
 from modularity_jax.runs.benchmarks.measure import Row
 from modularity_jax.runs.benchmarks.shuffle_test import SOLVERS
 
@@ -129,6 +129,8 @@ def _theirs(width: int, sparsity: float, solver: str) -> dict[str, Any]:
 
 def _peak_bytes() -> int:
     """Most memory that this process has held."""
+    import resource  # not on Windows, and the other benchmarks do without it
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -139,7 +141,8 @@ def _in_process(fn: Callable[..., dict[str, Any]], *args: Any, timeout: float | 
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_send, args=(sender, fn, args), daemon=True)
-    process.start()
+    with left_to_the_parent():
+        process.start()
     sender.close()
     try:
         return receiver.recv() if receiver.poll(timeout) else {}
