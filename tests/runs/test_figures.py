@@ -5,6 +5,7 @@ import pytest
 from matplotlib.image import imread
 
 from modularity_jax.runs import figures
+from modularity_jax.runs.figures.style import save
 from modularity_jax.runs.tables import read_table, write_csv
 from tests.runs import workdirs
 
@@ -51,6 +52,21 @@ def test_the_global_style_of_matplotlib_is_left_alone(run):
     before = mpl.rcParams.copy()
     figures.spectrum_figure({"pruned": np.ones((2, 3))})
     assert mpl.rcParams == before
+
+
+def test_the_users_style_changes_nothing(tmp_path):
+    import matplotlib as mpl
+
+    def drawn(name):
+        figure = figures.spectrum_figure({"pruned": np.linspace(0.4, 0.9, 6).reshape(2, 3)})
+        return [path.read_bytes() for path in save(figure, tmp_path / name)]
+
+    expected = drawn("ours")
+    theirs = {"text.usetex": True, "font.family": "serif", "figure.dpi": 30, "savefig.dpi": 30, "axes.grid": False}
+    theirs |= {"axes.prop_cycle": mpl.cycler(color="ky"), "svg.fonttype": "none", "path.sketch": (1, 100, 2)}
+    with mpl.rc_context(theirs | {"lines.linewidth": 9, "savefig.transparent": True, "savefig.bbox": "tight"}):
+        assert drawn("theirs") == expected
+        assert mpl.rcParams["text.usetex"]
 
 
 def test_what_is_missing_is_left_out(tmp_path):
