@@ -159,7 +159,7 @@ def _sharding(mesh: Mesh, num_seeds: int) -> NamedSharding:
 
 def check_samples(samples: Samples, model: ModelConfig) -> None:
     """The data have the network's number of inputs, and labels below its number of outputs."""
-    inputs, classes = samples.x_train.shape[1], int(samples.y_train.max()) + 1
+    inputs, classes = samples.x_train.shape[1], int(max(samples.y_train.max(), samples.y_test.max())) + 1
     if inputs != model.widths[0]:
         raise ValueError(f"model.widths must begin with the data's {inputs} inputs, got {model.widths}")
     if classes > model.widths[-1]:

@@ -41,7 +41,8 @@ def same_networks(donor: RunConfig, wanted: RunConfig) -> tuple[str, ...]:
 
 
 def other_rounding(donor: Workdir, workdir: Workdir) -> list[str]:
-    """In what two runs differ that rounds differently: names of packages, "devices", or the networks' group size.
+    """In what two runs differ that rounds differently: names of packages, "devices", settings of JAX (some of which
+    decide random bits too), or the networks' group size.
 
     Raises:
       FileNotFoundError: if a versions.json is missing.
@@ -49,6 +50,8 @@ def other_rounding(donor: Workdir, workdir: Workdir) -> list[str]:
     """
     theirs, mine = (read_json(place.path, "versions.json") for place in (donor, workdir))
     found = [name for name in (*PACKAGES, "devices") if theirs.get(name) != mine.get(name)]
+    noted, now = (versions.get("jax_settings", {}) for versions in (theirs, mine))
+    found += [name for name in noted if name in now and noted[name] != now[name]]
     halved = any(_GROUP in line for line in theirs.get("out_of_memory", ()))  # so its networks are of several sizes
     same_groups = not halved and group_size(workdir, _GROUP) in (0, group_size(donor, _GROUP))
     return found if same_groups else [*found, _GROUP]

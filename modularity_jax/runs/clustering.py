@@ -9,11 +9,10 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from modularity_jax.metric.checks import check_num_clusters
 from modularity_jax.metric.clustering import Clustering
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with, controls_bytes, shuffled_ncuts
-from modularity_jax.runs import stopping
+from modularity_jax.runs import left_out, stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.cluster_tables import (
     Place,
@@ -26,6 +25,7 @@ from modularity_jax.runs.cluster_tables import (
     write_across_seeds,
 )
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.left_out import Case, why_not
 from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
@@ -39,21 +39,24 @@ from modularity_jax.runs.stages import (
     timed,
 )
 from modularity_jax.runs.tables import read_table
-from modularity_jax.runs.workdir import Workdir
+from modularity_jax.runs.workdir import Workdir, check_jax_settings
 
 # Controls of one test between two chances to save them and to stop.
 CHUNK = 1000
 SETTING = "cluster.shuffles_per_group"
+
+Graphs = Mapping[tuple[str, int], LayeredGraph]  # by phase and seed
 
 
 def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) -> None:
     """Cluster every network and its controls, and say what all seeds show together.
 
     A test whose row and controls are there is not computed again, and a long one that was interrupted goes on after its
-    last checkpoint. Mesh: the devices share a test's controls. Team: the processes share the tests.
+    last checkpoint. A network with fewer connected neurons than clusters is left out, and `left_out.csv` says so.
+    Mesh: the devices share a test's controls. Team: the processes share the tests.
 
     Raises:
-      ValueError: if a network has fewer connected neurons than clusters, before anything is computed.
+      ValueError: if no network can be clustered.
       FileNotFoundError: if the networks are missing; it names the command that trains them.
       StoppedError: after saving, if it was asked to stop.
     """
@@ -63,19 +66,17 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
     nets = {phase: load_params(workdir, phase) for phase in phases}
     networks = [(phase, seed) for phase in phases for seed in finite_seeds(workdir, phase)]
     graphs = {(phase, seed): LayeredGraph.from_params(nets[phase][seed]) for phase, seed in networks}
-    for graph in graphs.values():
-        check_num_clusters(max(config.cluster.num_clusters), graph)
     tests = itertools.product(networks, config.cluster.num_clusters, config.cluster.methods)
     places = [Place(*network, count, method) for network, count, method in tests]
     collect(workdir, "cluster", team, functools.partial(add_parts, workdir, places))
     found = finished(workdir, phases)
-    left = [place for place in places if place.group not in found.rows]
+    left = _missing(workdir, places, found, graphs, team)
     if not left and workdir.across_seeds.exists():
         logging.info("%s holds its clusterings already", workdir.path)
         return
+    check_jax_settings(workdir)
     if team.is_first and left:
-        device_share = -(-min(CHUNK, config.cluster.num_shuffles) // jax.local_device_count())
-        choose(workdir, SETTING, device_share, functools.partial(_bytes_at, graphs[left[0][:2]], config))
+        _choose_group(workdir, max(left, key=lambda place: place.num_clusters), graphs)
     team.wait()
     part = own_part(workdir, "cluster", team)
     mine = found if part == workdir else Tests({}, {phase: {} for phase in phases})
@@ -108,12 +109,36 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
         write_across_seeds(workdir)
 
 
-def _bytes_at(graph: LayeredGraph, config: RunConfig, size: int) -> int:
-    """Memory of a device that clusters groups of so many controls, by the costliest of the run's tests."""
+def _missing(workdir: Workdir, places: Sequence[Place], found: Tests, graphs: Graphs, team: Team) -> list[Place]:
+    """The tests to be done; those that a network does not allow are noted, and named in the log."""
+    left = [place for place in places if place.group not in found.rows]
+    cases = dict.fromkeys(Case(*place[:3]) for place in left)
+    asked = {case: why_not(graphs[case.phase, case.seed], case.num_clusters) for case in cases}
+    reasons = {case: why for case, why in asked.items() if why}
+    if team.is_first:
+        left_out.note(workdir, "cluster", reasons)
+        left_out.warn(workdir, "cluster")
+    left = [place for place in left if Case(*place[:3]) not in reasons]
+    if not left and not found.rows:
+        first = next(iter(reasons.values()), "none has a finite loss; try a lower train.learning_rate")
+        raise ValueError(f"{workdir.path}: no network can be clustered: {first}")
+    return left
+
+
+def _choose_group(workdir: Workdir, costly: Place, graphs: Graphs) -> None:
+    """The group size, by the costliest of the run's tests."""
+    config = workdir.config
+    device_share = -(-min(CHUNK, config.cluster.num_shuffles) // jax.local_device_count())
+    bytes_at = functools.partial(_bytes_at, graphs[costly[:2]], config, costly.num_clusters)
+    choose(workdir, SETTING, device_share, bytes_at)
+
+
+def _bytes_at(graph: LayeredGraph, config: RunConfig, num_clusters: int, size: int) -> int:
+    """Memory of a device that clusters groups of so many controls."""
     settings = config.cluster
     return controls_bytes(
         graph,
-        num_clusters=max(settings.num_clusters),
+        num_clusters=num_clusters,
         method=settings.methods[0],
         num_restarts=settings.num_restarts,
         selection=settings.selection,

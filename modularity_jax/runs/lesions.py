@@ -10,7 +10,6 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from modularity_jax.metric.checks import check_num_clusters
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.nets.lesions.lesion_test import (
     KINDS,
@@ -22,9 +21,10 @@ from modularity_jax.nets.lesions.lesion_test import (
 )
 from modularity_jax.nets.lesions.measure import Keep, Sums, part_bytes
 from modularity_jax.nets.training import Samples
-from modularity_jax.runs import stopping
+from modularity_jax.runs import left_out, stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.left_out import Case, why_not
 from modularity_jax.runs.lesion_tables import (
     Place,
     Tests,
@@ -52,7 +52,7 @@ from modularity_jax.runs.stages import (
     timed,
 )
 from modularity_jax.runs.tables import recover_arrays, write_arrays
-from modularity_jax.runs.workdir import Workdir
+from modularity_jax.runs.workdir import Workdir, check_jax_settings
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
 _LESION_STREAM = 2**32 - 2
@@ -63,27 +63,28 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
     """Damage every sub-module and pair of the run's networks, on the test set.
 
     A test whose rows and controls are there is not computed again, and a long one that was interrupted goes on after
-    its last checkpoint. Mesh: the devices share the samples. Team: the processes share the tests.
+    its last checkpoint. A network that cannot be tested is left out, and `left_out.csv` says why. Mesh: the devices
+    share the samples. Team: the processes share the tests.
 
     Raises:
-      ValueError: if a network has fewer connected neurons than clusters, before anything is computed.
       FileNotFoundError: if the networks are missing; it names the command that trains them.
       StoppedError: after saving, if it was asked to stop.
     """
-    config, settings = workdir.config, workdir.config.lesion
+    config = workdir.config
     phases = lesion_phases(config)
     nets = {phase: load_params(workdir, phase) for phase in phases}
     networks = [(phase, seed) for phase in phases for seed in finite_seeds(workdir, phase)]
     places = [Place(*network, kind) for network, kind in itertools.product(networks, lesion_kinds(config))]
     collect(workdir, "lesion", team, functools.partial(add_parts, workdir, places))
     found = finished(workdir, phases)
-    left = [place for place in places if place not in found.rows]
+    graphs = {network: LayeredGraph.from_params(nets[network[0]][network[1]]) for network in networks}
+    reasons = left_out.read(workdir, "lesion") | _impossible(config, graphs)
+    left = [place for place in places if place not in found.rows and _case(place, config) not in reasons]
     if not left:
+        _name_left_out(workdir, team, reasons)
         logging.info("%s holds its lesions already, or its config asks for none", workdir.path)
         return
-    graphs = {place[:2]: LayeredGraph.from_params(nets[place.phase][place.seed]) for place in left}
-    for graph in graphs.values():
-        check_num_clusters(settings.num_clusters, graph)
+    check_jax_settings(workdir)
     samples = load_samples(config)
     if team.is_first:
         bytes_at = functools.partial(_bytes_at, nets[left[0].phase][left[0].seed], samples, config)
@@ -100,18 +101,45 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
             checkpoints = Checkpoints(workdir.path, f"lesion/{place.name}", config.to_dict())
             params, keep = nets[place.phase][place.seed], _Parts(checkpoints)
             test = with_room(
-                workdir, SETTING, functools.partial(_test, params, labels, samples, place, config, mesh, keep)
+                workdir, SETTING, functools.partial(_attempt, params, labels, samples, place, config, mesh, keep)
             )
-            head = {"seed": place.seed, "phase": place.phase, "num_clusters": settings.num_clusters}
-            made = single_rows(head, test) if isinstance(test, LesionTest) else double_rows(head, place.kind, test)
-            mine.rows[place] = made
-            mine.arrays[place.phase] |= arrays_of(prefix_of(place, settings.num_clusters), test)
-            write(part, mine, places, place.phase)
+            if isinstance(test, str):
+                left_out.note(part, "lesion", {_case(place, config): test})
+            else:
+                _add(mine, place, config, test)
+                write(part, mine, places, place.phase)
             checkpoints.clear()
             progress.advance(f"{place.phase} seed {place.seed}, {place.kind}: {_outcome(test)}")
             stopping.check()
         team.wait()
     collect(workdir, "lesion", team, functools.partial(add_parts, workdir, places))
+    _name_left_out(workdir, team, reasons)
+
+
+def _case(place: Place, config: RunConfig) -> Case:
+    return Case(place.phase, place.seed, config.lesion.num_clusters)
+
+
+def _impossible(config: RunConfig, graphs: Mapping[tuple[str, int], LayeredGraph]) -> dict[Case, str]:
+    """What is known of the networks without their labels: what they do not allow, and why."""
+    count = config.lesion.num_clusters
+    if len(config.model.widths) < 3:
+        return {Case(*network, count): "there is no hidden layer whose neurons could be damaged" for network in graphs}
+    found = {Case(*network, count): why_not(graph, count) for network, graph in graphs.items()}
+    return {case: why for case, why in found.items() if why}
+
+
+def _name_left_out(workdir: Workdir, team: Team, reasons: dict[Case, str]) -> None:
+    if team.is_first:
+        left_out.note(workdir, "lesion", reasons)
+        left_out.warn(workdir, "lesion")
+
+
+def _add(tests: Tests, place: Place, config: RunConfig, test: LesionTest | DoubleLesionTest) -> None:
+    head = {"seed": place.seed, "phase": place.phase, "num_clusters": config.lesion.num_clusters}
+    made = single_rows(head, test) if isinstance(test, LesionTest) else double_rows(head, place.kind, test)
+    tests.rows[place] = made
+    tests.arrays[place.phase] |= arrays_of(prefix_of(place, config.lesion.num_clusters), test)
 
 
 class _Parts:
@@ -193,7 +221,17 @@ def _test(
     return double_lesion_test(params, labels, x, y, key, kind=place.kind, num_shuffles=count, **shared)
 
 
-def _outcome(test: LesionTest | DoubleLesionTest) -> str:
+def _attempt(*given: Any) -> LesionTest | DoubleLesionTest | str:
+    """`_test`, or why the network does not allow it: what is wrong with the settings ends a run before it trains."""
+    try:
+        return _test(*given)
+    except ValueError as error:
+        return str(error)
+
+
+def _outcome(test: LesionTest | DoubleLesionTest | str) -> str:
+    if isinstance(test, str):
+        return f"left out, {test}"
     if isinstance(test, LesionTest):
         return f"{test.taxonomy.count('important')} of {len(test.taxonomy)} sub-modules important"
     return f"{test.important.sum()} of {len(test.important)} pairs important"

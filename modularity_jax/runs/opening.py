@@ -6,13 +6,15 @@ import shutil
 from collections.abc import Iterator
 
 import jax
+from absl import logging
 
 from modularity_jax.runs.commands import command_line
 from modularity_jax.runs.config import RunConfig, differences
+from modularity_jax.runs.feasible import check_feasible
 from modularity_jax.runs.fork import check_fork, fork_workdir
 from modularity_jax.runs.lock import locked
 from modularity_jax.runs.processes import Team, joined, team_of
-from modularity_jax.runs.workdir import Workdir, create_workdir, open_workdir
+from modularity_jax.runs.workdir import Workdir, check_jax_settings, create_workdir, open_workdir
 
 
 @contextlib.contextmanager
@@ -30,9 +32,11 @@ def opened(
       The workdir, and the team that every stage is given.
 
     Raises:
-      ValueError: if another run uses it, it holds another config, or there is none; or there is no such donor.
+      ValueError: if the config asks for what no network allows; if another run uses the directory, it holds another
+        config, or there is none; or there is no such donor.
       StoppedError: if another process of the team leaves.
     """
+    left_out = check_feasible(config) if config else []
     if config is None:
         open_workdir(path)  # or an error, before the lock makes the directory
     if donor:
@@ -44,11 +48,14 @@ def opened(
         team = stack.enter_context(joined(team_of(path)))
         if team.is_first:
             workdir = create_workdir(path, config, command_line()) if config else open_workdir(path)
+            for sentence in left_out:
+                logging.warning("%s", sentence)
             if donor:
                 fork_workdir(workdir, open_workdir(donor))
         team.wait()
         if not team.is_first:
             workdir = open_workdir(path)
+            check_jax_settings(workdir)
             if config and (fields := differences(workdir.config, config)):
                 raise ValueError(f"all processes must have one config, got (process 0's and mine): {'; '.join(fields)}")
         yield workdir, team

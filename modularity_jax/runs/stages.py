@@ -18,6 +18,7 @@ from modularity_jax.metric.shuffle_test import observed_key
 from modularity_jax.nets.mlp import layer_name
 from modularity_jax.nets.sweep import PHASES
 from modularity_jax.nets.training import Samples
+from modularity_jax.runs import left_out
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.processes import Team
 from modularity_jax.runs.tables import read_arrays, read_table
@@ -46,17 +47,13 @@ def load_params(
 
 
 def finite_seeds(workdir: Workdir, phase: str) -> list[int]:
-    """The networks whose loss stayed finite to the end of a phase; the others are left out of what follows.
-
-    Raises:
-      ValueError: if there is none.
-    """
+    """The networks whose loss stayed finite to the end of a phase; the others are left out of what follows."""
     rows = read_table(workdir.path, "metrics.csv", ("seed", "phase", "nonfinite_step"))
     upto = PHASES[: PHASES.index(phase) + 1]
     bad = {row["seed"] for row in rows if row["phase"] in upto and row["nonfinite_step"] is not None}
     seeds = [seed for seed in range(workdir.config.train.num_seeds) if seed not in bad]
     if not seeds:
-        raise ValueError(f"{workdir.path}: no {phase} network has a finite loss; try a lower train.learning_rate")
+        logging.warning("no %s network has a finite loss, and none is tested; try a lower train.learning_rate", phase)
     return seeds
 
 
@@ -100,6 +97,7 @@ def collect(workdir: Workdir, stage: str, team: Team, add: Callable[[list[Workdi
     if team.is_first:
         if parts := workdir.parts(stage):
             add(parts)
+            left_out.add_parts(workdir, stage, parts)
             shutil.rmtree(workdir.path / "parts" / stage)
         for emptied in (f"checkpoints/{stage}", "checkpoints", "parts"):
             with contextlib.suppress(OSError):

@@ -21,6 +21,7 @@ from modularity_jax.nets.training import Samples, TrainState, steps_per_epoch
 from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.left_out import why_not
 from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.networks import CURVE_COLUMNS, METRICS_COLUMNS, copy_networks, finished_phases, is_trained
 from modularity_jax.runs.processes import ALONE, Team
@@ -257,7 +258,7 @@ def _curve_rows(epoch: Epoch, seeds: Sequence[int], metrics: list[Row], config: 
     """n-cut of each network after this epoch, if it is one of those asked for; each phase's last one is.
 
     Clustered with the key of the shuffle tests, so that a phase's last row agrees with clusterability.csv. A network
-    whose loss was not finite, by its rows of metrics.csv, has none.
+    whose loss was not finite, by its rows of metrics.csv, has none, and neither has one with too few connected neurons.
     """
     wanted = config.cluster.curve_epochs
     if not wanted or (epoch.epoch not in wanted and epoch.epoch != epoch.num_epochs):
@@ -269,6 +270,11 @@ def _curve_rows(epoch: Epoch, seeds: Sequence[int], metrics: list[Row], config: 
             continue
         graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, index=index: np.asarray(leaf[index]), epoch.params))
         for count in config.cluster.num_clusters:
+            if why := why_not(graph, count):
+                if epoch.epoch == epoch.num_epochs:
+                    where = f"the {epoch.phase} phase, seed {seed}, k = {count}"
+                    logging.warning("learning_curve.csv does not go on to the end of %s: %s", where, why)
+                continue
             found = cluster_network(graph, config, seed, count)
             row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "num_clusters": count}
             row |= {name: plain(getattr(found, name)) for name in ("ncut", "lower_bound", "num_isolated")}

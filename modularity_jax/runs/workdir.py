@@ -19,6 +19,14 @@ from modularity_jax.runs.tables import atomic_write, read_json
 # What claims a directory for its config.
 _RESULTS = ("*.csv", "clusters/*", "lesions/*", "checkpoints/*/*", "parts/*/*")
 
+# What decides random bits or rounding beside the versions; JAX takes each from an environment variable of its name.
+JAX_SETTINGS = (
+    "jax_default_prng_impl",
+    "jax_threefry_partitionable",
+    "jax_random_seed_offset",
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+)
 PACKAGES = ("modularity_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy")
 
 
@@ -96,20 +104,22 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
       command: what the user typed, for the report.
 
     Raises:
-      ValueError: if it holds results of other settings; the message names the fields.
+      ValueError: if it holds results of other settings, of ours or of JAX; the message names them.
       OSError: if it cannot be written.
     """
     path, config = pathlib.Path(path), from_dict(config.to_dict())  # plain values, whatever it was made of
     file = path / "config.json"
     if file.exists():
-        fields = differences(open_workdir(path).config, config)
-        if fields and any(any(path.glob(pattern)) for pattern in _RESULTS):
+        fields, claimed = differences(open_workdir(path).config, config), any(map(any, map(path.glob, _RESULTS)))
+        if fields and claimed:
             raise ValueError(
                 f"workdir {path} holds a run with another config (there and asked for): {'; '.join(fields)}; "
                 "take a new --workdir, or --fork_workdir=NEW, which copies what is still valid"
             )
         if fields:  # what was noted speaks of results that did not come to be
             (path / "versions.json").unlink(missing_ok=True)
+        if claimed:
+            check_jax_settings(Workdir(path, config))
     path.mkdir(parents=True, exist_ok=True)
     write_json(file, config.to_dict())
     workdir = Workdir(path, config)
@@ -133,6 +143,30 @@ def open_workdir(path: str | pathlib.Path) -> Workdir:
 def read_versions(workdir: Workdir) -> dict[str, Any]:
     """What versions.json says; nothing where it is missing."""
     return read_json(workdir.path, "versions.json") if (workdir.path / "versions.json").exists() else {}
+
+
+def check_jax_settings(workdir: Workdir) -> None:
+    """JAX is set as it was when the run was begun; what that was is not known of runs by earlier versions.
+
+    Raises:
+      ValueError: that names what is set otherwise, and how to set it.
+    """
+    noted, now = read_versions(workdir).get("jax_settings", {}), jax_settings()
+    differ = [name for name in JAX_SETTINGS if name in noted and noted[name] != now[name]]
+    if differ:
+        told = "; ".join(f"{name}: {noted[name]} and {now[name]}" for name in differ)
+        wanted = {name: "without " * (noted[name] is None) + name.upper() for name in differ}
+        remedy = ", ".join(f"{w}={noted[n]}" if noted[n] is not None else w for n, w in wanted.items())
+        raise ValueError(
+            f"workdir {workdir.path} was begun under other settings of JAX (there and here): {told}; "
+            f"go on with {remedy}, or take a new --workdir"
+        )
+
+
+def jax_settings() -> dict[str, Any]:
+    """What is set of `JAX_SETTINGS`, as JSON has it."""
+    values = {name: getattr(jax.config, name) for name in JAX_SETTINGS}
+    return {name: value if isinstance(value, bool | int | None) else str(value) for name, value in values.items()}
 
 
 def group_size(workdir: Workdir, setting: str) -> int:
@@ -160,6 +194,7 @@ def describe_machine() -> dict[str, Any]:
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
+    versions["jax_settings"] = jax_settings()
     versions["devices"] = [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()]
     versions["git_commit"] = _git_commit()
     return versions

@@ -65,11 +65,15 @@ def test_other_networks_are_not_taken(tmp_path, donor, change):
     assert not list(taker.path.glob("weights/*"))
 
 
-@pytest.mark.parametrize("spoil", ["versions", "weights", "config"])
+@pytest.mark.parametrize("spoil", ["versions", "jax_settings", "weights", "config"])
 def test_a_run_that_cannot_lend_is_passed_over(tmp_path, donor, spoil):
     if spoil == "versions":
         known = read_json(donor.path, "versions.json") | {"jaxlib": "0.0.1"}
         (donor.path / "versions.json").write_text(json.dumps(known))
+    elif spoil == "jax_settings":
+        versions = read_json(donor.path, "versions.json")
+        versions["jax_settings"]["jax_enable_x64"] = True
+        (donor.path / "versions.json").write_text(json.dumps(versions))
     elif spoil == "weights":
         donor.weights("unpruned").unlink()
     else:

@@ -11,7 +11,7 @@ from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs import lesions
 from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.config import from_dict
-from modularity_jax.runs.tables import read_arrays, read_csv, read_json
+from modularity_jax.runs.tables import read_arrays, read_csv, read_json, write_arrays
 from modularity_jax.runs.training import train_stage
 from modularity_jax.runs.workdir import create_workdir
 
@@ -153,12 +153,44 @@ def test_what_the_config_leaves_out(copy):
     assert {row["num_shuffles"] for row in read_csv(copy.lesions)} == {3}
 
 
-def test_too_many_clusters_are_refused_before_anything_is_computed(copy):
+def test_too_many_clusters_leave_out_the_lesions(copy, caplog):
     for name in NAMES:
         (copy.path / name).unlink()
-    with pytest.raises(ValueError, match=r"num_clusters must be at most the number of connected neurons, \d+, got 129"):
-        lesions.lesion_stage(with_lesion(copy, num_clusters=129))
+    lesions.lesion_stage(with_lesion(copy, num_clusters=129))
     assert not copy.lesions.exists()
+    assert [(row["seed"], row["num_clusters"]) for row in read_csv(copy.left_out)] == [(0, 129), (1, 129)]
+    assert "could not be damaged at k = 129: num_clusters must be at most the number of connected" in caplog.text
+
+
+def test_a_network_that_cannot_be_tested_leaves_the_others(workdir, copy, monkeypatch, caplog):
+    """Its labels put each hidden layer into one module; once noted, it is not tried again."""
+    for name in NAMES:
+        (copy.path / name).unlink()
+    arrays = read_arrays(copy.path, "clusters/pruned.npz")
+    labels = np.repeat([0, 1, 2, 0], (64, 30, 24, 10))
+    write_arrays(copy.clusters("pruned"), arrays | {"seed_0/k_3/labels": labels})
+    lesions.lesion_stage(copy)
+    for name in NAMES:
+        assert read_csv(copy.path / name) == [row for row in read_csv(workdir.path / name) if row["seed"] == 1]
+    reason = "labels must put at least 2 clusters into some hidden layer, got 1 in each of them"
+    expected = [{"stage": "lesion", "phase": "pruned", "seed": 0, "num_clusters": 3, "reason": reason}]
+    assert read_csv(copy.left_out) == expected
+    assert f"The pruned network of seed 0 could not be damaged at k = 3: {reason}." in caplog.text
+    monkeypatch.setattr(lesions, "load_samples", None)
+    lesions.lesion_stage(copy)
+
+
+def test_a_network_without_hidden_layers_has_no_lesions(tmp_path, caplog):
+    config = dataclasses.replace(
+        CONFIG,
+        model=dataclasses.replace(CONFIG.model, widths=(64, 10)),
+        train=dataclasses.replace(CONFIG.train, epochs=0, num_seeds=1),
+    )
+    made = create_workdir(tmp_path / "flat", config, "a command")
+    train_stage(made)
+    lesions.lesion_stage(made)
+    assert not made.lesions.exists()
+    assert "could not be damaged at k = 3: there is no hidden layer whose neurons could be damaged" in caplog.text
 
 
 def test_lesions_without_networks_name_the_command(tmp_path):

@@ -15,6 +15,8 @@ from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs import checkpoints, clustering, stages, stopping, training
 from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.config import from_dict
+from modularity_jax.runs.lesions import lesion_stage
+from modularity_jax.runs.report import write_report
 from modularity_jax.runs.shuffled import group_of
 from modularity_jax.runs.tables import read_arrays, read_csv, read_json
 from modularity_jax.runs.training import train_stage
@@ -253,18 +255,61 @@ def test_a_finished_phase_is_not_trained_again(workdir, copy, monkeypatch, lost)
     assert content(copy.path) == content(workdir.path)
 
 
-def test_too_many_clusters_are_refused_before_anything_is_computed(workdir, copy, forbidden):
-    """The initial networks have 102 connected neurons, the pruned ones fewer."""
-    copy.clusterability.unlink()
-    for phase in ("init", "unpruned", "pruned"):
-        copy.clusters(phase).unlink()
-    connected = min(102 - r["num_isolated"] for r in read_csv(workdir.clusterability) if r["phase"] == "pruned")
-    cluster = dataclasses.replace(CONFIG.cluster, num_clusters=(3, connected + 1))
+def test_too_many_clusters_for_some_networks_leave_out_these(workdir, copy, forbidden, caplog):
+    """The initial networks have 102 connected neurons, the pruned ones fewer: each of them for itself."""
+    connected = {102 - r["num_isolated"]: r["seed"] for r in read_csv(workdir.clusterability) if r["phase"] == "pruned"}
+    few, seed = min(connected.items())
+    cluster = dataclasses.replace(CONFIG.cluster, num_clusters=(3, few + 1), phases=("pruned",))
     asked = dataclasses.replace(copy, config=dataclasses.replace(CONFIG, cluster=cluster))
-    message = rf"num_clusters must be at most the number of connected neurons, \d+, got {connected + 1}"
+    with pytest.raises(AssertionError, match="computed already"):  # the other network's
+        cluster_stage(asked)
+    reason = f"num_clusters must be at most the number of connected neurons, {few}, got {few + 1}"
+    expected = [{"stage": "cluster", "phase": "pruned", "seed": seed, "num_clusters": few + 1, "reason": reason}]
+    assert read_csv(copy.left_out) == expected
+    told = f"The pruned network of seed {seed} could not be clustered at k = {few + 1}: {reason}."
+    assert f"{told} --config.cluster.phases and --config.cluster.num_clusters can leave them out" in caplog.text
+
+
+def test_where_nothing_can_be_clustered_the_stage_says_so(copy, forbidden):
+    for file in (copy.clusterability, copy.across_seeds, *copy.path.glob("clusters/*")):
+        file.unlink()
+    cluster = dataclasses.replace(CONFIG.cluster, num_clusters=(103,))
+    asked = dataclasses.replace(copy, config=dataclasses.replace(CONFIG, cluster=cluster))
+    message = r"no network can be clustered: num_clusters must be at most the number of connected neurons, 102, got 103"
     with pytest.raises(ValueError, match=message):
         cluster_stage(asked)
-    assert not copy.clusterability.exists()
+
+
+def test_pruned_networks_without_an_edge_leave_the_others_and_the_report(workdir, tmp_path, caplog):
+    cluster = dataclasses.replace(CONFIG.cluster, curve_epochs=(1,))
+    prune = dataclasses.replace(CONFIG.prune, final_sparsity=0.9999)
+    config = dataclasses.replace(CONFIG, prune=prune, cluster=cluster)
+    made = make(tmp_path / "sparse", config)
+    for stage in (train_stage, cluster_stage, lesion_stage):
+        stage(made)
+    page = write_report(made.path).read_text()
+    rows = [row for row in read_csv(workdir.clusterability) if row["phase"] != "pruned"]
+    assert read_csv(made.clusterability) == rows
+    assert {row["phase"] for row in read_csv(made.learning_curve)} == {"init", "unpruned"}
+    assert [(r["stage"], r["phase"], r["seed"], r["num_clusters"]) for r in read_csv(made.left_out)] == [
+        ("cluster", "pruned", 0, 3), ("cluster", "pruned", 1, 3), ("lesion", "pruned", 0, 10),
+        ("lesion", "pruned", 1, 10),
+    ]  # fmt: skip
+    for text in (page, caplog.text):
+        assert "The pruned networks of seeds 0, 1 could not be clustered at k = 3: graph must have at least one" in text
+        assert "The pruned networks of seeds 0, 1 could not be damaged at k = 10: graph must have at least one" in text
+    assert "--config.lesion.num_shuffles=0 all lesions" in caplog.text
+    before = content(made.path)
+    for stage in (train_stage, cluster_stage, lesion_stage):
+        stage(made)
+    write_report(made.path)
+    assert content(made.path) == before
+
+
+def test_results_under_other_settings_of_jax_are_not_gone_on_with(copy, forbidden):
+    copy.clusterability.unlink()
+    with jax.default_prng_impl("rbg"), pytest.raises(ValueError, match=r"jax_default_prng_impl: threefry2x32 and rbg"):
+        cluster_stage(copy)
 
 
 def test_only_the_phases_that_the_config_asks_for(copy, monkeypatch):
@@ -454,12 +499,18 @@ def test_a_network_whose_loss_is_not_finite_is_marked_and_left_out(workdir, tmp_
     assert all(whole[group] == row for group, row in rows.items())
 
 
-def test_no_network_with_a_finite_loss(tmp_path, monkeypatch):
+def test_no_network_with_a_finite_loss(workdir, tmp_path, monkeypatch, caplog):
+    """What was finite before is tested."""
     lose(monkeypatch, [0, 1])
     made = make(tmp_path / "lost")
     train_stage(made)
-    with pytest.raises(ValueError, match=r"no unpruned network has a finite loss; try a lower train.learning_rate"):
-        cluster_stage(made)
+    cluster_stage(made)
+    assert "no unpruned network has a finite loss, and none is tested; try a lower train.learning_rate" in caplog.text
+    assert read_csv(made.clusterability) == [r for r in read_csv(workdir.clusterability) if r["phase"] == "init"]
+    only = dataclasses.replace(made.config, cluster=dataclasses.replace(made.config.cluster, phases=("unpruned",)))
+    made.clusterability.unlink()
+    with pytest.raises(ValueError, match=r"no network can be clustered: none has a finite loss; try a lower train"):
+        cluster_stage(dataclasses.replace(made, config=only))
 
 
 def test_a_loss_that_is_not_finite_can_stop_the_run(tmp_path, monkeypatch):

@@ -66,6 +66,55 @@ def test_another_config_is_refused_and_nothing_changes(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize(
+    ("set_otherwise", "told", "remedy"),
+    [
+        (
+            lambda: jax.default_prng_impl("rbg"),
+            "jax_default_prng_impl: threefry2x32 and rbg",
+            "JAX_DEFAULT_PRNG_IMPL=threefry2x32",
+        ),
+        (lambda: jax.enable_x64(True), "jax_enable_x64: False and True", "JAX_ENABLE_X64=False"),
+        (
+            lambda: jax.threefry_partitionable(False),
+            "jax_threefry_partitionable: True and False",
+            "JAX_THREEFRY_PARTITIONABLE=True",
+        ),
+        (
+            lambda: jax.default_matmul_precision("bfloat16"),
+            "jax_default_matmul_precision: None and bfloat16",
+            "without JAX_DEFAULT_MATMUL_PRECISION",
+        ),
+    ],
+)
+def test_other_settings_of_jax_are_refused_where_there_are_results(tmp_path, set_otherwise, told, remedy):
+    made = workdir.create_workdir(tmp_path, CONFIG, "first")
+    with set_otherwise():
+        workdir.create_workdir(tmp_path, CONFIG, "nothing is there yet")
+    workdir.create_workdir(tmp_path, CONFIG, "nor now")
+    made.metrics.touch()
+    before = (tmp_path / "versions.json").read_bytes()
+    message = (
+        f"workdir {tmp_path} was begun under other settings of JAX (there and here): {told}; go on with {remedy}, "
+        "or take a new --workdir"
+    )
+    with set_otherwise(), pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        workdir.create_workdir(tmp_path, CONFIG, "second")
+    assert (tmp_path / "versions.json").read_bytes() == before
+    workdir.create_workdir(tmp_path, CONFIG, "as it was begun")
+
+
+def test_a_run_that_does_not_say_how_jax_was_set_goes_on(tmp_path):
+    made = workdir.create_workdir(tmp_path, CONFIG, "first")
+    made.metrics.touch()
+    versions = json.loads((tmp_path / "versions.json").read_text())
+    del versions["jax_settings"]
+    (tmp_path / "versions.json").write_text(json.dumps(versions))
+    with jax.enable_x64(True):
+        workdir.create_workdir(tmp_path, CONFIG, "second")
+        workdir.check_jax_settings(made)
+
+
 def test_a_config_without_results_gives_way_to_another(tmp_path):
     workdir.create_workdir(tmp_path, CONFIG, "with a typo")
     other = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, name="digits"))

@@ -33,14 +33,15 @@ def front_controls_figure(rows: Sequence[Row], shuffled_ncut: Mapping[Group, np.
         found = [row for row in rows if row["method"] == method]
         means = [shuffled_ncut[group_of(row)].mean() for row in found]
         pairs = list(zip(found, means, strict=True))
-        controls = np.concatenate([shuffled_ncut[group_of(row)] / mean - 1 for row, mean in pairs])
+        # Where all controls fall apart their n-cuts are 0, and there is no share of them.
+        controls = np.concatenate([(shuffled_ncut[group_of(row)] - mean) / (mean or 1) for row, mean in pairs])
         colour = METHOD_COLOURS.get(method, OTHER_COLOUR)
         for body in axes.violinplot([controls], [place], widths=0.8, showextrema=False)["bodies"]:  # type: ignore[attr-defined]
             body.set(facecolor=colour, edgecolor=colour, alpha=0.75, linewidth=0.6)
         spread = np.linspace(-0.25, 0.25, len(found)) if len(found) > 1 else [0.0]
         axes.scatter(
             place + np.asarray(spread),
-            [row["ncut"] / mean - 1 for row, mean in pairs],
+            [(row["ncut"] - mean) / (mean or 1) for row, mean in pairs],
             s=24,
             color=INK,
             edgecolors="white",

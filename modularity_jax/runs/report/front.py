@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from modularity_jax.runs.left_out import sentences
 from modularity_jax.runs.report.page import Picture
 from modularity_jax.runs.report.run import Run
 from modularity_jax.runs.summary import (
@@ -57,8 +58,8 @@ def make_front(run: Run) -> Front:
                 "Only together: all seeds combined are more modular than shuffled weights, too few by themselves."
             )
             found = found._replace(headline=headline)
-    if left_out := _left_out(run.metrics):
-        found = found._replace(paragraph=f"{found.paragraph} {left_out}")
+    left_out = filter(None, (_left_out(run.metrics), *sentences(run.left_out)))
+    found = found._replace(paragraph=" ".join([found.paragraph, *left_out]))
     pictures = [run.pictures[name] for name in _PICTURES if name in run.pictures]
     return Front(_data_name(run.config), _setting_line(run), found, list(_facts(lead)), pictures)
 

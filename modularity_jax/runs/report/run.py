@@ -26,6 +26,7 @@ class Run(NamedTuple):
     metrics: Sequence[Row]
     lesions: Sequence[Row]
     double_lesions: Sequence[Row]
+    left_out: Sequence[Row]
     findings: Sequence[Finding]
     across: Sequence[AcrossSeeds]  # one for each finding
     audit: Sequence[Row]  # the p-values of the rows whose controls are at hand, by several ways of counting
@@ -43,11 +44,12 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
     rows = read_table(workdir, "clusterability.csv", COLUMNS)
     config = read_json(workdir, "config.json")
     versions = read_json(workdir, "versions.json") if (workdir / "versions.json").is_file() else {}
-    names = ("metrics.csv", "lesions.csv", "double_lesions.csv")
-    metrics, lesions, doubles = (read_table(workdir, n) if (workdir / n).is_file() else [] for n in names)
+    names = ("metrics.csv", "lesions.csv", "double_lesions.csv", "left_out.csv")
+    metrics, lesions, doubles, left_out = (read_table(workdir, n) if (workdir / n).is_file() else [] for n in names)
     audit = audit_run(rows, shuffled_ncuts(rows, read_clusters(workdir, sorted({row["phase"] for row in rows}))))
     pictures = _draw(workdir)
-    return Run(config, versions, rows, metrics, lesions, doubles, summarise(rows), combine_seeds(rows), audit, pictures)
+    tables = rows, metrics, lesions, doubles, left_out
+    return Run(config, versions, *tables, summarise(rows), combine_seeds(rows), audit, pictures)
 
 
 def _draw(workdir: pathlib.Path) -> dict[str, Picture]:

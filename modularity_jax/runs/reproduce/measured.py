@@ -27,7 +27,7 @@ def values_of(cell: Cell, workdir: Workdir) -> np.ndarray:
 
 def _lesion_values(cell: Cell, workdir: Workdir) -> np.ndarray:
     singles, doubles = (
-        [row for row in read_csv(file) if row["phase"] == cell.phase]
+        [row for row in (read_csv(file) if file.exists() else []) if row["phase"] == cell.phase]
         for file in (workdir.lesions, workdir.double_lesions)
     )
     count = _LESION_QUANTITIES[cell.quantity]

@@ -1,0 +1,73 @@
+"""What can be known of a run from its config alone, before the first epoch."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from modularity_jax.nets.mlp import kernel_sizes
+from modularity_jax.nets.pruning import num_kept
+from modularity_jax.runs.config import RunConfig
+
+
+def check_feasible(config: RunConfig) -> list[str]:
+    """Refuses what no network of the run allows.
+
+    Returns:
+      What only some of them do not allow, a sentence for each; the stages leave it out, since the rest stands.
+
+    Raises:
+      ValueError: that names the field, what it got and what to do.
+    """
+    neurons = sum(config.model.widths)
+    if (most := max(config.cluster.num_clusters)) > neurons:
+        raise ValueError(f"cluster.num_clusters must be at most {neurons}, the neurons of model.widths, got {most}")
+    phases = [phase for phase in config.phases if phase in config.cluster.phases]
+    if not phases:
+        raise ValueError(
+            f"cluster.phases must name one of {', '.join(config.phases)}, got {', '.join(config.cluster.phases)}; "
+            "train.epochs=0 and prune.epochs=0 leave out a phase"
+        )
+    few = [count for count in config.cluster.num_clusters if count > _connected(config)]
+    if phases == ["pruned"] and len(few) == len(config.cluster.num_clusters):
+        raise ValueError(
+            f"{_too_sparse(config, 'cluster.num_clusters', few)}; lower it, or ask for other cluster.phases"
+        )
+    left_out = [f"{_too_sparse(config, 'cluster.num_clusters', few)}: left out"] if few and "pruned" in phases else []
+    return left_out + (list(_check_lesions(config)) if config.lesion.num_shuffles else [])
+
+
+def _check_lesions(config: RunConfig) -> Iterator[str]:
+    """As `check_feasible`, of a run that asks for lesions."""
+    settings, without, neurons = config.lesion, "lesion.num_shuffles=0 leaves out all lesions", sum(config.model.widths)
+    phases, hidden = [phase for phase in config.phases if phase in settings.phases], config.model.widths[1:-1]
+    if not phases:
+        asked = ", ".join(settings.phases) or "none"
+        yield f"lesion.phases names no phase of this run, got {asked}, so nothing is damaged; {without}"
+    elif not hidden:
+        yield f"model.widths has no hidden layer, got {config.model.widths}, so nothing is damaged; {without}"
+    elif settings.num_clusters > neurons:
+        raise ValueError(
+            f"lesion.num_clusters must be at most {neurons}, the neurons of model.widths, got {settings.num_clusters}; "
+            f"{without}"
+        )
+    elif max(hidden) < 2:
+        raise ValueError(
+            "model.widths must have a hidden layer of at least 2 neurons for lesions, which compare its modules, got "
+            f"{config.model.widths}; {without}"
+        )
+    elif "pruned" in phases and settings.num_clusters > _connected(config):
+        yield f"{_too_sparse(config, 'lesion.num_clusters', [settings.num_clusters])}: left out; {without}"
+
+
+def _too_sparse(config: RunConfig, field: str, counts: Sequence[int]) -> str:
+    return (
+        f"prune.final_sparsity={config.prune.final_sparsity} leaves at most {_connected(config)} connected neurons, "
+        f"too few for {field}={', '.join(map(str, counts))}"
+    )
+
+
+def _connected(config: RunConfig) -> int:
+    """The most neurons of a pruned network that can have a weight; a weight is of two neurons."""
+    kept = num_kept(np.array([config.prune.final_sparsity]), kernel_sizes(config.model.widths))[0]
+    sides = np.append(kept, 0) + np.append(0, kept)
+    return int(np.minimum(sides, config.model.widths).sum())
