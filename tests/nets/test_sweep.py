@@ -289,3 +289,22 @@ def test_data_that_do_not_fit(samples, widths, message):
 
 def test_more_outputs_than_classes_are_fine(samples):
     sweep.check_samples(samples, ModelConfig(widths=(12, 5)))
+
+
+def test_a_batch_larger_than_the_data_is_all_of_them(samples):
+    """Up to the largest that a config takes, and so for the steps between two masks."""
+    runs = []
+    for batch_size, frequency in ((50, 2), (2**31 - 1, 2**31 - 1)):
+        train = TrainConfig(num_seeds=1, epochs=1, batch_size=batch_size)
+        settings = {"model": SMALL, "train": train, "prune": PruneConfig(epochs=1, frequency=frequency)}
+        runs.append([(p.params, p.metrics) for p in sweep.train_seeds(samples, **settings)])
+    jax.tree.map(np.testing.assert_array_equal, *runs)
+
+
+def test_classes_that_only_the_test_samples_have_count(samples):
+    """Their loss would be NaN."""
+    more = samples._replace(y_test=samples.y_test.at[3].set(4))
+    with pytest.raises(
+        ValueError, match=r"model.widths must end with at least the data's 5 classes, got \(12, 8, 6, 4\)"
+    ):
+        train(more, SMALL, [0])

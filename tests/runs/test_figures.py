@@ -6,6 +6,7 @@ from matplotlib.image import imread
 
 from modularity_jax.runs import figures
 from modularity_jax.runs.figures.style import save
+from modularity_jax.runs.shuffled import group_of
 from modularity_jax.runs.tables import read_table, write_csv
 from tests.runs import workdirs
 
@@ -183,3 +184,9 @@ def test_a_learning_curve(run, tmp_path):
     names = [figure.name for figure in figures.write_figures(tmp_path / "run")]
     expected = ["front_curve" if name == "front_phases" else name for name in NAMES]
     assert names == [*expected[:-1], "learning_curve", "training"]
+
+
+def test_controls_that_all_fall_apart_can_be_drawn_as_shares_of_nothing():
+    rows = [{"seed": s, "phase": "pruned", "num_clusters": 3, "method": "layer", "ncut": 0.0} for s in (0, 1)]
+    zeros = {group_of(row): np.zeros(4) for row in rows}
+    assert figures.front_controls_figure(rows, zeros).axes[0].get_ylim()[1] >= 0
