@@ -1,10 +1,10 @@
-# make demo | install | lint | type | test | format | clean. The environment is .venv; VENV=... and PYTHON=... choose another.
+# make demo | install | lint | type | test | test-long | format | clean. The environment is .venv; VENV=... and PYTHON=... choose another.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKDIR ?= runs/digits
 
-.PHONY: demo install lint type test format clean
+.PHONY: demo install lint type test test-long format clean
 
 demo: $(VENV)/.experiments
 	$(BIN)/python -m experiments.run --workdir=$(WORKDIR)
@@ -20,6 +20,9 @@ type: $(VENV)/.test
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+test-long: $(VENV)/.test
+	$(BIN)/python -m pytest -m long
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .

@@ -3,7 +3,8 @@
 from experiments import launcher
 from modularity_jax.runs.processes import Team
 from modularity_jax.runs.report import write_report
-from modularity_jax.runs.summary import terminal_table
+from modularity_jax.runs.shuffled import with_p
+from modularity_jax.runs.summary import caveats, terminal_table
 from modularity_jax.runs.tables import read_table
 from modularity_jax.runs.workdir import Workdir
 
@@ -13,7 +14,8 @@ def main(workdir: Workdir, team: Team) -> None:
     if not team.is_first:
         return
     page = write_report(workdir.path)
-    print(terminal_table(read_table(workdir.path, "clusterability.csv")))  # noqa: T201
+    rows = read_table(workdir.path, "clusterability.csv")
+    print("\n".join([terminal_table(with_p(rows)), *caveats(rows)]))  # noqa: T201
     print(f"\nReport: {page}")  # noqa: T201
 
 

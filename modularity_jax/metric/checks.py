@@ -13,8 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modularity_jax.metric.libraries import advice, dense_form
+from modularity_jax.metric.sharding import without_explicit_sharding
+
 # Vertices are numbered in int32.
 MAX_NODES = 2**31 - 1
+
+_THREEFRY = "threefry2x32"
 
 
 def is_concrete(tree: Any) -> bool:
@@ -23,15 +28,27 @@ def is_concrete(tree: Any) -> bool:
 
 
 def as_array(name: str, values: Any) -> np.ndarray | jax.Array:
-    """A JAX array as it is, anything else as NumPy has it: JAX would wrap whole numbers beyond int32 around."""
+    """A JAX array as it is, anything else as NumPy has it: JAX would wrap whole numbers beyond int32 around.
+
+    What NumPy would drop on the way is refused: sparse matrices, which it wraps up, and masks.
+    """
     if isinstance(values, jax.Array):
-        return values
+        return without_explicit_sharding(values)
     if not is_concrete(values):
         return jnp.asarray(values)
+    if form := dense_form(values):
+        raise ValueError(f"{name} must be a dense array, got a sparse {type(values).__name__}; pass its {form}")
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} must not have masked entries, got {np.ma.count_masked(values)} of them")
     try:
         return np.asarray(values)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever the library that they come from raises
         raise ValueError(f"{name} must be an array, got what NumPy cannot make one of: {error}") from error
+
+
+def as_weights(name: str, values: Any) -> np.ndarray | jax.Array:
+    """As `as_array`; what a NumPy mask hides is pruned, a weight of 0."""
+    return as_array(name, np.ma.filled(values, 0) if isinstance(values, np.ma.MaskedArray) else values)
 
 
 def as_numbers(name: str, values: Any) -> np.ndarray | jax.Array:
@@ -56,7 +73,7 @@ def as_integers(name: str, values: Any) -> np.ndarray | jax.Array:
 def check_sequence(name: str, values: Any) -> None:
     """Something to go through in order, whose entries are not names."""
     if isinstance(values, Mapping | str) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
-        raise ValueError(f"{name} must be a sequence, got {type(values).__name__}")
+        raise ValueError(f"{name} must be a sequence, got {type(values).__name__}{advice(values)}")
 
 
 def check_kernel_shapes(shapes: Sequence[tuple[int, ...]]) -> None:
@@ -68,11 +85,13 @@ def check_kernel_shapes(shapes: Sequence[tuple[int, ...]]) -> None:
             raise ValueError(f"weights[{index}] must have shape [d_in, d_out], got {shape}")
         if 0 in shape:
             raise ValueError(f"weights[{index}] must not be empty, got {shape}")
+    chain = all(before[0] == after[1] for before, after in itertools.pairwise(shapes))
+    hint = "; transposed they chain: PyTorch and Equinox keep [out, in], so pass weight.T" if chain else ""
     for index, (before, after) in enumerate(itertools.pairwise(shapes)):
         if before[1] != after[0]:
             raise ValueError(
                 f"weights must chain: weights[{index}] has shape {before}, so weights[{index + 1}] "
-                f"needs {before[1]} rows, got {after}"
+                f"needs {before[1]} rows, got {after}{hint}"
             )
 
 
@@ -105,7 +124,8 @@ def check_edges(
     if loops.size:
         vertex = int(np.asarray(senders)[loops[0]])
         raise ValueError(
-            f"senders and receivers must differ, got {loops.size} edges from a vertex to itself, first at {vertex}"
+            f"senders and receivers must differ, got {loops.size} edges from a vertex to itself, first at {vertex}; "
+            "leave them out: such an edge is never cut"
         )
 
 
@@ -115,21 +135,28 @@ def check_square(name: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} must have shape [N, N], got {shape}")
 
 
-def check_symmetric(adjacency: Any) -> None:
-    """A square adjacency matrix equals its transpose."""
+def check_adjacency(adjacency: Any) -> None:
+    """A square SciPy matrix that equals its transpose and has no diagonal."""
     if not adjacency.nnz:
         return
-    difference = abs(adjacency - adjacency.T).max()
-    if difference > 1e-6 * abs(adjacency).max():
+    difference, largest = abs(adjacency - adjacency.T).max(), abs(adjacency).max()
+    if difference > 1e-6 * largest:
         raise ValueError(
-            f"matrix must be symmetric, got entries that differ from their mirror by up to {difference:.3g}"
+            f"matrix must be symmetric, got entries that differ from their mirror by up to {difference:.3g}; of a "
+            "directed graph pass A + A.T"
+        )
+    loops = np.flatnonzero(adjacency.diagonal())
+    if loops.size:
+        raise ValueError(
+            f"matrix must have a zero diagonal, got {loops.size} edges from a vertex to itself, first at {loops[0]}; "
+            "pass A - scipy.sparse.diags_array(A.diagonal())"
         )
 
 
 def check_graph(graph: Any) -> None:
     """Something with the protocol `Graph`; a list of kernels, say, is none yet."""
     if not hasattr(graph, "neighbour_min"):
-        raise ValueError(f"graph must be a LayeredGraph or a SparseGraph, got {type(graph).__name__}")
+        raise ValueError(f"graph must be a LayeredGraph or a SparseGraph, got {type(graph).__name__}{advice(graph)}")
 
 
 def check_num_clusters(num_clusters: int, graph: Any) -> None:
@@ -176,10 +203,21 @@ def check_count(name: str, value: Any, least: int) -> None:
     check_at_least(name, int(value), least)
 
 
-def check_key(key: Any) -> None:
-    """One key of jax.random; an old-style one, an array of uint32, is taken too."""
+def as_key(key: Any) -> jax.Array:
+    """A Threefry key made of one key of jax.random, old-style ones (arrays of uint32) included; the same if it is one.
+
+    XLA's own generator, which keys of "rbg" call, draws other bits under another vmap: what a shuffle is would depend
+    on what runs beside it. So only the words of such a key count.
+    """
     if not isinstance(key, jax.Array | np.ndarray):
         raise ValueError(f"key must be one key, as jax.random.key(0) is, got {type(key).__name__}")
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    if not (key.shape == () if typed else key.dtype == np.uint32 and len(key.shape) == 1):
+    if not (key.shape == () if typed else key.dtype == np.uint32 and len(key.shape) == 1 and key.size >= 2):
         raise ValueError(f"key must be one key, as jax.random.key(0) is, got {key.dtype} of shape {key.shape}")
+    if isinstance(key, jax.Array) and typed and str(jax.random.key_impl(key)) == _THREEFRY:
+        return key
+    words = jax.random.key_data(jnp.asarray(key)) if typed else jnp.asarray(key)
+    threefry = jax.random.wrap_key_data(words[:2], impl=_THREEFRY)
+    for word in words[2:]:
+        threefry = jax.random.fold_in(threefry, word)
+    return threefry

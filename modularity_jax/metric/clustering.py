@@ -1,6 +1,7 @@
 """Spectral clustering of one graph: embedding, k-means with restarts, and the best restart's n-cut."""
 
 import functools
+import warnings
 from typing import NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ from modularity_jax.metric.graph import Graph
 from modularity_jax.metric.kmeans import kmeans
 from modularity_jax.metric.ncut import batched_ncut
 from modularity_jax.metric.numerics import full_precision, near_one
+from modularity_jax.metric.sharding import outside_explicit_mesh
 
 Array = jax.Array
 
@@ -24,7 +26,7 @@ class Clustering(NamedTuple):
 
     labels: Array  # [N] int32, -1 on isolated vertices
     ncut: Array  # []
-    lower_bound: Array  # [], no partition into K parts has a lower n-cut
+    lower_bound: Array  # [], no partition into K parts has a lower n-cut, whether the eigenvectors converged or not
     eigenvalues: Array  # [K], of the normalised adjacency, descending; a layered graph's negative ones as 0
     num_isolated: Array  # []
     num_components: Array  # [], isolated vertices not counted
@@ -32,6 +34,7 @@ class Clustering(NamedTuple):
     converged: Array  # [] bool, of the eigenvectors
 
 
+@outside_explicit_mesh
 def cluster(
     graph: Graph,
     key: Array,
@@ -54,6 +57,8 @@ def cluster(
         k-means cost, as scikit-learn and the papers do.
       solver: "auto", "eigh" or "krylov"; see `embed`.
 
+    Where the eigenvectors did not converge, a warning says so; under jit, look at `converged`.
+
     Returns:
       The same whatever the scale of the weights (see `LayeredGraph.from_weights`). Where they span so many orders that
       an eigenvalue or a distance drowns in rounding, still a partition with its own n-cut and a bound that holds.
@@ -64,9 +69,15 @@ def cluster(
         or key is not one key. Under jit the number of all vertices takes the place of the connected ones.
     """
     checks.check_graph(graph)
-    checks.check_key(key)
     check_settings(graph, num_clusters, num_restarts, selection, solver)
-    return _cluster(graph, key, int(num_clusters), int(num_restarts), selection, solver)
+    found = _cluster(graph, checks.as_key(key), int(num_clusters), int(num_restarts), selection, solver)
+    if checks.is_concrete(found) and not found.converged:
+        warnings.warn(
+            "the eigenvectors did not converge, a better partition may well exist: the graph is so long and thin that "
+            "its leading eigenvalues differ by less than float32 can tell",
+            stacklevel=2,
+        )
+    return found
 
 
 def check_settings(graph: Graph, num_clusters: int, num_restarts: int, selection: str, solver: str) -> None:

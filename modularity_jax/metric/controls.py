@@ -16,6 +16,7 @@ from modularity_jax.metric import checks
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
 from modularity_jax.metric.numerics import prefix_sum
 from modularity_jax.metric.permutation import permuted_index, random_words
+from modularity_jax.metric.sharding import outside_explicit_mesh
 
 Array = jax.Array
 G = TypeVar("G", bound=LayeredGraph | SparseGraph)
@@ -27,6 +28,7 @@ SPARSE_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
 KDE_BANDWIDTH = 0.01
 
 
+@outside_explicit_mesh
 def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
     """A control of the graph, of the same kind and shape.
 
@@ -47,8 +49,7 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
         not one key.
     """
     check_method(graph, method)
-    checks.check_key(key)
-    return _shuffle(graph, key, method, capacities(graph))
+    return _shuffle(graph, checks.as_key(key), method, capacities(graph))
 
 
 class Stock(NamedTuple):
@@ -156,7 +157,7 @@ def _deal(stock: Stock, key: Array, method: str, size: int) -> Array:
     ranks = stock.ranks
     if method != "layer_nonzero_distribution":
         ranks = permuted_index(ranks, stock.num_places, random_words(place_key), max_size=size)
-    filled = jnp.arange(values.size) < stock.num_values
+    filled = jnp.arange(values.size, dtype=jnp.int32) < stock.num_values
     target = jnp.where(filled, stock.places[jnp.minimum(ranks, size - 1)], size)
     return jnp.zeros(size, values.dtype).at[target].set(values, mode="drop")
 
@@ -168,7 +169,7 @@ def _resample(stock: Stock, key: Array) -> Array:
     """
     choice_key, noise_key = jax.random.split(key)
     values = stock.values
-    choice = jax.random.randint(choice_key, values.shape, 0, jnp.maximum(stock.num_values, 1))
+    choice = jax.random.randint(choice_key, values.shape, 0, jnp.maximum(stock.num_values, 1), jnp.int32)
     noise = KDE_BANDWIDTH * jax.random.normal(noise_key, values.shape, values.dtype)
     return jnp.abs(values[choice] + noise)
 
@@ -182,10 +183,14 @@ def _permute_rows(block: Array, columns: Array, key: Array) -> Array:
     """Permute each row among the marked columns; block [d_in, d_out], columns [d_out] bool."""
     width = columns.size
     rank = _rank(columns)
-    place_of_rank = jnp.zeros(width, jnp.int32).at[jnp.where(columns, rank, width)].set(jnp.arange(width), mode="drop")
+    place_of_rank = (
+        jnp.zeros(width, jnp.int32)
+        .at[jnp.where(columns, rank, width)]
+        .set(jnp.arange(width, dtype=jnp.int32), mode="drop")
+    )
 
     def permuted(words: Array) -> Array:
-        return permuted_index(jnp.arange(width), columns.sum(), words, max_size=width)
+        return permuted_index(jnp.arange(width, dtype=jnp.int32), columns.sum(dtype=jnp.int32), words, max_size=width)
 
     source = jax.vmap(permuted)(random_words(key, (block.shape[0],)))
     moved = jnp.take_along_axis(block, place_of_rank[source[:, rank]], axis=1)
@@ -194,4 +199,5 @@ def _permute_rows(block: Array, columns: Array, key: Array) -> Array:
 
 def _rank(places: Array) -> Array:
     """Number of marked places before each one, [M] int32."""
-    return prefix_sum(places.astype(jnp.int32)) - places
+    counted = places.astype(jnp.int32)
+    return prefix_sum(counted) - counted

@@ -15,8 +15,10 @@ import scipy.sparse
 from jax.typing import ArrayLike
 
 from modularity_jax.metric import checks
+from modularity_jax.metric.libraries import advice
 from modularity_jax.metric.magnitudes import magnitudes
 from modularity_jax.metric.params import layers_in_order
+from modularity_jax.metric.sharding import outside_explicit_mesh
 
 Array = jax.Array
 
@@ -57,8 +59,12 @@ class LayeredGraph:
     affinities: tuple[Array, ...]
 
     @classmethod
+    @outside_explicit_mesh
     def from_weights(cls, weights: Sequence[ArrayLike]) -> Self:
         """The graph of the kernels W_1..W_L, each [d_in, d_out]; any sign, the absolute value is the edge.
+
+        PyTorch and Equinox keep `Linear.weight` as [out, in]: pass `weight.T`. Square kernels chain either way, and
+        transposed ones are the graph of another network. What a NumPy mask hides is pruned, a weight of 0.
 
         Any real numbers will do. Halves are widened to float32, doubles are rounded to it unless JAX has x64 enabled,
         and magnitudes below 1.2e-38, where float32 ends, count as 0. Where weights are so large (from about 1e38 over
@@ -70,7 +76,7 @@ class LayeredGraph:
             is not a real number or not finite. Under jit values are not looked at.
         """
         checks.check_sequence("weights", weights)
-        kernels = {f"weights[{index}]": checks.as_array(f"weights[{index}]", w) for index, w in enumerate(weights)}
+        kernels = {f"weights[{index}]": checks.as_weights(f"weights[{index}]", w) for index, w in enumerate(weights)}
         checks.check_kernel_shapes([kernel.shape for kernel in kernels.values()])
         return cls(magnitudes(kernels))
 
@@ -79,11 +85,14 @@ class LayeredGraph:
         """The graph of a Flax params pytree of Dense layers, taken in the order of the number at their names' end.
 
         Args:
-          params: `{"layer_00": {"kernel": ..., "bias": ...}, ...}`, or that under the key "params". Entries without a
-            kernel (normalisation layers, say) are passed over.
+          params: `{"layer_00": {"kernel": ..., "bias": ...}, ...}`, or that under the key "params". That each layer
+            reads the one before it cannot be told from params. Passed over without harm: biases, entries without any
+            array, and, with a warning, the collection "intermediates" beside "params".
 
         Raises:
-          ValueError: as `from_weights`, and if two layers have the same number or one has none.
+          ValueError: as `from_weights`; if the names are not one word with different numbers; and, by name, if params
+            hold anything else, which would change the graph: normalisation layers (fold their scale into a kernel),
+            nested modules, convolutions, embeddings, attention, batch statistics, arrays beside a layer's kernel.
         """
         return cls.from_weights([layer["kernel"] for _, layer in layers_in_order(params)])
 
@@ -160,6 +169,7 @@ class SparseGraph:
     num_nodes: int = dataclasses.field(metadata={"static": True})
 
     @classmethod
+    @outside_explicit_mesh
     def from_edges(cls, senders: ArrayLike, receivers: ArrayLike, weights: ArrayLike, *, num_nodes: int) -> Self:
         """The graph with an edge of |weights[e]| between senders[e] and receivers[e]; arrays [E], E may be 0.
 
@@ -171,7 +181,7 @@ class SparseGraph:
             or num_nodes is not a whole number in 1..2^31 - 1.
         """
         ends = checks.as_integers("senders", senders), checks.as_integers("receivers", receivers)
-        values = checks.as_numbers("weights", weights)
+        values = checks.as_numbers("weights", checks.as_weights("weights", weights))
         checks.check_edges(*ends, values, num_nodes)
         (affinity,) = magnitudes({"weights": values})
         return cls(jnp.asarray(ends[0], jnp.int32), jnp.asarray(ends[1], jnp.int32), affinity, int(num_nodes))
@@ -180,17 +190,41 @@ class SparseGraph:
     def from_scipy(cls, matrix: Any) -> Self:
         """The graph of a symmetric SciPy sparse (or dense) adjacency matrix [N, N]; not under jit.
 
-        Entries that are stored as 0 are no edges, and those that are stored twice add up, as SciPy has it.
+        Entries that are stored as 0 are no edges, and those that are stored twice add up, as SciPy has it. Of a
+        directed graph pass A + A.T, of one with loops A without its diagonal.
 
         Raises:
-          ValueError: if the matrix is not square or not symmetric, and as `from_edges`.
+          ValueError: if the matrix is not square, not symmetric or has a diagonal, and as `from_edges`.
         """
         adjacency = _as_coo(matrix)
         edges = scipy.sparse.coo_array(scipy.sparse.triu(adjacency))
         for half in (edges, scipy.sparse.tril(adjacency)):
             checks.check_finite("weights", half.data)
-        checks.check_symmetric(adjacency)
+        checks.check_adjacency(adjacency)
         return cls.from_edges(edges.row, edges.col, edges.data, num_nodes=adjacency.shape[0])
+
+    @classmethod
+    def from_networkx(cls, graph: Any) -> Self:
+        """The graph of a networkx Graph or MultiGraph; networkx itself is not needed.
+
+        Vertex i is the i-th of `list(graph.nodes)`. An edge weighs |its attribute "weight"|, 1 where it has none; those
+        of a MultiGraph add up.
+
+        Raises:
+          ValueError: if graph is none of networkx's or directed, and as `from_edges`.
+        """
+        if not all(hasattr(graph, name) for name in ("nodes", "edges", "is_directed")):
+            raise ValueError(f"graph must be a networkx graph, got {type(graph).__name__}{advice(graph)}")
+        if graph.is_directed():
+            raise ValueError(
+                "graph must not be directed, got a directed one; pass A + A.T to SparseGraph.from_scipy, with A = "
+                "networkx.to_scipy_sparse_array(graph)"
+            )
+        numbers = {node: index for index, node in enumerate(graph.nodes)}
+        edges = list(graph.edges(data="weight", default=1))
+        ends = np.array([(numbers[a], numbers[b]) for a, b, _ in edges], np.int32).reshape(-1, 2)
+        weights = np.array([weight for *_, weight in edges])
+        return cls.from_edges(ends[:, 0], ends[:, 1], weights, num_nodes=len(numbers))
 
     @classmethod
     def from_layered(cls, graph: LayeredGraph) -> Self:
@@ -266,8 +300,10 @@ def _block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Arr
 
 def _as_coo(matrix: Any) -> scipy.sparse.coo_array:
     """A square matrix of floats, which can be subtracted, without stored zeros and double entries."""
+    if hasattr(matrix, "number_of_nodes"):
+        raise ValueError(f"matrix must be an adjacency matrix [N, N], got {type(matrix).__name__}{advice(matrix)}")
     if not scipy.sparse.issparse(matrix):
-        matrix = np.asarray(checks.as_numbers("matrix", matrix))
+        matrix = np.asarray(checks.as_numbers("matrix", checks.as_weights("matrix", matrix)))
     checks.check_square("matrix", matrix.shape)
     dtype = np.float32 if matrix.dtype == np.float32 else np.float64
     if not scipy.sparse.issparse(matrix):

@@ -21,7 +21,8 @@ def grouped_map(fn: Callable[..., Any], items: Any, *shared: Any, group_size: in
       items: pytree whose leaves have one leading axis [S, ...].
       shared: pytrees that every item sees whole; every device holds a copy.
       group_size: items under one vmap, static. The last group is padded with copies of the first item.
-      mesh: one-axis mesh whose devices share the groups; None for the default device. Devices do not communicate.
+      mesh: one-axis mesh, from `sharding.as_mesh`, whose devices share the groups; None for the default device. Devices
+        do not communicate.
 
     Returns:
       fn's results with the leading axis [S, ...].

@@ -146,7 +146,9 @@ def _own_distances(points: Array, centres: Array, labels: Array) -> Array:
 
 def _members(labels: Array, weights: Array, num_clusters: int) -> Array:
     """Indicator [X, K, N] of the weighted points of each cluster."""
-    return jnp.where(labels[:, None, :] == jnp.arange(num_clusters)[None, :, None], weights[None, None, :], 0)
+    return jnp.where(
+        labels[:, None, :] == jnp.arange(num_clusters, dtype=jnp.int32)[None, :, None], weights[None, None, :], 0
+    )
 
 
 def _centres(members: Array, points: Array) -> tuple[Array, Array]:
@@ -188,4 +190,4 @@ def _measure(points: Array, weights: Array, labels: Array, num_clusters: int) ->
     """Inertia by the variance of each cluster around its mean, once the labels are final."""
     centres, sizes = _centres(_members(labels, weights, num_clusters), points)
     inertia = jax.vmap(lambda c, own: weights @ _own_distances(points, c, own))(centres, labels)
-    return KMeans(labels, inertia, (sizes == 0).sum(axis=1))
+    return KMeans(labels, inertia, (sizes == 0).sum(axis=1, dtype=jnp.int32))

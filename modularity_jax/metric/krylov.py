@@ -97,10 +97,10 @@ def _fill(operator: Callable[[Array], Array], state: _State) -> tuple[Array, Arr
         basis, images, latest = bases
         block = _orthonormal(latest, basis)
         image = operator(block)
-        place = (depth * width, 0)
+        first = depth * width
         return (
-            jax.lax.dynamic_update_slice(basis, block, place),
-            jax.lax.dynamic_update_slice(images, image, place),
+            jax.lax.dynamic_update_slice_in_dim(basis, block, first, 0),
+            jax.lax.dynamic_update_slice_in_dim(images, image, first, 0),
             image,
         )
 

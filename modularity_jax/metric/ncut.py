@@ -9,10 +9,12 @@ from jax.typing import ArrayLike
 from modularity_jax.metric import checks
 from modularity_jax.metric.graph import Graph
 from modularity_jax.metric.numerics import full_precision
+from modularity_jax.metric.sharding import outside_explicit_mesh
 
 Array = jax.Array
 
 
+@outside_explicit_mesh
 def ncut(graph: Graph, labels: ArrayLike, *, num_clusters: int) -> Array:
     """n-cut of a partition: sum over its clusters c of cut(X_c) / vol(X_c).
 
@@ -46,7 +48,7 @@ def ncut(graph: Graph, labels: ArrayLike, *, num_clusters: int) -> Array:
 def batched_ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
     """n-cuts [X] of X partitions [X, N] of one graph, by one product with the adjacency matrix; unchecked."""
     degrees = graph.degrees()
-    members = (labels[:, None, :] == jnp.arange(num_clusters)[None, :, None]).astype(degrees.dtype)
+    members = (labels[:, None, :] == jnp.arange(num_clusters, dtype=jnp.int32)[None, :, None]).astype(degrees.dtype)
     received = graph.matvec(members.reshape(-1, degrees.size)).reshape(members.shape)
     # Summing over the vertices outside, rather than volume minus inner weight, keeps a small cut exact.
     cut = (received * (1 - members)).sum(axis=2)

@@ -1,6 +1,7 @@
 """Is a network more modular than the same weights shuffled?"""
 
 import functools
+import warnings
 from typing import NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from modularity_jax.metric.controls import Stock, capacities, check_method, deal
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
 from modularity_jax.metric.grouping import grouped_map
 from modularity_jax.metric.numerics import program_bytes
+from modularity_jax.metric.sharding import as_mesh, outside_explicit_mesh
 from modularity_jax.metric.statistics import compare
 
 Array = jax.Array
@@ -23,7 +25,8 @@ class ShuffleTest(NamedTuple):
     """n-cut of a graph against its controls'."""
 
     ncut: Array  # []
-    shuffled_ncut: Array  # [R]
+    shuffled_ncut: Array  # [R], NaN where a control has fewer than K connected vertices and cannot be cut into K parts
+    num_left_out: Array  # [], of those; they are left out of all that follows, and where all are, it is NaN
     mean: Array  # [], of the controls
     std: Array  # [], ddof 0
     z_score: Array  # [], (ncut - mean) / std
@@ -36,6 +39,7 @@ class ShuffleTest(NamedTuple):
     all_converged: Array  # [] bool, of every control's eigenvectors
 
 
+@outside_explicit_mesh
 def shuffle_test(
     graph: LayeredGraph | SparseGraph,
     key: Array,
@@ -51,7 +55,9 @@ def shuffle_test(
 ) -> ShuffleTest:
     """Cluster a graph and num_shuffles controls of it, and compare the n-cuts (2003.04881, section 3).
 
-    Shuffle r uses the key fold_in(key, r), so it is the same whatever num_shuffles, the group or the devices are.
+    Shuffle r uses the key fold_in(key, r), so it is the same whatever num_shuffles, the group or the devices are. A
+    control that cannot be cut into K parts has no n-cut to compare, and a warning tells how many there are; so it does
+    where eigenvectors did not converge. Under jit look at `num_left_out` and `all_converged`.
 
     Args:
       graph: LayeredGraph or SparseGraph.
@@ -66,7 +72,7 @@ def shuffle_test(
     Raises:
       ValueError: as `cluster` and `shuffle`, and if num_shuffles or shuffles_per_group is no whole number or below 1.
     """
-    checks.check_key(key)
+    key = checks.as_key(key)
     _check_controls(graph, num_shuffles, method, shuffles_per_group)
     # Two programs rather than one: the first serves every control method, and compiling it is what takes long.
     observed = cluster(
@@ -89,9 +95,26 @@ def shuffle_test(
         shuffles_per_group=shuffles_per_group,
         mesh=mesh,
     )
-    return compare_with(observed, shuffled, converged)
+    return _told(compare_with(observed, shuffled, converged), int(num_clusters))
 
 
+def _told(test: ShuffleTest, num_clusters: int) -> ShuffleTest:
+    """The test, with warnings of what weakens it where there are values to look at."""
+    if not checks.is_concrete(test):
+        return test
+    if test.num_left_out:
+        warnings.warn(
+            f"{test.num_left_out} of {test.shuffled_ncut.size} controls have fewer than num_clusters={num_clusters} "
+            "connected neurons and are left out of the comparison; a smaller num_clusters, or a method that keeps the "
+            "places of the weights, leaves out fewer",
+            stacklevel=3,
+        )
+    if not test.all_converged:
+        warnings.warn("the eigenvectors of some controls did not converge, their n-cuts may be too high", stacklevel=3)
+    return test
+
+
+@outside_explicit_mesh
 def shuffled_ncuts(
     graph: LayeredGraph | SparseGraph,
     key: Array,
@@ -108,12 +131,14 @@ def shuffled_ncuts(
 ) -> tuple[Array, Array]:
     """A shuffle test's controls first .. first + num_shuffles - 1: n-cut [R], and whether eigenvectors converged [R].
 
+    The n-cut is NaN where there are fewer connected vertices than clusters.
+
     A long test can so be done in parts, which together are what it would be in one. Arguments and errors as
     `shuffle_test`; `first` is no static number, so that the parts share a program.
     """
     _check_controls(graph, num_shuffles, method, shuffles_per_group)
     check_settings(graph, num_clusters, num_restarts, selection, solver)
-    settings = (int(num_clusters), int(num_restarts), selection, solver)
+    mesh, settings = as_mesh(mesh), (int(num_clusters), int(num_restarts), selection, solver)
     stocks = _stock(graph, method, capacities(graph))
     start = jnp.asarray(first, jnp.uint32)
     return _cluster_controls(
@@ -149,10 +174,11 @@ def controls_bytes(
 
 def compare_with(observed: Clustering, shuffled: Array, converged: Array) -> ShuffleTest:
     """The test of a clustered graph against its controls' n-cuts [R]."""
+    value = jnp.where(observed.num_empty > 0, jnp.nan, observed.ncut)
     return ShuffleTest(
         ncut=observed.ncut,
         shuffled_ncut=shuffled,
-        **_compare(observed.ncut, shuffled)._asdict(),
+        **_compare(value, shuffled)._asdict(),
         clustering=observed,
         all_converged=converged.all(),
     )
@@ -191,8 +217,8 @@ def _cluster_controls(
         index: Array, graph: LayeredGraph | SparseGraph, stocks: tuple[Stock, ...], key: Array
     ) -> tuple[Array, Array]:
         shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(key, index))
-        embedding, _, cut, _ = partition(deal(graph, stocks, shuffle_key, method), cluster_key, *settings)
-        return cut, embedding.converged
+        embedding, _, cut, num_empty = partition(deal(graph, stocks, shuffle_key, method), cluster_key, *settings)
+        return jnp.where(num_empty > 0, jnp.nan, cut), embedding.converged
 
     indices = first + jnp.arange(num_shuffles, dtype=jnp.uint32)
     results = grouped_map(control, indices, graph, stocks, key, group_size=group_size, mesh=mesh)

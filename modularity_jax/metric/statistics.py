@@ -15,7 +15,13 @@ CONFIDENCE = 0.95
 
 
 class Statistics(NamedTuple):
-    """One observed value against R controls. A p-value never falls below 1 / (R + 1)."""
+    """One observed value against R controls. A p-value never falls below 1 / (R + 1).
+
+    Controls that are NaN have no value to compare and are left out, as if there were fewer; where all are, or the
+    observed value is NaN, so is everything but their number.
+    """
+
+    num_left_out: Array  # [] int32, controls that are NaN
 
     mean: Array  # [], of the controls
     std: Array  # [], ddof 0, as the papers print it
@@ -33,30 +39,33 @@ def compare(observed: Array, controls: Array) -> Statistics:
     p = (1 + #{controls <= observed}) / (R + 1), ties counted (Phipson and Smyth 2010; North et al. 2002).
     """
     slack = TIE_TOLERANCE * jnp.abs(observed)
-    below = (controls <= observed + slack).sum()
-    above = (controls >= observed - slack).sum()
-    count = controls.size
-    p_value, p_upper = (1 + below) / (count + 1), (1 + above) / (count + 1)
-    mean, std, median = controls.mean(), controls.std(), jnp.median(controls)
+    left_out = jnp.isnan(controls)
+    count = (~left_out).sum(dtype=jnp.int32)
+    below = (controls <= observed + slack).sum(dtype=jnp.int32)
+    above = (controls >= observed - slack).sum(dtype=jnp.int32)
+    known = (count > 0) & ~jnp.isnan(observed)
+    p_value, p_upper = (jnp.where(known, (1 + tail) / (count + 1), jnp.nan) for tail in (below, above))
+    mean, std, median = jnp.nanmean(controls), jnp.nanstd(controls), jnp.nanmedian(controls)
     return Statistics(
+        num_left_out=left_out.sum(dtype=jnp.int32),
         mean=mean,
         std=std,
         z_score=_in_units(observed - mean, std, slack),
         p_value=p_value,
         p_upper=p_upper,
         p_two_sided=jnp.minimum(1, 2 * jnp.minimum(p_value, p_upper)),
-        p_interval=clopper_pearson(below, count),
-        effect_size=_in_units(median - observed, jnp.median(jnp.abs(controls - median)), slack),
+        p_interval=jnp.where(known, clopper_pearson(below, count), jnp.nan),
+        effect_size=_in_units(median - observed, jnp.nanmedian(jnp.abs(controls - median)), slack),
     )
 
 
-def clopper_pearson(successes: Array, trials: int, confidence: float = CONFIDENCE) -> Array:
+def clopper_pearson(successes: Array, trials: Array | int, confidence: float = CONFIDENCE) -> Array:
     """Exact binomial confidence interval [2] for a probability (Clopper and Pearson 1934)."""
     tail = (1 - confidence) / 2
-    hits = jnp.asarray(successes, jnp.result_type(float))
-    low = _beta_quantile(tail, hits, trials - hits + 1)
-    high = _beta_quantile(1 - tail, hits + 1, trials - hits)
-    return jnp.stack([jnp.where(hits == 0, 0, low), jnp.where(hits == trials, 1, high)])
+    hits, misses = (jnp.asarray(count, jnp.result_type(float)) for count in (successes, trials - successes))
+    low = _beta_quantile(tail, hits, misses + 1)
+    high = _beta_quantile(1 - tail, hits + 1, misses)
+    return jnp.stack([jnp.where(hits == 0, 0, low), jnp.where(misses == 0, 1, high)])
 
 
 def _beta_quantile(probability: float, a: Array, b: Array) -> Array:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 
 from modularity_jax.metric.grouping import grouped_map
 from modularity_jax.metric.numerics import program_bytes
@@ -51,6 +52,16 @@ class Resume(NamedTuple):
     states: TrainState
 
 
+def run_key(seed: int) -> Array:
+    """The key of a run's seed: Threefry's, whatever the default, whose bits depend on nothing that runs beside them."""
+    return jax.random.key(seed, impl="threefry2x32")
+
+
+def network_keys(seed: int, ids: ArrayLike) -> Array:
+    """The keys [S] of a run's networks, whose numbers are ids [S]."""
+    return jax.vmap(functools.partial(jax.random.fold_in, run_key(seed)))(jnp.asarray(ids))
+
+
 def seed_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """A mesh with one axis, "seed", over the given devices or all of this process."""
     chosen = list(jax.local_devices() if devices is None else devices)
@@ -83,8 +94,8 @@ def train_seeds(
       ValueError: if the data do not fit the network's first or last width.
     """
     check_samples(samples, model)
-    ids = jnp.asarray(range(train.num_seeds) if seed_ids is None else seed_ids)
-    keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(train.seed)))(ids)
+    ids = np.asarray(range(train.num_seeds) if seed_ids is None else seed_ids)
+    keys = network_keys(train.seed, ids)
     sharding = None
     if mesh is not None:
         mesh = _no_larger_than(mesh, -(-ids.size // train.seeds_per_group))
@@ -126,7 +137,7 @@ def states_like(model: ModelConfig, train: TrainConfig, phase: str) -> TrainStat
     counts = jnp.zeros(len(model.widths) - 1, jnp.int32) if phase == "pruned" else None
 
     def make() -> TrainState:
-        keys = jax.random.split(jax.random.key(0), train.num_seeds)
+        keys = network_keys(0, np.arange(train.num_seeds))
         return _start(_init(keys, model.widths), counts, make_recipe(model, train))
 
     return jax.eval_shape(make)
@@ -140,7 +151,7 @@ def epoch_bytes(samples: Samples, *, model: ModelConfig, train: TrainConfig, pru
     steps = steps_per_epoch(samples.y_train.size, train.batch_size)
     plan = plan_masks(dataclasses.replace(prune, epochs=1), mlp.kernel_sizes(model.widths), steps_per_epoch=steps)
     states = states_like(model, dataclasses.replace(train, num_seeds=num_seeds), "pruned")
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), num_seeds))
+    keys = jax.eval_shape(lambda: network_keys(0, np.arange(num_seeds)))
     recipe, group_size = make_recipe(model, train), train.seeds_per_group
     epoch = _run_epoch.lower(states, keys, samples, plan.epochs[0], recipe, group_size, None)
     first = _measure.lower(states.params, samples, mlp.MLP(model.widths), group_size)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from modularity_jax.metric.shuffle_test import ShuffleTest
-from modularity_jax.runs.shuffled import Group, group_of
+from modularity_jax.runs.shuffled import Group, group_of, with_p
 from modularity_jax.runs.stages import (
     same_labels,
 )
@@ -20,7 +20,8 @@ STATISTICS_COLUMNS = ("z_score", "p_value", "p_upper", "p_low", "p_high", "effec
 
 CLUSTERABILITY_COLUMNS = (
     "seed", "phase", "num_clusters", "method", "ncut", "lower_bound", "shuffled_mean", "shuffled_std",
-    *STATISTICS_COLUMNS, "num_shuffles", "num_isolated", "num_components", "num_empty", "converged", "test_accuracy",
+    *STATISTICS_COLUMNS, "num_shuffles", "num_left_out", "num_isolated", "num_components", "num_empty", "converged",
+    "test_accuracy",
 )  # fmt: skip
 
 
@@ -120,8 +121,9 @@ def write(workdir: Workdir, tests: Tests, places: Sequence[Place], phase: str) -
 
 def write_across_seeds(workdir: Workdir) -> None:
     """What the table says of all seeds together."""
-    rows = read_table(workdir.path, "clusterability.csv", CLUSTERABILITY_COLUMNS)
-    write_csv(workdir.across_seeds, [across._asdict() for across in combine_seeds(rows)], ACROSS_COLUMNS)
+    rows = with_p(read_table(workdir.path, "clusterability.csv", CLUSTERABILITY_COLUMNS))
+    found = combine_seeds(rows) if rows else []
+    write_csv(workdir.across_seeds, [across._asdict() for across in found], ACROSS_COLUMNS)
 
 
 def row_of(place: Place, test: ShuffleTest, accuracy: float) -> Row:
@@ -143,6 +145,7 @@ def row_of(place: Place, test: ShuffleTest, accuracy: float) -> Row:
         "p_high": test.p_interval[1],
         "effect_size": test.effect_size,
         "num_shuffles": test.shuffled_ncut.size,
+        "num_left_out": test.num_left_out,
         "num_isolated": found.num_isolated,
         "num_components": found.num_components,
         "num_empty": found.num_empty,
@@ -150,7 +153,8 @@ def row_of(place: Place, test: ShuffleTest, accuracy: float) -> Row:
         "test_accuracy": accuracy,
     }
     # As a reader of the table will have them, so that what follows is the same whether a row was read or made.
-    return {name: plain(value) for name, value in row.items()}
+    plain_row = {name: plain(value) for name, value in row.items()}
+    return {name: None if value != value else value for name, value in plain_row.items()}  # nan: no control compares
 
 
 def arrays_of(place: Place, test: ShuffleTest) -> dict[str, np.ndarray]:

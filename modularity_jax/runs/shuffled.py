@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modularity_jax.runs.tables import read_arrays
+from modularity_jax.runs.tables import Row, read_arrays
 
 Group = tuple[int, str, int, str]  # seed, phase, number of clusters, control
 
@@ -15,6 +15,11 @@ Group = tuple[int, str, int, str]  # seed, phase, number of clusters, control
 def group_of(row: Mapping[str, Any]) -> Group:
     """The key of a row of `clusterability.csv`."""
     return row["seed"], row["phase"], row["num_clusters"], row["method"]
+
+
+def with_p(rows: Sequence[Row]) -> list[Row]:
+    """The rows of `clusterability.csv` that have a p: those of which some control could be compared."""
+    return [row for row in rows if row["p_value"] is not None]
 
 
 def read_clusters(workdir: str | os.PathLike[str], phases: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
@@ -36,5 +41,5 @@ def shuffled_ncuts(
         name = f"seed_{row['seed']}/k_{row['num_clusters']}/{row['method']}/shuffled_ncut"
         array = clusters.get(row["phase"], {}).get(name)
         if array is not None and array.size:
-            found[group_of(row)] = array
+            found[group_of(row)] = array[~np.isnan(array)]  # those that could be compared
     return found

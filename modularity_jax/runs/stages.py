@@ -16,7 +16,7 @@ from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.metric.shuffle_test import observed_key
 from modularity_jax.nets.mlp import layer_name
-from modularity_jax.nets.sweep import PHASES
+from modularity_jax.nets.sweep import PHASES, run_key
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs import left_out
 from modularity_jax.runs.config import RunConfig
@@ -59,7 +59,7 @@ def finite_seeds(workdir: Workdir, phase: str) -> list[int]:
 
 def cluster_key(config: RunConfig, seed: int) -> jax.Array:
     """The key of one network's shuffle tests. They share it, so all start from the same clustering of the network."""
-    stream = jax.random.fold_in(jax.random.key(config.train.seed), _CLUSTER_STREAM)
+    stream = jax.random.fold_in(run_key(config.train.seed), _CLUSTER_STREAM)
     return jax.random.fold_in(stream, seed)
 
 

@@ -21,7 +21,6 @@ _RESULTS = ("*.csv", "clusters/*", "lesions/*", "checkpoints/*/*", "parts/*/*")
 
 # What decides random bits or rounding beside the versions; JAX takes each from an environment variable of its name.
 JAX_SETTINGS = (
-    "jax_default_prng_impl",
     "jax_threefry_partitionable",
     "jax_random_seed_offset",
     "jax_enable_x64",

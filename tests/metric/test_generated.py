@@ -101,7 +101,7 @@ def test_kernels_of_any_kind(weights, form, as_jax):
     for other in (
         mj.LayeredGraph.from_weights(iter(given)),
         mj.LayeredGraph.from_params(params),
-        mj.LayeredGraph.from_params({"params": params | {"norm": {"scale": 1}}}),
+        mj.LayeredGraph.from_params({"params": params | {"dropout": {}}}),
         mj.SparseGraph.from_layered(graph),
     ):
         np.testing.assert_array_equal(nets.dense(other), nets.dense(graph))
@@ -171,6 +171,8 @@ BAD_PARAMS = {
     "the same number": lambda *w: {"a_1": {"kernel": w[0]}, "b_01": {"kernel": w[-1]}},
     "one without number": lambda *w: {"a_1": {"kernel": w[0]}, "b": {"kernel": w[-1]}},
     "no array": lambda *w: {"a_1": {"kernel": None}},
+    "more than layers": lambda *w: {"a_1": {"kernel": w[0]}, "norm": {"scale": 1}},
+    "two words": lambda *w: {"a_1": {"kernel": w[0]}, "b_2": {"kernel": w[-1]}},
     "nan": lambda *w: {"a_1": {"kernel": w[0] * np.nan}},
 }
 

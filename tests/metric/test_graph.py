@@ -2,9 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+import networkx as nx
 import numpy as np
 import pytest
 import scipy.sparse
+from jax.experimental import sparse
 
 import modularity_jax as mj
 from tests.metric import nets
@@ -92,11 +94,12 @@ def test_from_params_takes_layers_by_number(names):
     assert mj.LayeredGraph.from_params({"params": sorted_as_a_pytree}).widths == (3, 4, 5, 6)
 
 
-def test_from_params_passes_over_layers_without_kernel():
-    params = dense_params(("Dense_0", "Dense_1", "Dense_2")) | {
-        "BatchNorm_0": {"scale": np.ones(4), "bias": np.ones(4)}
-    }
+def test_from_params_passes_over_what_has_no_array():
+    params = dense_params(("Dense_0", "Dense_1", "Dense_2")) | {"Dropout_0": {}, "relu": None}
     assert mj.LayeredGraph.from_params(params).widths == (3, 4, 5, 6)
+    variables = {"params": params, "batch_stats": {}, "intermediates": {"Dense_0": {"__call__": (np.ones(4),)}}}
+    with pytest.warns(UserWarning, match="the collection 'intermediates' of params is passed over"):
+        assert mj.LayeredGraph.from_params(variables).widths == (3, 4, 5, 6)
 
 
 def test_from_params_of_one_layer_needs_no_number():
@@ -164,6 +167,15 @@ ONES = np.ones((3, 4))
         (3, r"weights must be a sequence, got int"),
         ({"a": ONES}, r"weights must be a sequence, got dict"),
         ([ONES.astype(complex)], r"weights\[0\] must be real numbers, got complex128"),
+        ([np.ones((4, 3)), np.ones((5, 4))], r"needs 3 rows, got \(5, 4\); transposed they chain: PyTorch and Equinox"),
+        (
+            [scipy.sparse.eye_array(3)],
+            r"weights\[0\] must be a dense array, got a sparse dia_array; pass its \.toarray\(\)",
+        ),
+        (
+            [sparse.BCOO.fromdense(ONES)],
+            r"weights\[0\] must be a dense array, got a sparse BCOO; pass its \.todense\(\)",
+        ),
         ([[[1.0, 2.0], [3.0]]], r"weights\[0\] must be an array, got what NumPy cannot make one of: setting an array"),
     ],
 )
@@ -187,9 +199,14 @@ def test_shapes_are_checked_under_jit_and_values_are_not():
         ({"scale": {"bias": np.ones(3)}}, r"at least one layer with a kernel, got the entries \['scale'\]"),
         (
             dense_params(("first", "second", "third")),
-            r"a number of its own at the end, got \['first', 'second', 'third'\]",
+            r"of its own at the end, as Dense_0, Dense_1, got \['first', 'second', 'third'\]; where names do not",
         ),
-        (dense_params(("a_1", "b_1", "c_2")), r"a number of its own at the end, got \['a_1', 'b_1', 'c_2'\]"),
+        (dense_params(("a_1", "b_1", "c_2")), r"one word and a number of its own .* got \['a_1', 'b_1', 'c_2'\]"),
+        (dense_params(("encoder_0", "encoder_1", "head_2")), r"must name all layers with one word"),
+        (
+            {"Conv_0": {"kernel": np.ones((3, 3, 1, 8))}},
+            r"params\['Conv_0'\]\['kernel'\] must have shape \[d_in, d_out\]",
+        ),
     ],
 )
 def test_bad_params(params, text):
@@ -226,7 +243,12 @@ def test_bad_edges(senders, receivers, weights, num_nodes, text):
             np.array([[0, 1.0], [0.5, 0]]),
             r"matrix must be symmetric, got entries that differ from their mirror by up to 0\.5",
         ),
-        (np.eye(3), r"must differ, got 3 edges from a vertex to itself, first at 0"),
+        (
+            np.diag([0, 1, 2.0]),
+            r"matrix must have a zero diagonal, got 2 edges from a vertex to itself, first at 1; pass A - scipy",
+        ),
+        (np.triu(np.ones((3, 3)), 1), r"matrix must be symmetric, .*; of a directed graph pass A \+ A\.T"),
+        (nx.path_graph(4), r"matrix must be an adjacency matrix \[N, N\], got Graph; .* SparseGraph.from_networkx"),
         (np.array([[0, np.nan], [np.nan, 0]]), r"weights must be finite, got 1 non-finite"),
         (np.array([[0, 1.0], [np.nan, 0]]), r"weights must be finite, got 1 non-finite"),
         (np.ones((2, 2), complex), r"matrix must be real numbers, got complex128"),
@@ -235,6 +257,51 @@ def test_bad_edges(senders, receivers, weights, num_nodes, text):
 def test_bad_matrix(matrix, text):
     with pytest.raises(ValueError, match=text):
         mj.SparseGraph.from_scipy(matrix)
+
+
+@pytest.mark.parametrize("kind", [nx.Graph, nx.MultiGraph])
+def test_networkx_graph(kind):
+    graph = nx.compose(nx.karate_club_graph(), nx.relabel_nodes(nx.path_graph(3), "abc".__getitem__))
+    graph = kind(graph)
+    if kind is nx.MultiGraph:
+        graph.add_edge("a", "b", weight=-2)
+    graph.add_node("alone")
+    expected = nx.to_numpy_array(graph, weight="weight") if kind is nx.Graph else nx.to_numpy_array(graph)
+    if kind is nx.MultiGraph:  # NetworkX adds up signed weights, and an edge of a graph of neurons is a magnitude
+        a, b = list(graph).index("a"), list(graph).index("b")
+        expected[a, b] = expected[b, a] = 1 + 2
+    found = mj.SparseGraph.from_networkx(graph)
+    assert found.num_nodes == 38
+    np.testing.assert_allclose(nets.dense(found), expected)
+
+
+def test_bad_networkx_graphs():
+    with pytest.raises(ValueError, match=r"graph must not be directed, got a directed one; pass A \+ A\.T"):
+        mj.SparseGraph.from_networkx(nx.DiGraph([(0, 1)]))
+    with pytest.raises(ValueError, match=r"got 1 edges from a vertex to itself, first at 1; leave them out"):
+        mj.SparseGraph.from_networkx(nx.Graph([(0, 1), (1, 1)]))
+    with pytest.raises(ValueError, match=r"graph must be a networkx graph, got ndarray"):
+        mj.SparseGraph.from_networkx(np.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"graph must be a LayeredGraph or a SparseGraph, got Graph; .*from_networkx"):
+        mj.cluster(nx.path_graph(4), jax.random.key(0), num_clusters=2)
+    with pytest.raises(ValueError, match=r"num_nodes must be at least 1, got 0"):
+        mj.SparseGraph.from_networkx(nx.Graph())
+
+
+def test_masked_weights_are_pruned():
+    """A NumPy mask means that an entry is not there; elsewhere than in weights it cannot mean anything."""
+    rng = np.random.default_rng(0)
+    kernels = [rng.normal(size=s) for s in ((5, 6), (6, 4))]
+    hidden = [rng.random(k.shape) < 0.6 for k in kernels]
+    masked = mj.LayeredGraph.from_weights([np.ma.masked_array(k, m) for k, m in zip(kernels, hidden, strict=True)])
+    zeroed = mj.LayeredGraph.from_weights([np.where(m, 0, k) for k, m in zip(kernels, hidden, strict=True)])
+    np.testing.assert_array_equal(nets.dense(masked), nets.dense(zeroed))
+    edges = mj.SparseGraph.from_edges([0, 1, 2], [1, 2, 3], np.ma.masked_array([1, 2, 3], [0, 1, 0]), num_nodes=4)
+    np.testing.assert_array_equal(edges.weights, [1, 0, 3])
+    matrix = np.ma.masked_equal(nets.dense(edges), 3)
+    np.testing.assert_array_equal(mj.SparseGraph.from_scipy(matrix).degrees(), [1, 1, 0, 0])
+    with pytest.raises(ValueError, match=r"labels must not have masked entries, got 1 of them"):
+        mj.ncut(edges, np.ma.masked_array([0, 0, 1, 1], [0, 1, 0, 0]), num_clusters=2)
 
 
 @pytest.mark.parametrize("name", ["one layer", "three layers", "isolated"])

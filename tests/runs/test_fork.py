@@ -209,17 +209,17 @@ def test_a_damaged_file_is_named_and_not_copied(old, copy, tmp_path, caplog, nam
 
 def test_other_versions_are_taken_with_a_warning_and_no_test_without_its_network(copy, tmp_path, caplog):
     known = read_json(copy.path, "versions.json") | {"jaxlib": "0.0.1", "devices": []}
-    known["jax_settings"] |= {"jax_default_prng_impl": "rbg"}
+    known["jax_settings"] |= {"jax_random_seed_offset": 1}
     (copy.path / "versions.json").write_text(json.dumps(known))
     made = forked(tmp_path / "new", copy, CONFIG)
     assert (
-        f"{copy.path} was made with another jaxlib, devices, jax_default_prng_impl and may round differently"
+        f"{copy.path} was made with another jaxlib, devices, jax_random_seed_offset and may round differently"
         in caplog.text
     )
     assert read_json(made.path, "versions.json")["forked_from"]["differs_in"] == [
         "jaxlib",
         "devices",
-        "jax_default_prng_impl",
+        "jax_random_seed_offset",
     ]
     assert taken(made) == {"networks": PHASES, "training": False, "shuffle_tests": 12, "lesion_tests": 4}
     copy.weights("pruned").unlink()

@@ -69,11 +69,6 @@ def test_another_config_is_refused_and_nothing_changes(tmp_path):
 @pytest.mark.parametrize(
     ("set_otherwise", "told", "remedy"),
     [
-        (
-            lambda: jax.default_prng_impl("rbg"),
-            "jax_default_prng_impl: threefry2x32 and rbg",
-            "JAX_DEFAULT_PRNG_IMPL=threefry2x32",
-        ),
         (lambda: jax.enable_x64(True), "jax_enable_x64: False and True", "JAX_ENABLE_X64=False"),
         (
             lambda: jax.threefry_partitionable(False),

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
 from modularity_jax.metric import checks
 from modularity_jax.nets.lesions import verdicts
+from modularity_jax.nets.lesions.labels import accuracy
 from modularity_jax.nets.lesions.measure import Keep, Measured, Metric, keep_nothing, measure
 from modularity_jax.nets.lesions.submodules import SubModules
 
@@ -59,11 +59,6 @@ class DoubleLesionTest(NamedTuple):
     important_adjusted: np.ndarray  # [P] bool, p_adjusted <= 0.05 and score <= -0.01
 
 
-def accuracy(logits: Array, labels: Array) -> Array:
-    """Whether each sample is classified rightly: 1 or 0, [B]; logits [B, C], labels [B]."""
-    return (logits.argmax(axis=-1) == labels).astype(jnp.float32)
-
-
 def lesion_test(
     params: Mapping[str, Any],
     labels: ArrayLike,
@@ -74,6 +69,7 @@ def lesion_test(
     num_clusters: int,
     num_shuffles: int = 100,
     metric: Metric = accuracy,
+    undamaged: float | None = None,
     ties: str = "counted",
     correction: str = "max_t",
     samples_per_batch: int = 500,
@@ -86,14 +82,19 @@ def lesion_test(
     the labels among the layer's units that have one.
 
     Args:
-      params: Flax params pytree of the Dense layers of a ReLU perceptron, as `LayeredGraph.from_params` takes.
+      params: Flax params pytree of the Dense layers of a ReLU perceptron, as `LayeredGraph.from_params` takes; whatever
+        else it holds is refused. Which activations the network has cannot be told from it: state `undamaged`.
       labels: cluster of each vertex, [N] in -1..num_clusters - 1, inputs and outputs included, as `cluster` gives
         them; -1 (isolated) units belong to no sub-module. Concrete, not traced.
-      x, y: samples [n, d_0] and their classes [n].
+      x, y: samples [n, d_0] and their classes [n]. With a metric of your own, y is anything with one entry per sample;
+        sums by class are then those of whole numbers from 0 on, or of strings, and else there is one class.
       key: typed PRNG key, consumed; control t uses fold_in of the layer and of t.
       num_clusters: K.
       num_shuffles: R, controls of each sub-module.
-      metric: of each example, (logits [B, C], labels [B]) -> [B]; higher is better.
+      metric: of each example, (logits [B, C], labels [B]) -> [B]; higher is better. Strings come as the codes of their
+        sorted names.
+      undamaged: what you know of the whole network, its mean of the metric on x and y. Where that is not what comes out
+        (to two samples, or a thousandth), params do not tell the network: an error says so.
       ties, correction: how p-values treat ties ("counted", "strict") and many tests ("max_t", "holm").
       samples_per_batch: samples that go through together; bounds the memory.
       mesh: one-axis mesh whose devices share the samples; None for the default device.
@@ -104,9 +105,10 @@ def lesion_test(
     below 1.2e-38 there is 0.
 
     Raises:
-      ValueError: if shapes, labels or classes do not fit the network, labels or classes are not integers, params, x or
-        the metric are not finite, logits could overflow, a count is not a whole number or too small, a choice is
-        unknown, key is not one key, a hidden layer has no live unit, or every hidden layer is a single sub-module.
+      ValueError: if params hold more than Dense layers or are not what `undamaged` says, shapes, labels or classes do
+        not fit the network, labels or classes are not integers, params, x or the metric are not finite, logits could
+        overflow, a count is not a whole number or too small, a choice is unknown, key is not one key, a hidden layer
+        has no live unit, or every hidden layer is a single sub-module.
     """
     _check_choices(ties, correction)
     measured = measure(
@@ -119,6 +121,7 @@ def lesion_test(
         num_clusters=num_clusters,
         num_shuffles=num_shuffles,
         metric=metric,
+        undamaged=undamaged,
         samples_per_batch=samples_per_batch,
         mesh=mesh,
         keep=keep,
@@ -137,6 +140,7 @@ def double_lesion_test(
     num_clusters: int,
     num_shuffles: int = 50,
     metric: Metric = accuracy,
+    undamaged: float | None = None,
     ties: str = "counted",
     correction: str = "max_t",
     samples_per_batch: int = 500,
@@ -162,6 +166,7 @@ def double_lesion_test(
         num_clusters=num_clusters,
         num_shuffles=num_shuffles,
         metric=metric,
+        undamaged=undamaged,
         samples_per_batch=samples_per_batch,
         mesh=mesh,
         keep=keep,

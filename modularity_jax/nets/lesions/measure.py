@@ -15,6 +15,8 @@ from modularity_jax.metric import checks
 from modularity_jax.metric.grouping import grouped_map
 from modularity_jax.metric.magnitudes import as_floats
 from modularity_jax.metric.numerics import full_precision, program_bytes
+from modularity_jax.metric.sharding import as_mesh, outside_explicit_mesh
+from modularity_jax.nets.lesions.labels import accuracy, sample_labels
 from modularity_jax.nets.lesions.network import Layer, network_from_params
 from modularity_jax.nets.lesions.passes import Plan, conditional_pass, joint_pass, single_pass
 from modularity_jax.nets.lesions.submodules import Parts, SubModules, deal_parts, draw_orders, find_submodules
@@ -41,6 +43,7 @@ class Measured(NamedTuple):
     damaged: np.ndarray  # [R + 1, M, C] of a single lesion, [R + 1, M, M, C] of pairs
 
 
+@outside_explicit_mesh
 def measure(
     kind: str,
     params: Mapping[str, Any],
@@ -52,14 +55,16 @@ def measure(
     num_clusters: int,
     num_shuffles: int,
     metric: Metric,
+    undamaged: float | None,
     samples_per_batch: int,
     mesh: Mesh | None,
     keep: Keep,
 ) -> Measured:
     """Sums of all lesions of a kind of `PASSES`, as found and in R controls; arguments and errors as `lesion_test`."""
     checks.check_count("num_shuffles", num_shuffles, 1)
+    mesh = as_mesh(mesh)
     total = int(num_shuffles) + 1
-    work = _prepare(kind, params, labels, x, y, key, num_clusters, total, samples_per_batch)
+    work = _prepare(kind, params, labels, x, y, key, num_clusters, total, samples_per_batch, metric)
     count = len(work.modules.layer)
 
     def compute(start: int) -> Sums:
@@ -73,6 +78,7 @@ def measure(
     damaged = np.concatenate([damaged for _, damaged in sums])
     if not (np.isfinite(sums[0][0]).all() and np.isfinite(damaged).all()):
         raise ValueError("metric must be finite, got sums over samples that are not")
+    _check_undamaged(undamaged, sums[0][0].sum(), work.class_sizes.sum())
     return Measured(work.modules, work.class_sizes, sums[0][0], damaged)
 
 
@@ -90,7 +96,7 @@ def part_bytes(
 ) -> int:
     """Memory of one call of the program that `measure` runs, all samples included; arguments as there."""
     total = num_shuffles + 1
-    work = _prepare(kind, params, labels, x, y, jax.random.key(0), num_clusters, total, samples_per_batch)
+    work = _prepare(kind, params, labels, x, y, jax.random.key(0), num_clusters, total, samples_per_batch, metric)
     plan = _plan(work, 0, total)
     return program_bytes(_run.lower(plan, work.batches, PASSES[kind], work.capacity, metric, None))
 
@@ -120,14 +126,15 @@ def _prepare(
     num_clusters: int,
     total: int,
     samples_per_batch: int,
+    metric: Metric,
 ) -> _Work:
-    checks.check_key(key)
+    key = checks.as_key(key)
     checks.check_count("num_clusters", num_clusters, 2)
     checks.check_count("samples_per_batch", samples_per_batch, 1)
     num_clusters = int(num_clusters)
     layers = network_from_params(params)
     hidden = _hidden_labels(layers, labels, num_clusters)
-    batches, class_sizes = _batches(layers, x, y, int(samples_per_batch))
+    batches, class_sizes = _batches(layers, x, y, int(samples_per_batch), metric)
     parts = deal_parts(hidden, num_clusters)
     capacity = (num_clusters * len(hidden),) * (1 if kind == "single" else 2)
     observed = tuple(orders.whole[0] for orders in draw_orders(hidden, parts, key, jnp.zeros(1, jnp.uint32)))
@@ -188,29 +195,39 @@ def _hidden_labels(layers: Sequence[Layer], labels: ArrayLike, num_clusters: int
 
 
 def _batches(
-    layers: Sequence[Layer], x: ArrayLike, y: ArrayLike, size: int
+    layers: Sequence[Layer], x: ArrayLike, y: ArrayLike, size: int, metric: Metric
 ) -> tuple[tuple[Array, Array, Array], np.ndarray]:
-    """Samples [batches, d_0, B], classes [batches, B], class membership [batches, B, C]; and class sizes [C].
+    """Samples [batches, d_0, B], labels [batches, B, ...], class membership [batches, B, C]; and class sizes [C].
 
     What pads the last batch is of no class and therefore counts for nothing.
     """
-    x, y = np.asarray(as_floats("x", x)), np.asarray(checks.as_array("y", y))
-    inputs, classes = layers[0].kernel.shape[0], layers[-1].kernel.shape[1]
+    x = np.asarray(as_floats("x", x))
+    inputs, outputs = layers[0].kernel.shape[0], layers[-1].kernel.shape[1]
     if x.ndim != 2 or x.shape[1] != inputs:
         raise ValueError(f"x must have shape [n, {inputs}], one column per input of the network, got {x.shape}")
-    if y.shape != (len(x),) or not len(x):
-        raise ValueError(f"y must have shape ({len(x)},) with at least one class, got {y.shape}")
-    if not np.issubdtype(y.dtype, np.integer):
-        raise ValueError(f"y must be integers, one class per sample, got {y.dtype}")
-    if y.min() < 0 or y.max() >= classes:
-        raise ValueError(f"y must lie in 0..{classes - 1}, got {y.min()}..{y.max()}")
+    given, members = sample_labels(y, len(x), outputs, needs_classes=metric is accuracy)
     _check_range(layers, x)
-    size = min(size, len(x))
-    missing = -len(x) % size
-    members = np.pad(np.eye(classes, dtype=np.float32)[y], ((0, missing), (0, 0)))
-    inputs_t = np.pad(x, ((0, missing), (0, 0))).reshape(-1, size, inputs).transpose(0, 2, 1)
-    batches = inputs_t, np.pad(y, (0, missing)).reshape(-1, size), members.reshape(-1, size, classes)
-    return tuple(jnp.asarray(part) for part in batches), np.bincount(y, minlength=classes)  # type: ignore[return-value]
+    size, count = min(size, len(x)), len(x)
+    missing = -count % size
+
+    def batched(values: np.ndarray) -> np.ndarray:
+        padded = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
+        return padded.reshape(-1, size, *values.shape[1:])
+
+    batches = batched(x).transpose(0, 2, 1), batched(given), batched(members)
+    sizes = members.sum(axis=0, dtype=np.float64).astype(np.int64)
+    return tuple(jnp.asarray(part) for part in batches), sizes  # type: ignore[return-value]
+
+
+def _check_undamaged(stated: float | None, total: float, count: int) -> None:
+    """What the caller knows of the whole network is what was found, to two samples or a thousandth."""
+    found = total / count
+    if stated is None or abs(found - stated) <= max(2 / count, 1e-3 * abs(found)):
+        return
+    raise ValueError(
+        f"undamaged={stated:.6g} is not what params, x and y give, {found:.6g}: lesions run Dense layers with ReLU "
+        "between them and nothing after the last; are activations, the inputs' scale or order, or labels others?"
+    )
 
 
 def _check_range(layers: Sequence[Layer], x: np.ndarray) -> None:

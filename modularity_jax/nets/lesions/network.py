@@ -66,7 +66,7 @@ def without(layer: Layer, activations: Array, full: Array, order: Array, start: 
     def take(index: Array, rest: Array) -> Array:
         first = start + index * BLOCK
         units = jax.lax.dynamic_slice_in_dim(order, first, BLOCK)
-        chosen = first + jnp.arange(BLOCK) < start + size
+        chosen = first + jnp.arange(BLOCK, dtype=jnp.int32) < start + size
         kernel = jnp.where(chosen[:, None], layer.kernel[units], 0)
         return rest - jax.lax.dot_general(kernel, activations[units], (((0,), (0,)), ((), ())))
 

@@ -157,7 +157,7 @@ def _over_parts(
     parts = plan.parts[hidden]
     starts, sizes = parts.starts, parts.sizes
     if left_out is not None:
-        index = jnp.arange(sizes.size)
+        index = jnp.arange(sizes.size, dtype=jnp.int32)
         starts = jnp.where(index > left_out, starts - sizes[left_out], starts)
         sizes = jnp.where(index == left_out, 0, sizes)
 

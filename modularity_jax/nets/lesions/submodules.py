@@ -93,12 +93,12 @@ def _draw_layer(observed: Array, num_live: Array, parts: Parts, key: Array, tria
 
     def without_part(part: Array) -> tuple[Array, Array]:
         """The live units of all other sub-modules first, in the observed order; and their number."""
-        place = jnp.arange(observed.size)
+        place = jnp.arange(observed.size, dtype=jnp.int32)
         own = (place >= parts.starts[part]) & (place < parts.starts[part] + parts.sizes[part])
         last = own | (place >= num_live)
         return observed[jnp.argsort(last, stable=True)], num_live - parts.sizes[part]
 
-    clusters = jnp.arange(parts.sizes.size)
+    clusters = jnp.arange(parts.sizes.size, dtype=jnp.int32)
     rests, nums_left = jax.vmap(without_part)(clusters)
 
     def trial(index: Array) -> Orders:
@@ -112,7 +112,7 @@ def _draw_layer(observed: Array, num_live: Array, parts: Parts, key: Array, tria
 
 def _shuffled(key: Array, units: Array, count: Array, stream: Array | int, *, is_observed: Array) -> Array:
     """The first `count` of units [d] permuted, with a key of their own."""
-    place = jnp.arange(units.size)
+    place = jnp.arange(units.size, dtype=jnp.int32)
     words = random_words(jax.random.fold_in(key, stream))
     moved = permuted_index(place, count, words, max_size=units.size)
     return units[jnp.where(is_observed | (place >= count), place, moved)]

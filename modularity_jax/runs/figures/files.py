@@ -19,7 +19,7 @@ from modularity_jax.runs.figures.network import network_figure
 from modularity_jax.runs.figures.spectrum import spectrum_figure
 from modularity_jax.runs.figures.style import save
 from modularity_jax.runs.figures.training import training_figure
-from modularity_jax.runs.shuffled import Group, read_clusters, shuffled_ncuts
+from modularity_jax.runs.shuffled import Group, read_clusters, shuffled_ncuts, with_p
 from modularity_jax.runs.summary import COLUMNS, phase_name, phase_rank
 from modularity_jax.runs.tables import Row, read_arrays, read_table
 
@@ -48,7 +48,7 @@ def write_figures(workdir: str | os.PathLike[str]) -> list[FigureFile]:
       ValueError: if a file is damaged.
     """
     workdir = pathlib.Path(workdir)
-    rows = read_table(workdir, "clusterability.csv", COLUMNS)
+    rows = with_p(read_table(workdir, "clusterability.csv", COLUMNS))
     written = []
     for drawn in _draw_all(workdir, rows):
         png, svg = save(drawn.figure, workdir / "figures" / drawn.name)

@@ -58,7 +58,7 @@ def make_front(run: Run) -> Front:
                 "Only together: all seeds combined are more modular than shuffled weights, too few by themselves."
             )
             found = found._replace(headline=headline)
-    left_out = filter(None, (_left_out(run.metrics), *sentences(run.left_out)))
+    left_out = filter(None, (_left_out(run.metrics), *sentences(run.left_out), *run.caveats))
     found = found._replace(paragraph=" ".join([found.paragraph, *left_out]))
     pictures = [run.pictures[name] for name in _PICTURES if name in run.pictures]
     return Front(_data_name(run.config), _setting_line(run), found, list(_facts(lead)), pictures)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from modularity_jax.runs.report.page import Picture
-from modularity_jax.runs.shuffled import read_clusters, shuffled_ncuts
-from modularity_jax.runs.summary import COLUMNS, AcrossSeeds, Finding, audit_run, combine_seeds, summarise
+from modularity_jax.runs.shuffled import read_clusters, shuffled_ncuts, with_p
+from modularity_jax.runs.summary import COLUMNS, AcrossSeeds, Finding, audit_run, caveats, combine_seeds, summarise
 from modularity_jax.runs.tables import Row, read_json, read_table
 
 _MAX_SVG_BYTES = 200_000  # larger drawings are embedded as PNG
@@ -27,6 +27,7 @@ class Run(NamedTuple):
     lesions: Sequence[Row]
     double_lesions: Sequence[Row]
     left_out: Sequence[Row]
+    caveats: Sequence[str]  # what weakens the tests
     findings: Sequence[Finding]
     across: Sequence[AcrossSeeds]  # one for each finding
     audit: Sequence[Row]  # the p-values of the rows whose controls are at hand, by several ways of counting
@@ -41,14 +42,17 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
       ValueError: if a file is damaged.
     """
     workdir = pathlib.Path(workdir)
-    rows = read_table(workdir, "clusterability.csv", COLUMNS)
+    tests = read_table(workdir, "clusterability.csv", COLUMNS)
+    rows = with_p(tests)
+    if tests and not rows:
+        raise ValueError(f"{workdir} holds no test with a p: {' '.join(caveats(tests))}")
     config = read_json(workdir, "config.json")
     versions = read_json(workdir, "versions.json") if (workdir / "versions.json").is_file() else {}
     names = ("metrics.csv", "lesions.csv", "double_lesions.csv", "left_out.csv")
     metrics, lesions, doubles, left_out = (read_table(workdir, n) if (workdir / n).is_file() else [] for n in names)
     audit = audit_run(rows, shuffled_ncuts(rows, read_clusters(workdir, sorted({row["phase"] for row in rows}))))
     pictures = _draw(workdir)
-    tables = rows, metrics, lesions, doubles, left_out
+    tables = rows, metrics, lesions, doubles, left_out, caveats(tests)
     return Run(config, versions, *tables, summarise(rows), combine_seeds(rows), audit, pictures)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.reproduce.cells import TABLES, Cell, Table, cells
 from modularity_jax.runs.reproduce.compare import COLUMNS, compare_cells
+from modularity_jax.runs.shuffled import with_p
 from modularity_jax.runs.summary import across_sentence, combine_seeds
 from modularity_jax.runs.tables import Row, read_csv, write_csv
 from modularity_jax.runs.workdir import Workdir
@@ -54,7 +55,7 @@ def across_text(table: str, root: pathlib.Path, configs: Iterable[str]) -> str:
     for name in configs:
         file = root / table / name / "clusterability.csv"
         if file.exists():
-            found = combine_seeds(read_csv(file))
+            found = combine_seeds(with_p(read_csv(file)))
             paragraphs += [f"{name}: {across_sentence(f)}" for f in found if f.phase == found[-1].phase]
     return "\n".join(paragraphs)
 

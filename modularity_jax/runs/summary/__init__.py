@@ -4,6 +4,7 @@ from modularity_jax.runs.summary.across_seeds import ACROSS_COLUMNS, AcrossSeeds
 from modularity_jax.runs.summary.across_wording import across_sentence, strength_sentence
 from modularity_jax.runs.summary.audit import AUDIT_COLUMNS, audit_findings, audit_run, published_audit
 from modularity_jax.runs.summary.audit_wording import audit_sentences, published_sentences
+from modularity_jax.runs.summary.caveats import caveats
 from modularity_jax.runs.summary.findings import (
     ALPHA,
     COLUMNS,
@@ -52,6 +53,7 @@ __all__ = [
     "audit_findings",
     "audit_run",
     "audit_sentences",
+    "caveats",
     "chance_of_count",
     "combine_seeds",
     "control_name",
