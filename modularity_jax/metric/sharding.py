@@ -37,7 +37,8 @@ def without_explicit_sharding(x: jax.Array) -> jax.Array:
     if isinstance(x, jax.core.Tracer):
         return jax.sharding.reshard(x, NamedSharding(mesh, PartitionSpec(*[None] * x.ndim)))
     sharding = x.sharding
-    assert isinstance(sharding, NamedSharding)  # as those with an explicit mesh are
+    assert isinstance(sharding, NamedSharding)
+    assert isinstance(sharding.mesh, Mesh)
     return jax.device_put(x, NamedSharding(_automatic(sharding.mesh), sharding.spec))
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -226,3 +227,35 @@ def test_bad_input(graph, arguments, text):
 def test_sizes_are_checked_under_jit():
     with pytest.raises(ValueError, match=r"at most the number of connected neurons, 7, got 8"):
         jax.jit(lambda g: mj.cluster(g, jax.random.key(0), num_clusters=8))(FULL)
+
+
+def path(num_nodes, num_parts=1):
+    """Paths side by side, as long as each other."""
+    senders = np.arange(num_nodes - 1)
+    senders = senders[(senders + 1) % (num_nodes // num_parts) != 0]
+    return mj.SparseGraph.from_edges(senders, senders + 1, np.ones(senders.size), num_nodes=num_nodes)
+
+
+@pytest.mark.filterwarnings("ignore:the eigenvectors did not converge")
+@pytest.mark.parametrize(
+    ("num_nodes", "num_parts", "num_clusters"), [(5000, 1, 2), (20_000, 1, 2), (60, 6, 3), (600, 30, 5), (400, 200, 4)]
+)
+def test_lower_bound_holds_whatever_converged(num_nodes, num_parts, num_clusters):
+    """Long paths, whose leading eigenvalues lie closer together than float32 can tell, and many components."""
+    graph = path(num_nodes, num_parts)
+    parts = np.arange(num_nodes) * max(num_parts, num_clusters) // num_nodes % num_clusters
+    best = float(mj.ncut(graph, parts, num_clusters=num_clusters))
+    found = mj.cluster(graph, jax.random.key(0), num_clusters=num_clusters)
+    assert 0 <= found.lower_bound <= best
+    assert found.lower_bound <= found.ncut
+
+
+def test_a_partition_that_may_be_far_from_the_best_comes_with_a_warning():
+    with pytest.warns(UserWarning, match="the eigenvectors did not converge, a better partition may well exist"):
+        found = mj.cluster(path(20_000), jax.random.key(0), num_clusters=2)
+    assert not found.converged
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = mj.cluster(path(400), jax.random.key(0), num_clusters=2)
+        jax.jit(lambda g: mj.cluster(g, jax.random.key(0), num_clusters=2).ncut)(path(20_000))  # no value to look at
+    assert found.ncut < 1.1 * 2 / 399

@@ -165,3 +165,30 @@ def test_graph_without_edges():
 def test_method_that_a_sparse_graph_does_not_have():
     with pytest.raises(ValueError, match=r"method \(of a SparseGraph\) must be one of .*, got 'layer'"):
         mj.shuffle_test(nets.sparse_twin(NET), jax.random.key(0), num_clusters=2, method="layer")
+
+
+def test_controls_that_cannot_be_cut_into_as_many_parts_are_left_out():
+    """12-12-12-6 neurons on 24 of which single weights lie: most shuffles leave 17 to 19 of them connected."""
+    kernels = [np.zeros(shape, np.float32) for shape in ((12, 12), (12, 12), (12, 6))]
+    for kernel, offset in zip(kernels, (0, 4, 8), strict=True):
+        kernel[np.arange(4) + offset, np.arange(4) + (0, 4, 0)[offset // 4]] = 1
+    graph = mj.LayeredGraph.from_weights(kernels)
+    connected = int((np.asarray(graph.degrees()) > 0).sum())
+    assert connected == 24
+    k, num_shuffles = 17, 40
+    with pytest.warns(UserWarning, match=rf"of 40 controls have fewer than num_clusters={k} connected neurons"):
+        found = mj.shuffle_test(graph, jax.random.key(0), num_clusters=k, num_shuffles=num_shuffles, num_restarts=2)
+    shuffles = [mj.shuffle(graph, keys_for(index), method="layer") for index in range(num_shuffles)]
+    fewer = np.array([(np.asarray(control.degrees()) > 0).sum() < k for control in shuffles])
+    assert 0 < fewer.sum() < num_shuffles
+    np.testing.assert_array_equal(np.isnan(found.shuffled_ncut), fewer)
+    assert found.num_left_out == fewer.sum()
+    left = np.asarray(found.shuffled_ncut)[~fewer]
+    np.testing.assert_allclose(found.mean, left.mean(), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.p_value, (1 + (left <= found.ncut * (1 + 1e-6)).sum()) / (1 + left.size), rtol=1e-6
+    )
+
+
+def keys_for(index):
+    return jax.random.split(jax.random.fold_in(jax.random.key(0), index))[0]

@@ -110,3 +110,18 @@ def test_vmap():
     controls = np.random.default_rng(1).normal(size=(5, 30))
     batched = jax.jit(jax.vmap(compare))(jnp.zeros(5), jnp.asarray(controls, jnp.float32))
     np.testing.assert_allclose(batched.p_value, (1 + (controls <= 0).sum(axis=1)) / 31, rtol=1e-6)
+
+
+def test_controls_without_a_value_are_left_out():
+    found, known = of(2.5, [1, np.nan, 2, 3, np.nan, 4]), of(2.5, [1, 2, 3, 4])
+    assert (int(found.num_left_out), int(known.num_left_out)) == (2, 0)
+    for name, value in known._asdict().items():
+        if name != "num_left_out":
+            np.testing.assert_allclose(getattr(found, name), value, rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(("observed", "controls"), [(2.5, [np.nan] * 3), (np.nan, [1, 2, 3])])
+def test_nothing_to_compare_has_no_p(observed, controls):
+    found = of(observed, controls)
+    for name in ("p_value", "p_upper", "p_two_sided", "p_interval", "z_score", "effect_size"):
+        assert np.isnan(getattr(found, name)).all(), name

@@ -173,8 +173,8 @@ def _run(
 
         def score(logits: Array) -> Array:
             values = metric(logits.T, y)
-            if values.shape != y.shape:
-                raise ValueError(f"metric must give one value per sample, {y.shape} of them, got {values.shape}")
+            if values.shape != y.shape[:1]:
+                raise ValueError(f"metric must give one value per sample, {y.shape[:1]} of them, got {values.shape}")
             return values.astype(members.dtype) @ members
 
         out = jnp.zeros((plan.trials[0].whole.shape[0], *shape, members.shape[1]), members.dtype)

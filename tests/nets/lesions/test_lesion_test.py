@@ -260,3 +260,73 @@ def test_bad_input(change, message):
 def test_an_unknown_kind():
     with pytest.raises(ValueError, match="kind must be one of joint, conditional, got 'triple'"):
         double("triple")
+
+
+def logits_of_one(logits, labels):
+    return ((logits[:, 0] > 0) == labels).astype(jnp.float32)
+
+
+ONE_OUTPUT = slow.random_params(3, (6, 40, 30, 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": np.eye(4)[Y]}, r"y must have shape \(200,\), got \(200, 4\); of one-hot rows pass y.argmax\(axis=1\)"),
+        ({"y": Y[:, None]}, r"y must have shape \(200,\), got \(200, 1\); pass y\[:, 0\]"),
+        (
+            {"y": np.array(list("abcd"))[Y]},
+            r"y must be integers, .* got <U1; pass codes .* np.unique\(y, return_inverse",
+        ),
+        ({"y": Y > 1}, r"y must be integers, one class per sample, got bool; pass y.astype\(int\)"),
+        (
+            {"params": ONE_OUTPUT, "labels": LABELS[:77], "y": Y % 2},
+            r"y must lie in 0\.\.0, got 0\.\.1: the network has one output; pass a metric of your own, such as lambda",
+        ),
+        ({"y": np.arange(200) % 4 + 1}, r"y must lie in 0..3, got 1..4; pass y - 1"),
+        ({"undamaged": 0.5}, r"undamaged=0.5 is not what params, x and y give, 1: lesions run Dense layers with ReLU"),
+    ],
+)
+def test_labels_and_networks_that_do_not_fit_are_told_what_to_pass(change, message):
+    with pytest.raises(ValueError, match=message):
+        single(**change)
+    with pytest.raises(ValueError, match=message):
+        double("joint", **change)
+
+
+def test_a_stated_accuracy_that_is_right_passes():
+    assert single(undamaged=0.992).undamaged == 1  # to two of two hundred samples
+    tanh = np.mean(slow.logits(PARAMS, X, activation=np.tanh).argmax(1) == Y)
+    with pytest.raises(ValueError, match=r"undamaged=0.\d+ is not what params, x and y give"):
+        single(undamaged=float(tanh))
+
+
+@pytest.mark.parametrize(
+    ("y", "metric", "num_classes"),
+    [
+        (np.eye(4, dtype=np.float32)[Y], lambda logits, y: (logits * y).sum(axis=1), 1),
+        (X[:, 0], lambda logits, y: -((logits[:, 0] - y) ** 2), 1),
+        (
+            np.array(["b", "c", "a", "d"])[Y],
+            lambda logits, y: (logits.argmax(1) == y).astype(jnp.float32),
+            len(np.unique(Y)),
+        ),
+        (Y > 1, lambda logits, y: ((logits.argmax(1) > 1) == y).astype(jnp.float32), 4),
+        (Y + 7, lambda logits, y: (logits.argmax(1) + 7 == y).astype(jnp.float32), 11),
+        (Y - 9, lambda logits, y: (logits.argmax(1) - 9 == y).astype(jnp.float32), 1),
+        (Y * 10**6, lambda logits, y: (logits.argmax(1) * 10**6 == y).astype(jnp.float32), 1),
+    ],
+)
+def test_any_labels_pass_with_a_metric_of_ones_own(y, metric, num_classes):
+    found = single(y=y, metric=metric)
+    assert found.accuracy_by_class.shape[1] == num_classes
+    logits = slow.logits(PARAMS, X)
+    codes = np.unique(y, return_inverse=True)[1] if y.dtype.kind == "U" else y
+    np.testing.assert_allclose(found.undamaged, np.asarray(metric(logits, codes)).mean(), rtol=1e-4)
+
+
+def test_one_output_for_two_classes():
+    y = (slow.logits(ONE_OUTPUT, X)[:, 0] > 0).astype(int)
+    found = single(params=ONE_OUTPUT, labels=LABELS[:77], y=y, metric=logits_of_one)
+    assert found.undamaged == 1
+    np.testing.assert_array_equal(found.undamaged_by_class, [1, 1])
