@@ -18,8 +18,12 @@ def group_of(row: Mapping[str, Any]) -> Group:
 
 
 def with_p(rows: Sequence[Row]) -> list[Row]:
-    """The rows of `clusterability.csv` that have a p: those of which some control could be compared."""
-    return [row for row in rows if row["p_value"] is not None]
+    """The rows of `clusterability.csv` that have a p, with the number of controls that it rests on as num_shuffles."""
+    return [
+        row | {"num_shuffles": row["num_shuffles"] - (row.get("num_left_out") or 0)}
+        for row in rows
+        if row["p_value"] is not None
+    ]
 
 
 def read_clusters(workdir: str | os.PathLike[str], phases: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:

@@ -41,7 +41,7 @@ CONFIG = from_dict(
 METRICS = "seed,phase,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,sparsity,nonfinite_step"
 CLUSTERABILITY = (
     "seed,phase,num_clusters,method,ncut,lower_bound,shuffled_mean,shuffled_std,z_score,p_value,p_upper,p_low,p_high,"
-    "effect_size,num_shuffles,num_isolated,num_components,num_empty,converged,test_accuracy"
+    "effect_size,num_shuffles,num_left_out,num_isolated,num_components,num_empty,converged,test_accuracy"
 )
 
 
@@ -174,7 +174,7 @@ def test_clusterability_equals_the_metric_on_the_exported_weights(workdir):
             "p_low": test.p_interval[0], "p_high": test.p_interval[1], "effect_size": test.effect_size,
         }  # fmt: skip
         assert {name: np.float32(row[name]) for name in expected} == {n: np.float32(v) for n, v in expected.items()}
-        assert (row["num_shuffles"], row["num_empty"], row["converged"]) == (6, 0, True)
+        assert (row["num_shuffles"], row["num_left_out"], row["num_empty"], row["converged"]) == (6, 0, 0, True)
         assert row["num_isolated"] == int((np.asarray(graph.degrees()) == 0).sum())
         assert row["num_components"] == int(test.clustering.num_components)
         prefix = f"seed_{row['seed']}/k_3"
