@@ -30,6 +30,7 @@ from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import (
+    COMPILE_SECONDS,
     cluster_key,
     cluster_network,
     collect,
@@ -81,7 +82,8 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
     part = own_part(workdir, "cluster", team)
     mine = found if part == workdir else Tests({}, {phase: {} for phase in phases})
     title = f"clustering {len({place[:2] for place in left})} networks"
-    with timed(workdir, "cluster", team), Progress(title, len(left)) as progress:
+    shown = Progress(title, len(left), compiling=COMPILE_SECONDS["cluster"])
+    with timed(workdir, "cluster", team), shown as progress:
         observed: dict[tuple[str, int, int], Clustering] = {}  # of the network in hand, which all controls share
         for place in left:
             if not team.takes(f"cluster-{place.name}"):

@@ -42,6 +42,7 @@ from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import (
+    COMPILE_SECONDS,
     cluster_key,
     cluster_network,
     collect,
@@ -92,7 +93,8 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
     team.wait()
     part = own_part(workdir, "lesion", team)
     mine = found if part == workdir else Tests({}, {phase: {} for phase in phases})
-    with timed(workdir, "lesion", team), Progress(f"damaging {len(graphs)} networks", len(left)) as progress:
+    shown = Progress(f"damaging {len(graphs)} networks", len(left), compiling=COMPILE_SECONDS["lesion"])
+    with timed(workdir, "lesion", team), shown as progress:
         for place in left:
             if not team.takes(f"lesion-{place.name}"):
                 progress.advance("by another process")

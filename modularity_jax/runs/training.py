@@ -26,7 +26,7 @@ from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.networks import CURVE_COLUMNS, METRICS_COLUMNS, copy_networks, finished_phases, is_trained
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
-from modularity_jax.runs.stages import cluster_network, collect, load_params, load_samples, timed
+from modularity_jax.runs.stages import COMPILE_SECONDS, cluster_network, collect, load_params, load_samples, timed
 from modularity_jax.runs.tables import Row, is_readable, plain, read_arrays, read_csv, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir, group_size
 
@@ -151,7 +151,8 @@ def _train(share: _Share, samples: Samples, mesh: Mesh | None, seeds_per_group: 
     rows, curve = done.rows, done.curve
     total = config.train.epochs + config.prune.epochs + 1
     settings: dict[str, Any] = {"model": config.model, "train": train, "prune": config.prune}
-    with Progress(f"training {size} networks", total, done=_num_epochs(done.resume, config)) as progress:
+    title, before = f"training {size} networks", _num_epochs(done.resume, config)
+    with Progress(title, total, before, COMPILE_SECONDS["train"]) as progress:
         for epoch in train_seeds(samples, **settings, mesh=mesh, seed_ids=share.seeds, resume=done.resume):
             rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, samples.y_train.size)
             _check_finite(rows[-size:], config)

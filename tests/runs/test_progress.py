@@ -1,10 +1,12 @@
 import io
 import sys
 
+import jax.monitoring
 import pytest
 from absl import logging
 
 from modularity_jax.runs import progress
+from modularity_jax.runs.compilation import COMPILE
 
 
 class Screen(io.StringIO):
@@ -53,9 +55,50 @@ def test_log_lines_without_a_terminal(monkeypatch, clock, lines):
     assert text == ""
     # A line every 30 seconds at most, and one at the end.
     assert lines == [
+        "clustering 2 networks: 0 of 4, starting",
         "clustering 2 networks: 2 of 4, b, about 40 s left",
         "clustering 2 networks: 4 of 4, d, about 0 s left",
     ]
+
+
+def compile_for(clock, seconds, name="_cluster"):
+    """What JAX tells of a program that takes so long."""
+    jax.monitoring.record_scalar(COMPILE, 0.0, fun_name=f"jit({name})")
+    clock[0] += seconds
+    jax.monitoring.record_event_duration_secs(COMPILE, seconds, fun_name=f"jit({name})")
+
+
+def test_compilation_is_announced_and_not_counted_into_the_time_left(monkeypatch, clock, lines):
+    monkeypatch.setattr(sys, "stderr", Screen(False))
+    with progress.Progress("clustering 2 networks", 20, compiling=15) as shown:
+        compile_for(clock, 60)
+        clock[0] += 3
+        shown.advance("a")
+    assert lines == [
+        "clustering 2 networks: 0 of 20, compiling, about 15 s the first time",
+        "clustering 2 networks: 1 of 20, a, about 57 s left",
+    ]
+
+
+def test_a_bar_names_what_is_compiled(monkeypatch, clock, lines):
+    screen = Screen(True)
+    monkeypatch.setattr(sys, "stderr", screen)
+
+    def last():
+        return screen.getvalue().split("\r")[-1]
+
+    with progress.Progress("clustering 2 networks", 4, compiling=15) as shown:
+        assert "0/4" in last()
+        assert "compiling, about 15 s the first time" in last()
+        jax.monitoring.record_scalar(COMPILE, 0.0, fun_name="jit(_cluster)")
+        assert "compiling _cluster; " in last()
+        jax.monitoring.record_event_duration_secs(COMPILE, 1.0, fun_name="jit(_cluster)")
+        assert "_cluster" not in last()
+        shown.advance("a")
+    assert lines == []
+    before = screen.getvalue()
+    jax.monitoring.record_scalar(COMPILE, 0.0, fun_name="jit(_cluster)")
+    assert screen.getvalue() == before
 
 
 def test_a_bar_on_a_terminal(monkeypatch, lines):
