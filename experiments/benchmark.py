@@ -1,14 +1,15 @@
-"""Speed beside the peers': `python -m experiments.benchmark NAME --workdir=runs/mnist`; see `BENCHMARKS` for names."""
+"""Speed beside the peers', a checkout's or a device's: `python -m experiments.benchmark NAME`, see `BENCHMARKS`."""
 
 from experiments import launcher  # first, because it ends with one line what cannot be imported
 
 # isort: split
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from absl import flags
 
 from modularity_jax.data.paths import local_path
 from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.runs.benchmarks import cold
 from modularity_jax.runs.benchmarks.lesion import lesion_rows
 from modularity_jax.runs.benchmarks.measure import Row, text_table
 from modularity_jax.runs.benchmarks.scale import scale_rows, slope
@@ -24,43 +25,57 @@ _SEEDS = flags.DEFINE_integer("num_seeds", 8, "train: networks of the sweep.", l
 _WIDTHS = flags.DEFINE_multi_integer("width", [256, 512, 1024, 2048, 4096, 8192], "scale: hidden layers' widths.")
 _SPARSITIES = flags.DEFINE_multi_float("sparsity", [0.0, 0.9, 0.99], "scale: shares of weights that are 0.")
 _PEER_SECONDS = flags.DEFINE_float("peer_seconds", 600, "scale: time for scikit-learn at each sparsity.")
+_AGAINST = flags.DEFINE_string("against", None, "cold: another checkout, which takes turns with this one.")
+_TOY = flags.DEFINE_bool("toy", False, "cold: toy sizes, which show that it works.")
 _OUT = flags.DEFINE_string("out", None, "JSON file of the rows; runs/benchmark_<name>.json by default.")
 
 _NET_PHASES = ("pruned", "unpruned")
 
+Tables = Mapping[str, list[Row]]  # by name; those that a benchmark is about are its "rows"
 
-def _shuffle_test() -> list[Row]:
+
+def _shuffle_test() -> Tables:
     workdir = open_workdir(launcher.workdir_path())
     nets = {phase: [layer["kernel"] for layer in load_params(workdir, phase)[0].values()] for phase in _NET_PHASES}
-    return shuffle_test_rows(nets, seed_mesh(), rounds=_ROUNDS.value)
+    return {"rows": shuffle_test_rows(nets, seed_mesh(), rounds=_ROUNDS.value)}
 
 
-def _train() -> list[Row]:
+def _train() -> Tables:
     config, seeds = open_workdir(launcher.workdir_path()).config, _SEEDS.value
-    return train_rows(load_samples(config), seed_mesh(), model=config.model, num_seeds=seeds, rounds=_ROUNDS.value)
+    rows = train_rows(load_samples(config), seed_mesh(), model=config.model, num_seeds=seeds, rounds=_ROUNDS.value)
+    return {"rows": rows}
 
 
-def _lesion() -> list[Row]:
+def _lesion() -> Tables:
     workdir = open_workdir(launcher.workdir_path())
     params, samples = load_params(workdir, "pruned")[0], load_samples(workdir.config)
-    return lesion_rows(
-        params, samples, seed_mesh(), num_clusters=workdir.config.lesion.num_clusters, rounds=_ROUNDS.value
-    )
+    settings = {"num_clusters": workdir.config.lesion.num_clusters, "rounds": _ROUNDS.value}
+    return {"rows": lesion_rows(params, samples, seed_mesh(), **settings)}
 
 
-def _scale() -> list[Row]:
+def _scale() -> Tables:
     widths, sparsities = _WIDTHS.value, _SPARSITIES.value
     with Progress("clustering", len(widths) * len(sparsities)) as progress:
         limits = {"rounds": _ROUNDS.value, "peer_seconds": _PEER_SECONDS.value}
         rows = scale_rows(widths, sparsities, advance=progress.advance, **limits)
-    return [row | {"slope": slope(rows, row["sparsity"]) if len(widths) > 3 else None} for row in rows]
+    return {"rows": [row | {"slope": slope(rows, row["sparsity"]) if len(widths) > 3 else None} for row in rows]}
 
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+def _cold() -> Tables:
+    against = local_path("--against", _AGAINST.value) if _AGAINST.value else None
+    settings = cold.TOY if _TOY.value else cold.FULL
+    total = len(cold.TASKS) * _ROUNDS.value * (1 + bool(against))
+    with Progress("fresh processes", total) as progress:
+        rows, programs = cold.cold_rows(against, rounds=_ROUNDS.value, settings=settings, advance=progress.advance)
+    return {"programs": programs, "rows": rows}  # what is asked for ends the output
+
+
+BENCHMARKS: dict[str, Callable[[], Tables]] = {
     "shuffle_test": _shuffle_test,
     "train": _train,
     "lesion": _lesion,
     "scale": _scale,
+    "cold": _cold,
 }
 
 
@@ -69,9 +84,11 @@ def main(arguments: Sequence[str]) -> None:
     if len(arguments) != 1 or arguments[0] not in BENCHMARKS:
         raise ValueError(f"the benchmark must be one of {', '.join(BENCHMARKS)}, got {' '.join(arguments) or 'none'}")
     out = local_path("--out", _OUT.value or f"runs/benchmark_{arguments[0]}.json")
-    rows = BENCHMARKS[arguments[0]]()
-    write_json(out, {"command": command_line(), "machine": describe_machine(), "rows": rows})
-    print(f"{text_table(rows)}\n\nRows: {out}")  # noqa: T201
+    tables = BENCHMARKS[arguments[0]]()
+    write_json(out, {"command": command_line(), "machine": describe_machine(), **tables})
+    for rows in filter(None, tables.values()):
+        print(f"{text_table(rows)}\n")  # noqa: T201
+    print(f"Rows: {out}")  # noqa: T201
 
 
 if __name__ == "__main__":
