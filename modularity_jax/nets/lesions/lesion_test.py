@@ -72,7 +72,7 @@ def lesion_test(
     undamaged: float | None = None,
     ties: str = "counted",
     correction: str = "max_t",
-    samples_per_batch: int = 500,
+    samples_per_batch: int | None = None,
     mesh: Mesh | None = None,
     keep: Keep = keep_nothing,
 ) -> LesionTest:
@@ -96,7 +96,8 @@ def lesion_test(
       undamaged: what you know of the whole network, its mean of the metric on x and y. Where that is not what comes out
         (to two samples, or a thousandth), params do not tell the network: an error says so.
       ties, correction: how p-values treat ties ("counted", "strict") and many tests ("max_t", "holm").
-      samples_per_batch: samples that go through together; bounds the memory.
+      samples_per_batch: samples that go through together; bounds the memory. None takes 500 on CPU cores and what
+        fills an accelerator.
       mesh: one-axis mesh whose devices share the samples; None for the default device.
       keep: takes each part's first trial and what computes its sums, and gives the sums: a place to save a long test
         and to take up a saved one.
@@ -143,7 +144,7 @@ def double_lesion_test(
     undamaged: float | None = None,
     ties: str = "counted",
     correction: str = "max_t",
-    samples_per_batch: int = 500,
+    samples_per_batch: int | None = None,
     mesh: Mesh | None = None,
     keep: Keep = keep_nothing,
 ) -> DoubleLesionTest:

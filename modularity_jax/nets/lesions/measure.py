@@ -14,12 +14,20 @@ from jax.typing import ArrayLike
 from modularity_jax.metric import checks
 from modularity_jax.metric.grouping import grouped_map
 from modularity_jax.metric.magnitudes import as_floats
-from modularity_jax.metric.numerics import full_precision, program_bytes
+from modularity_jax.metric.numerics import full_precision
 from modularity_jax.metric.sharding import as_mesh, outside_explicit_mesh
+from modularity_jax.nets.group_sizes import samples_at_once
 from modularity_jax.nets.lesions.labels import accuracy, sample_labels
 from modularity_jax.nets.lesions.network import Layer, network_from_params
 from modularity_jax.nets.lesions.passes import Plan, conditional_pass, joint_pass, single_pass
-from modularity_jax.nets.lesions.submodules import Parts, SubModules, deal_parts, draw_orders, find_submodules
+from modularity_jax.nets.lesions.submodules import (
+    Parts,
+    SubModules,
+    deal_parts,
+    draw_orders,
+    find_submodules,
+    observed_order,
+)
 
 Array = jax.Array
 Metric = Callable[[Array, Array], Array]
@@ -28,7 +36,9 @@ Sums = tuple[np.ndarray, np.ndarray]  # undamaged [C], damaged [T, M, C] or [T, 
 # from an earlier call.
 Keep = Callable[[int, Callable[[], Sums]], Sums]
 
-# Sums that one batch of samples may hold: bounds the memory, by the trials that go into one call of the program.
+# Trials of one call of the program, whatever their number is, so that tests share it; fewer where one batch of samples
+# would hold more sums than these, which bounds the memory.
+MAX_TRIALS = 128
 MAX_SUMS = 2**18
 
 PASSES = {"single": single_pass, "joint": joint_pass, "conditional": conditional_pass}
@@ -56,7 +66,7 @@ def measure(
     num_shuffles: int,
     metric: Metric,
     undamaged: float | None,
-    samples_per_batch: int,
+    samples_per_batch: int | None,
     mesh: Mesh | None,
     keep: Keep,
 ) -> Measured:
@@ -64,15 +74,16 @@ def measure(
     checks.check_count("num_shuffles", num_shuffles, 1)
     mesh = as_mesh(mesh)
     total = int(num_shuffles) + 1
-    work = _prepare(kind, params, labels, x, y, key, num_clusters, total, samples_per_batch, metric)
+    work = _prepare(kind, params, labels, x, y, key, num_clusters, samples_per_batch, metric, mesh.size if mesh else 1)
     count = len(work.modules.layer)
 
     def compute(start: int) -> Sums:
-        plan = _plan(work, start, total)
-        sums = _run(plan, work.batches, PASSES[kind], work.capacity, metric, mesh)
+        trials = range(start, min(start + work.per_call, total))
+        sums = _run(_plan(work, trials), work.batches, PASSES[kind], work.capacity, metric, mesh)
+        wanted = (slice(None), slice(len(trials)), *[slice(count)] * len(work.capacity))
+        undamaged, damaged = np.asarray(sums[0]), np.asarray(sums[1])[wanted]
         # Over batches on the host and in float64: the same whatever device had which.
-        undamaged, part = (np.asarray(each).sum(axis=0, dtype=np.float64) for each in sums)
-        return undamaged, part[(slice(min(work.per_call, total - start)), *[slice(count)] * len(work.capacity))]
+        return undamaged.sum(axis=0, dtype=np.float64), damaged.sum(axis=0, dtype=np.float64)
 
     sums = [keep(start, functools.partial(compute, start)) for start in range(0, total, work.per_call)]
     damaged = np.concatenate([damaged for _, damaged in sums])
@@ -82,25 +93,6 @@ def measure(
     return Measured(work.modules, work.class_sizes, sums[0][0], damaged)
 
 
-def part_bytes(
-    kind: str,
-    params: Mapping[str, Any],
-    labels: ArrayLike,
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    num_clusters: int,
-    num_shuffles: int,
-    metric: Metric,
-    samples_per_batch: int,
-) -> int:
-    """Memory of one call of the program that `measure` runs, all samples included; arguments as there."""
-    total = num_shuffles + 1
-    work = _prepare(kind, params, labels, x, y, jax.random.key(0), num_clusters, total, samples_per_batch, metric)
-    plan = _plan(work, 0, total)
-    return program_bytes(_run.lower(plan, work.batches, PASSES[kind], work.capacity, metric, None))
-
-
 class _Work(NamedTuple):
     """What all parts of a measurement have in common."""
 
@@ -108,11 +100,12 @@ class _Work(NamedTuple):
     hidden: list[np.ndarray]  # labels of each hidden layer
     modules: SubModules
     parts: tuple[Parts, ...]
-    observed: tuple[Array, ...]
+    observed: tuple[np.ndarray, ...]
     batches: tuple[Array, Array, Array]
     class_sizes: np.ndarray
     capacity: tuple[int, ...]  # sub-modules or pairs, whatever their number is, so that networks share a program
     per_call: int  # trials of one call of the program
+    with_rest: bool
     key: Array
 
 
@@ -124,30 +117,33 @@ def _prepare(
     y: ArrayLike,
     key: Array,
     num_clusters: int,
-    total: int,
-    samples_per_batch: int,
+    samples_per_batch: int | None,
     metric: Metric,
+    num_devices: int,
 ) -> _Work:
     key = checks.as_key(key)
     checks.check_count("num_clusters", num_clusters, 2)
-    checks.check_count("samples_per_batch", samples_per_batch, 1)
     num_clusters = int(num_clusters)
     layers = network_from_params(params)
     hidden = _hidden_labels(layers, labels, num_clusters)
+    if samples_per_batch is None:
+        samples_per_batch = samples_at_once([*layers[0].kernel.shape, *map(len, hidden)], num_clusters, num_devices)
+    checks.check_count("samples_per_batch", samples_per_batch, 1)
     batches, class_sizes = _batches(layers, x, y, int(samples_per_batch), metric)
     parts = deal_parts(hidden, num_clusters)
     capacity = (num_clusters * len(hidden),) * (1 if kind == "single" else 2)
-    observed = tuple(orders.whole[0] for orders in draw_orders(hidden, parts, key, jnp.zeros(1, jnp.uint32)))
-    per_call = min(max(1, MAX_SUMS // (math.prod(capacity) * class_sizes.size)), total)
-    modules = find_submodules(hidden)
-    return _Work(layers, hidden, modules, parts, observed, batches, class_sizes, capacity, per_call, key)
+    observed = tuple(observed_order(own) for own in hidden)
+    per_call = min(max(1, MAX_SUMS // (math.prod(capacity) * class_sizes.size)), MAX_TRIALS)
+    modules, with_rest = find_submodules(hidden), kind == "conditional"
+    return _Work(layers, hidden, modules, parts, observed, batches, class_sizes, capacity, per_call, with_rest, key)
 
 
-def _plan(work: _Work, start: int, total: int) -> Plan:
-    """The trials from `start` on, as many as one call takes; what is beyond the last does not count."""
-    numbers = start + jnp.arange(work.per_call, dtype=jnp.uint32)
-    trials = draw_orders(work.hidden, work.parts, work.key, numbers)
-    return Plan(work.layers, work.parts, work.observed, trials, jnp.int32(min(work.per_call, total - start)))
+def _plan(work: _Work, trials: range) -> Plan:
+    """Some trials, filled up to as many as one call takes; what fills does not count."""
+    orders = draw_orders(work.hidden, work.parts, work.key, trials, with_rest=work.with_rest)
+    missing = work.per_call - len(trials)
+    filled = jax.tree.map(lambda order: np.pad(order, [(0, missing)] + [(0, 0)] * (order.ndim - 1)), orders)
+    return Plan(work.layers, work.parts, *jax.device_put((work.observed, filled, np.int32(len(trials)))))
 
 
 def keep_nothing(start: int, compute: Callable[[], Sums]) -> Sums:
@@ -160,7 +156,7 @@ def keep_nothing(start: int, compute: Callable[[], Sums]) -> Sums:
 @full_precision
 def _run(
     plan: Plan,
-    batches: tuple[Array, Array, Array],
+    batches: tuple[ArrayLike, ...],
     run_pass: Callable[..., tuple[Array, Array]],
     shape: tuple[int, ...],
     metric: Metric,
@@ -216,7 +212,7 @@ def _batches(
 
     batches = batched(x).transpose(0, 2, 1), batched(given), batched(members)
     sizes = members.sum(axis=0, dtype=np.float64).astype(np.int64)
-    return tuple(jnp.asarray(part) for part in batches), sizes  # type: ignore[return-value]
+    return jax.device_put(batches), sizes
 
 
 def _check_undamaged(stated: float | None, total: float, count: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from modularity_jax.metric.magnitudes import as_floats
@@ -46,10 +47,11 @@ def _layer(name: str, kernel: ArrayLike, bias: ArrayLike | None) -> Layer:
     if kernel.ndim != 2:
         raise ValueError(f"params[{name!r}]['kernel'] must have shape [d_in, d_out], got {kernel.shape}")
     width = kernel.shape[1]
-    bias = jnp.zeros(width, kernel.dtype) if bias is None else as_floats(f"params[{name!r}]['bias']", bias)
+    bias = as_floats(f"params[{name!r}]['bias']", np.zeros(width, kernel.dtype) if bias is None else bias)
     if bias.shape != (width,):
         raise ValueError(f"params[{name!r}]['bias'] must have shape ({width},), got {bias.shape}")
-    return Layer(kernel, kernel.T.copy(), bias[:, None])
+    # Turned around on the host: here a copy, there a program for each shape.
+    return Layer(kernel, *jax.device_put((np.asarray(kernel).T.copy(), np.asarray(bias)[:, None])))
 
 
 def without(layer: Layer, activations: Array, full: Array, order: Array, start: Array, size: Array) -> Array:

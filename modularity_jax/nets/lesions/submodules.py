@@ -1,17 +1,20 @@
-"""Sub-modules, the units of one cluster in one hidden layer, and the controls that permute them."""
+"""Sub-modules, the units of one cluster in one hidden layer, and the controls that permute them.
 
-import functools
+Controls are drawn on the host: some thousand short permutations are a matter of milliseconds there, while a program
+that draws them takes seconds to compile.
+"""
+
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from modularity_jax.metric.permutation import permuted_index, random_words
 from modularity_jax.nets.lesions.network import BLOCK
 
-Array = jax.Array
+Array = Any  # of NumPy on the host, of JAX in the program that is given it
+
+_UNMOVED = 2**63  # above all random words, which have 63 bits
 
 
 class SubModules(NamedTuple):
@@ -36,7 +39,8 @@ class Orders(NamedTuple):
     """Units of one hidden layer in the order in which the sub-modules take them, in each of T trials."""
 
     whole: Array  # [T, d + BLOCK] int32
-    rest: Array  # [T, K, d + BLOCK] int32, without the units of sub-module k, which stays as it is
+    # [T, K, d + BLOCK] int32, without the units of sub-module k, which stays as it is; None where no test reads it.
+    rest: Array
 
 
 def find_submodules(labels: Sequence[np.ndarray]) -> SubModules:
@@ -65,54 +69,58 @@ def deal_parts(labels: Sequence[np.ndarray], num_clusters: int) -> tuple[Parts, 
         present = len(sizes)
         sizes = np.pad(sizes, (0, num_clusters - present))
         starts = np.cumsum(sizes) - sizes
-        parts.append(Parts(*(jnp.asarray(x, jnp.int32) for x in (present, first, starts, sizes))))
+        parts.append(Parts(*(np.asarray(x, np.int32) for x in (present, first, starts, sizes))))
         first += present
     return tuple(parts)
 
 
-def draw_orders(labels: Sequence[np.ndarray], parts: Sequence[Parts], key: Array, trials: Array) -> tuple[Orders, ...]:
-    """Orders of each hidden layer in the given trials [T]; trial 0 is the observed one, t >= 1 uses fold_in(key, t).
+def observed_order(labels: np.ndarray) -> np.ndarray:
+    """Units of one hidden layer sorted by sub-module, those without a label last, [d + BLOCK] int32."""
+    order = np.argsort(np.where(labels < 0, np.iinfo(labels.dtype).max, labels), kind="stable")
+    return np.pad(order, (0, BLOCK)).astype(np.int32)
 
-    A control permutes the labels among the layer's units that have one, so the damaged sets keep their sizes.
+
+def draw_orders(
+    labels: Sequence[np.ndarray], parts: Sequence[Parts], key: jax.Array, trials: Sequence[int], *, with_rest: bool
+) -> tuple[Orders, ...]:
+    """Orders of each hidden layer in the given trials; trial 0 is the observed one.
+
+    A control permutes the labels among the layer's units that have one, so the damaged sets keep their sizes. Its
+    permutations depend on the key, the layer, the trial and the sub-module that stays, and on nothing else.
     """
+    words = np.asarray(jax.random.key_data(key)).astype(np.uint64)
+    seed = np.array([words[0] << np.uint64(32) | words[1], 0], np.uint64)
     return tuple(
-        _draw_layer(
-            jnp.asarray(np.argsort(np.where(own < 0, np.iinfo(own.dtype).max, own), kind="stable"), jnp.int32),
-            jnp.int32((own >= 0).sum()),
-            part,
-            jax.random.fold_in(key, layer),
-            trials,
-        )
+        _draw_layer(own, part, seed, layer, trials, with_rest)
         for layer, (own, part) in enumerate(zip(labels, parts, strict=True))
     )
 
 
-@jax.jit
-def _draw_layer(observed: Array, num_live: Array, parts: Parts, key: Array, trials: Array) -> Orders:
-    """Orders of a layer whose live units are the first num_live of `observed` [d], sorted by sub-module."""
-
-    def without_part(part: Array) -> tuple[Array, Array]:
-        """The live units of all other sub-modules first, in the observed order; and their number."""
-        place = jnp.arange(observed.size, dtype=jnp.int32)
-        own = (place >= parts.starts[part]) & (place < parts.starts[part] + parts.sizes[part])
-        last = own | (place >= num_live)
-        return observed[jnp.argsort(last, stable=True)], num_live - parts.sizes[part]
-
-    clusters = jnp.arange(parts.sizes.size, dtype=jnp.int32)
-    rests, nums_left = jax.vmap(without_part)(clusters)
-
-    def trial(index: Array) -> Orders:
-        shuffled = functools.partial(_shuffled, jax.random.fold_in(key, index), is_observed=index == 0)
-        whole = shuffled(observed, num_live, parts.sizes.size)
-        return Orders(whole, jax.vmap(shuffled)(rests, nums_left, clusters))
-
-    orders = jax.vmap(trial)(trials)
-    return jax.tree.map(lambda order: jnp.pad(order, [(0, 0)] * (order.ndim - 1) + [(0, BLOCK)]), orders)
+def _draw_layer(
+    labels: np.ndarray, parts: Parts, seed: np.ndarray, layer: int, trials: Sequence[int], with_rest: bool
+) -> Orders:
+    observed, num_live, place = observed_order(labels)[: labels.size], int((labels >= 0).sum()), np.arange(labels.size)
+    starts, sizes = np.asarray(parts.starts)[:, None], np.asarray(parts.sizes)[:, None]
+    last = (place >= starts) & (place < starts + sizes) | (place >= num_live)
+    # A row for the whole layer and one for each sub-module that stays; the first `counts` units of a row are permuted.
+    units = np.concatenate([observed[None], observed[np.argsort(last, axis=1, kind="stable")]])
+    counts = np.concatenate([[[num_live]], num_live - sizes])
+    if not with_rest:
+        units, counts = units[:1], counts[:1]
+    words = np.stack([_random_words(seed, layer, trial, units.shape) for trial in trials])
+    ranks = np.argsort(np.where(place < counts, words, _UNMOVED + place.astype(np.uint64)), axis=-1, kind="stable")
+    orders = np.take_along_axis(np.broadcast_to(units, ranks.shape), ranks, axis=-1)
+    orders = np.pad(orders, ((0, 0), (0, 0), (0, BLOCK)))
+    return Orders(orders[:, 0], orders[:, 1:] if with_rest else None)
 
 
-def _shuffled(key: Array, units: Array, count: Array, stream: Array | int, *, is_observed: Array) -> Array:
-    """The first `count` of units [d] permuted, with a key of their own."""
-    place = jnp.arange(units.size, dtype=jnp.int32)
-    words = random_words(jax.random.fold_in(key, stream))
-    moved = permuted_index(place, count, words, max_size=units.size)
-    return units[jnp.where(is_observed | (place >= count), place, moved)]
+def _random_words(seed: np.ndarray, layer: int, trial: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Words of 63 bits whose order is a permutation; ascending ones in trial 0.
+
+    Philox (Salmon et al. 2011) is a function of its key and a counter, which layer and trial have a range of.
+    """
+    if not trial:
+        return np.broadcast_to(np.arange(shape[-1], dtype=np.uint64), shape)
+    philox = np.random.Philox(key=seed, counter=np.array([0, 0, trial, layer], np.uint64))
+    words: np.ndarray = philox.random_raw(int(np.prod(shape))).reshape(shape)
+    return words >> np.uint64(1)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from jax import export
 
 import modularity_jax as mj
@@ -33,7 +34,7 @@ def margin(logits, labels):
 def run(kind, *, metric=accuracy, mesh=None, batch=30, shuffles=SHUFFLES, params=PARAMS, labels=LABELS):
     return measure(
         kind, params, labels, X, Y, KEY, num_clusters=CLUSTERS, num_shuffles=shuffles, metric=metric,
-        samples_per_batch=batch, mesh=mesh, keep=keep_nothing,
+        undamaged=None, samples_per_batch=batch, mesh=mesh, keep=keep_nothing,
     )  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def trials():
     """Hidden labels of each trial, and those in which one sub-module stays, by layer and sub-module."""
     own = slow.hidden(LABELS, WIDTHS)
     parts = deal_parts(own, CLUSTERS)
-    orders = jax.device_get(draw_orders(own, parts, KEY, jnp.arange(SHUFFLES + 1, dtype=jnp.uint32)))
+    orders = draw_orders(own, parts, KEY, range(SHUFFLES + 1), with_rest=True)
     whole = [
         [_labels(o.whole[t], p, own[i]) for i, (o, p) in enumerate(zip(orders, parts, strict=True))] for t in range(4)
     ]
@@ -142,6 +143,33 @@ def test_more_controls_keep_the_first_and_cross_calls(kind, monkeypatch):
     assert len(many.damaged) == 7
 
 
+def test_permutations_depend_on_key_layer_trial_and_what_stays_alone():
+    own = [np.repeat([0, 1, 2, -1], 5)] * 2
+    parts = deal_parts(own, 3)
+    many = draw_orders(own, parts, KEY, range(9), with_rest=True)
+    for layer in range(2):
+        (alone,) = draw_orders(own, parts, KEY, [7], with_rest=False)[layer : layer + 1]
+        np.testing.assert_array_equal(alone.whole[0], many[layer].whole[7])
+        later = draw_orders(own, parts, KEY, range(5, 9), with_rest=True)[layer]
+        np.testing.assert_array_equal(later.rest, many[layer].rest[5:])
+    drawn = [o.whole[t] for o in many for t in range(1, 9)] + [
+        o.rest[t, k] for o in many for t in (1, 2) for k in (0, 1)
+    ]
+    drawn += [draw_orders(own, parts, jax.random.key(5), [1], with_rest=False)[0].whole[0]]
+    assert len({tuple(order) for order in drawn}) == len(drawn)
+
+
+@pytest.mark.parametrize("row", [0, 1], ids=["whole", "rest"])
+def test_all_permutations_are_equally_likely(row):
+    """Four live units of five, and three of them where one stays: chi-square over all orders."""
+    own = [np.array([0, 0, 1, 2, -1])]
+    orders = draw_orders(own, deal_parts(own, 3), KEY, range(1, 24_001), with_rest=True)[0]
+    drawn = orders.whole[:, :4] if row == 0 else orders.rest[:, 2, :3]
+    kinds, counts = np.unique(drawn, axis=0, return_counts=True)
+    assert len(kinds) == (24 if row == 0 else 6)
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
 def test_masked_activations_and_zeroed_weights_give_the_same_logits():
     """Silencing activations is what zeroing the incoming weights and the bias does."""
     masks = slow.masks_of(slow.hidden(LABELS, WIDTHS), (0, 1), (2, 0))
@@ -154,7 +182,7 @@ def test_masked_activations_and_zeroed_weights_give_the_same_logits():
     np.testing.assert_allclose(rows.T, slow.logits(slow.damage(PARAMS, masks), X), atol=1e-5)
 
 
-def test_networks_of_one_shape_share_a_program():
+def test_networks_of_one_shape_share_a_program_whatever_the_number_of_controls():
     def traced(logits, labels):
         traces.append(1)
         return accuracy(logits, labels)
@@ -163,7 +191,14 @@ def test_networks_of_one_shape_share_a_program():
     for seed in range(3):
         labels = slow.random_labels(seed, WIDTHS, CLUSTERS)
         mj.lesion_test(
-            slow.random_params(seed, WIDTHS), labels, X, Y, KEY, num_clusters=CLUSTERS, num_shuffles=2, metric=traced
+            slow.random_params(seed, WIDTHS),
+            labels,
+            X,
+            Y,
+            KEY,
+            num_clusters=CLUSTERS,
+            num_shuffles=2 + seed,
+            metric=traced,
         )
         if not seed:
             first = len(traces)
@@ -175,9 +210,9 @@ def test_networks_of_one_shape_share_a_program():
 def test_passes_lower_for_accelerators(kind, platform):
     own = slow.hidden(LABELS, WIDTHS)
     parts = deal_parts(own, CLUSTERS)
-    orders = draw_orders(own, parts, KEY, jnp.arange(2, dtype=jnp.uint32))
+    orders = draw_orders(own, parts, KEY, range(2), with_rest=kind == "conditional")
     observed = tuple(order.whole[0] for order in orders)
-    plan = Plan(network_from_params(PARAMS), parts, observed, orders, jnp.int32(2))
+    plan = Plan(network_from_params(PARAMS), parts, observed, orders, np.int32(2))
     batches = jnp.zeros((2, 7, 10)), jnp.zeros((2, 10), jnp.int32), jnp.zeros((2, 10, 5))
     shape = (12,) if kind == "single" else (12, 12)
     run = jax.jit(lambda *leaves: _run(*jax.tree.unflatten(structure, leaves), PASSES[kind], shape, accuracy, None))

@@ -1,0 +1,61 @@
+"""How many networks or samples are computed at once where the caller leaves it open: by platform and memory.
+
+On CPU cores few are fastest, since a core is busy with one; an accelerator is filled, as far as its memory goes.
+"""
+
+from collections.abc import Sequence
+
+import jax
+
+from modularity_jax.nets.mlp import num_weights
+
+# Samples of one pass of evaluation: memory does not grow with the data.
+EVALUATED_AT_ONCE = 10_000
+# Beyond these an accelerator has enough to do.
+MOST_NETWORKS = 128
+MOST_SAMPLES = 10_000
+# Of the memory that a device has for JAX; the rest is for the data and for what the compiler sets aside.
+SHARE = 0.5
+UNKNOWN_BYTES = 8 * 10**9  # of a device that does not tell
+
+
+def networks_at_once(widths: Sequence[int], num_networks: int, num_devices: int) -> int:
+    """Networks under one vmap in training.
+
+    Args:
+      widths: of the network.
+      num_networks: that are trained.
+      num_devices: that share them.
+    """
+    if on_cpu():
+        return 1
+    # Weights, gradients, updates, two moments each, before and after a step, and a mask; three layers of activations.
+    each = 40 * num_weights(widths) + 12 * EVALUATED_AT_ONCE * max(widths)
+    most = max(1, min(MOST_NETWORKS, room() // each))
+    share = -(-num_networks // num_devices)
+    return -(-share // -(-share // most))  # in groups of one size, so that little is padded
+
+
+def samples_at_once(widths: Sequence[int], num_clusters: int, num_devices: int) -> int:
+    """Samples that lesions are measured on together.
+
+    Args:
+      widths: of the network.
+      num_clusters: all sub-modules of a layer are damaged at once.
+      num_devices: that share the batches.
+    """
+    if on_cpu():
+        return 500
+    each = 12 * num_clusters * max(widths)
+    return max(1, min(MOST_SAMPLES // num_devices, room() // each))
+
+
+def on_cpu() -> bool:
+    """Whether JAX computes on CPU cores."""
+    return jax.default_backend() == "cpu"
+
+
+def room() -> int:
+    """Bytes of a device that groups may take."""
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", UNKNOWN_BYTES)
+    return int(SHARE * limit)
