@@ -47,7 +47,7 @@ class TrainConfig:
     l2_penalty: float = 0.0  # times that of their squares, are added to the loss of both phases (2103.03386: 5e-5)
     reshuffle: bool = True  # False takes the samples in their own order in every epoch: the study's overfitted networks
     on_nan: str = "mark"  # a network whose loss is not finite is marked and left out; "fail" stops the run instead
-    seeds_per_group: int = 1  # networks under one vmap; best at 1 on CPU cores; 0 (auto) asks the device's memory
+    seeds_per_group: int = 0  # networks under one vmap; 0 (auto): 1 on CPU cores, what fills an accelerator
 
     def __post_init__(self) -> None:
         ranges = {

@@ -1,6 +1,5 @@
 """Training of all seeds of a run in one program, over groups and devices."""
 
-import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -12,9 +11,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
 from modularity_jax.metric.grouping import grouped_map
-from modularity_jax.metric.numerics import program_bytes
 from modularity_jax.nets import mlp
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.group_sizes import networks_at_once
 from modularity_jax.nets.pruning import MaskPlan, plan_masks, without_masks
 from modularity_jax.nets.training import (
     EpochMetrics,
@@ -81,7 +80,8 @@ def train_seeds(
     """Train, then prune, all networks of a run; yields after each epoch, the initial networks first.
 
     Network i's randomness is fold_in(key(train.seed), i), and the networks go through in groups of
-    train.seeds_per_group, so its weights depend neither on the other seeds nor on the number of devices.
+    train.seeds_per_group, or of `group_sizes.networks_at_once` where that is 0, so its weights depend neither on the
+    other seeds nor on the number of devices.
 
     Args:
       samples: the data set, on any device.
@@ -96,12 +96,13 @@ def train_seeds(
     check_samples(samples, model)
     ids = np.asarray(range(train.num_seeds) if seed_ids is None else seed_ids)
     keys = network_keys(train.seed, ids)
-    sharding = None
+    sharding, num_devices = None, mesh.size if mesh else 1
+    group_size = train.seeds_per_group or networks_at_once(model.widths, ids.size, num_devices)
     if mesh is not None:
-        mesh = _no_larger_than(mesh, -(-ids.size // train.seeds_per_group))
+        mesh = _no_larger_than(mesh, -(-ids.size // group_size))
         samples = jax.device_put(samples, NamedSharding(mesh, PartitionSpec()))
         sharding = _sharding(mesh, ids.size)
-    recipe, group_size = make_recipe(model, train), train.seeds_per_group
+    recipe = make_recipe(model, train)
     if resume is None:
         params = _init(keys, model.widths)
         measured = _measure(params, samples, mlp.MLP(model.widths), group_size)
@@ -141,21 +142,6 @@ def states_like(model: ModelConfig, train: TrainConfig, phase: str) -> TrainStat
         return _start(_init(keys, model.widths), counts, make_recipe(model, train))
 
     return jax.eval_shape(make)
-
-
-def epoch_bytes(samples: Samples, *, model: ModelConfig, train: TrainConfig, prune: PruneConfig, num_seeds: int) -> int:
-    """Memory of a device that holds num_seeds networks and trains them in groups of train.seeds_per_group.
-
-    Of an epoch of pruning or of the pass that measures the initial networks, whichever takes more.
-    """
-    steps = steps_per_epoch(samples.y_train.size, train.batch_size)
-    plan = plan_masks(dataclasses.replace(prune, epochs=1), mlp.kernel_sizes(model.widths), steps_per_epoch=steps)
-    states = states_like(model, dataclasses.replace(train, num_seeds=num_seeds), "pruned")
-    keys = jax.eval_shape(lambda: network_keys(0, np.arange(num_seeds)))
-    recipe, group_size = make_recipe(model, train), train.seeds_per_group
-    epoch = _run_epoch.lower(states, keys, samples, plan.epochs[0], recipe, group_size, None)
-    first = _measure.lower(states.params, samples, mlp.MLP(model.widths), group_size)
-    return max(program_bytes(epoch), program_bytes(first))
 
 
 def _no_larger_than(mesh: Mesh, num_groups: int) -> Mesh:

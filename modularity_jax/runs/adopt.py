@@ -9,9 +9,7 @@ from absl import logging
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.networks import copy_networks, is_trained
 from modularity_jax.runs.tables import read_json
-from modularity_jax.runs.workdir import PACKAGES, Workdir, group_size, open_workdir, record
-
-_GROUP = "train.seeds_per_group"
+from modularity_jax.runs.workdir import PACKAGES, Workdir, open_workdir, record
 
 
 def adopt_networks(workdir: Workdir, donors: Iterable[pathlib.Path]) -> None:
@@ -41,8 +39,8 @@ def same_networks(donor: RunConfig, wanted: RunConfig) -> tuple[str, ...]:
 
 
 def other_rounding(donor: Workdir, workdir: Workdir) -> list[str]:
-    """In what two runs differ that rounds differently: names of packages, "devices", settings of JAX (some of which
-    decide random bits too), or the networks' group size.
+    """In what two runs differ that rounds differently: names of packages, "devices", or settings of JAX, some of which
+    decide random bits too.
 
     Raises:
       FileNotFoundError: if a versions.json is missing.
@@ -51,10 +49,7 @@ def other_rounding(donor: Workdir, workdir: Workdir) -> list[str]:
     theirs, mine = (read_json(place.path, "versions.json") for place in (donor, workdir))
     found = [name for name in (*PACKAGES, "devices") if theirs.get(name) != mine.get(name)]
     noted, now = (versions.get("jax_settings", {}) for versions in (theirs, mine))
-    found += [name for name in noted if name in now and noted[name] != now[name]]
-    halved = any(_GROUP in line for line in theirs.get("out_of_memory", ()))  # so its networks are of several sizes
-    same_groups = not halved and group_size(workdir, _GROUP) in (0, group_size(donor, _GROUP))
-    return found if same_groups else [*found, _GROUP]
+    return found + [name for name in noted if name in now and noted[name] != now[name]]
 
 
 def _serving(workdir: Workdir, donors: Iterable[pathlib.Path]) -> Iterator[Workdir]:

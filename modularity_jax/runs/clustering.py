@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from modularity_jax.metric.clustering import Clustering
 from modularity_jax.metric.graph import LayeredGraph
-from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with, controls_bytes, shuffled_ncuts
+from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with, shuffled_ncuts
 from modularity_jax.runs import left_out, stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.cluster_tables import (
@@ -25,8 +25,8 @@ from modularity_jax.runs.cluster_tables import (
     write_across_seeds,
 )
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.left_out import Case, why_not
-from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import (
@@ -44,7 +44,6 @@ from modularity_jax.runs.workdir import Workdir, check_jax_settings
 
 # Controls of one test between two chances to save them and to stop.
 CHUNK = 1000
-SETTING = "cluster.shuffles_per_group"
 
 Graphs = Mapping[tuple[str, int], LayeredGraph]  # by phase and seed
 
@@ -76,9 +75,6 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
         logging.info("%s holds its clusterings already", workdir.path)
         return
     check_jax_settings(workdir)
-    if team.is_first and left:
-        _choose_group(workdir, max(left, key=lambda place: place.num_clusters), graphs)
-    team.wait()
     part = own_part(workdir, "cluster", team)
     mine = found if part == workdir else Tests({}, {phase: {} for phase in phases})
     title = f"clustering {len({place[:2] for place in left})} networks"
@@ -93,9 +89,8 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
             if key not in observed:
                 observed = {key: cluster_network(graph, config, place.seed, place.num_clusters)}
             checkpoints = Checkpoints(workdir.path, f"cluster/{place.name}", config.to_dict())
-            test = with_room(
-                workdir, SETTING, functools.partial(_test, graph, observed[key], place, config, mesh, checkpoints)
-            )
+            with naming(config, "cluster.shuffles_per_group"):
+                test = _test(graph, observed[key], place, config, mesh, checkpoints)
             mine.rows[place.group] = row_of(place, test, accuracy[place.phase, place.seed])
             mine.arrays[place.phase] |= arrays_of(place, test)
             write(part, mine, places, place.phase)
@@ -127,28 +122,6 @@ def _missing(workdir: Workdir, places: Sequence[Place], found: Tests, graphs: Gr
     return left
 
 
-def _choose_group(workdir: Workdir, costly: Place, graphs: Graphs) -> None:
-    """The group size, by the costliest of the run's tests."""
-    config = workdir.config
-    device_share = -(-min(CHUNK, config.cluster.num_shuffles) // jax.local_device_count())
-    bytes_at = functools.partial(_bytes_at, graphs[costly[:2]], config, costly.num_clusters)
-    choose(workdir, SETTING, device_share, bytes_at)
-
-
-def _bytes_at(graph: LayeredGraph, config: RunConfig, num_clusters: int, size: int) -> int:
-    """Memory of a device that clusters groups of so many controls."""
-    settings = config.cluster
-    return controls_bytes(
-        graph,
-        num_clusters=num_clusters,
-        method=settings.methods[0],
-        num_restarts=settings.num_restarts,
-        selection=settings.selection,
-        solver=settings.solver,
-        shuffles_per_group=size,
-    )
-
-
 def _test(
     graph: LayeredGraph,
     observed: Clustering,
@@ -156,7 +129,6 @@ def _test(
     config: RunConfig,
     mesh: Mesh | None,
     checkpoints: Checkpoints,
-    shuffles_per_group: int,
 ) -> ShuffleTest:
     """One shuffle test, in chunks where it has many controls."""
     settings, total = config.cluster, config.cluster.num_shuffles
@@ -175,7 +147,7 @@ def _test(
             num_restarts=settings.num_restarts,
             selection=settings.selection,
             solver=settings.solver,
-            shuffles_per_group=shuffles_per_group,
+            shuffles_per_group=settings.shuffles_per_group,
             mesh=mesh,
         )
         parts.append({"ncut": np.asarray(ncut)[: total - first], "converged": np.asarray(converged)[: total - first]})

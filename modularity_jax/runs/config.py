@@ -22,7 +22,8 @@ from modularity_jax.nets.lesions.verdicts import CORRECTIONS
 from modularity_jax.nets.sweep import PHASES
 from modularity_jax.runs.coerce import coerce
 
-# Fields that bound the memory of what is computed at once; "auto" is another word for their 0. They change rounding.
+# Fields that bound the memory of what is computed at once; they change rounding. "auto" is another word for their 0:
+# `group_sizes` puts a number in its place before anything is computed.
 GROUP_SIZES = ("train.seeds_per_group", "cluster.shuffles_per_group", "lesion.samples_per_batch")
 MAX_RESTARTS = 10_000  # all starts of k-means are held at once
 MAX_LESIONS = 100_000  # all controls of a network's lesions are held at once
@@ -57,7 +58,7 @@ class ClusterConfig:
     num_restarts: int = 10  # k-means starts, as in the papers
     selection: str = "inertia"  # which start is kept, as in the papers; "ncut" is the library's own default
     solver: str = "auto"  # of the eigenvectors
-    shuffles_per_group: int = 1  # controls under one vmap; best at 1 on CPU cores; 0 (auto) asks the device's memory
+    shuffles_per_group: int = 0  # controls under one vmap; 0 (auto): 1 on CPU cores, what fills an accelerator
     curve_epochs: tuple[int, ...] = ()  # of each phase, for learning_curve.csv, besides its last; none leaves it out
 
     def __post_init__(self) -> None:
@@ -90,7 +91,7 @@ class LesionConfig:
     joint: int = 50  # controls of each pair damaged together, the study's; 0 leaves this test out
     conditional: int = 50  # controls of each pair a given b, the study's; 0 leaves this test out
     correction: str = "max_t"  # of p-values for the number of tests in a network; or "holm"
-    samples_per_batch: int = 500  # test samples that go through together; best at 500 on CPU cores; 0 (auto) as above
+    samples_per_batch: int = 0  # test samples that go through together; 0 (auto): 500 on CPU cores, else as above
 
     def __post_init__(self) -> None:
         for name in ("num_shuffles", "joint", "conditional"):

@@ -1,6 +1,5 @@
 """A run that begins with what is still valid of a run with another config."""
 
-import contextlib
 import itertools
 import pathlib
 import shutil
@@ -12,10 +11,11 @@ from absl import logging
 from modularity_jax.runs import cluster_tables, lesion_tables
 from modularity_jax.runs.adopt import other_rounding, same_networks
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.group_sizes import resolve
 from modularity_jax.runs.networks import METRICS_COLUMNS, copy_networks, finished_phases, is_trained
 from modularity_jax.runs.tables import read_json, read_table
 from modularity_jax.runs.training import training_settings
-from modularity_jax.runs.workdir import Workdir, open_workdir, read_versions, record
+from modularity_jax.runs.workdir import Workdir, open_workdir, record
 
 _CURVE = ("num_clusters", "num_restarts", "selection", "solver", "curve_epochs")
 
@@ -33,6 +33,12 @@ def check_fork(donor: pathlib.Path, path: pathlib.Path) -> None:
     open_workdir(donor)
 
 
+def as_donor(config: RunConfig, donor: RunConfig) -> RunConfig:
+    """The config with group sizes that it leaves open as the donor's, where that has networks to lend."""
+    resolved = resolve(config, like=donor)
+    return resolved if same_networks(donor, resolved) else config
+
+
 def fork_workdir(workdir: Workdir, donor: Workdir) -> None:
     """Copy from a donor, which is only read, what it holds and a run with this config would make again.
 
@@ -45,8 +51,6 @@ def fork_workdir(workdir: Workdir, donor: Workdir) -> None:
         logging.info("%s was forked from %s already", workdir.path, noted["workdir"])
         return
     same = same_networks(donor.config, workdir.config)
-    if same:
-        _take_group_sizes(workdir, donor)
     versions, differ = _versions(donor, workdir)
     source: dict[str, Any] = {"workdir": str(donor.path), "git_commit": versions.get("git_commit")}
     if differ:
@@ -77,17 +81,6 @@ def _versions(donor: Workdir, workdir: Workdir) -> tuple[dict[str, Any], list[st
     except (ValueError, OSError) as error:
         logging.warning("%s", error)
         return {}, ["versions.json"]
-
-
-def _take_group_sizes(workdir: Workdir, donor: Workdir) -> None:
-    """What the donor's memory has chosen, where nothing was chosen here: other groups round differently."""
-    with contextlib.suppress(ValueError):  # `_versions` names a damaged file
-        noted = read_versions(donor).get("group_sizes", {})
-        theirs, mine = donor.config.to_dict(), workdir.config.to_dict()
-        sections = {setting: setting.split(".") for setting in noted}
-        taken = {s: noted[s] for s, (section, name) in sections.items() if theirs[section][name] == mine[section][name]}
-        if taken:
-            record(workdir, {"group_sizes": taken | read_versions(workdir).get("group_sizes", {})})
 
 
 def _take_networks(workdir: Workdir, donor: Workdir, same: Sequence[str]) -> tuple[str, ...]:

@@ -15,15 +15,15 @@ from modularity_jax.nets.lesions.lesion_test import (
     KINDS,
     DoubleLesionTest,
     LesionTest,
-    accuracy,
     double_lesion_test,
     lesion_test,
 )
-from modularity_jax.nets.lesions.measure import Keep, Sums, part_bytes
+from modularity_jax.nets.lesions.measure import Keep, Sums
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs import left_out, stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.left_out import Case, why_not
 from modularity_jax.runs.lesion_tables import (
     Place,
@@ -38,7 +38,6 @@ from modularity_jax.runs.lesion_tables import (
     single_rows,
     write,
 )
-from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import (
@@ -57,7 +56,6 @@ from modularity_jax.runs.workdir import Workdir, check_jax_settings
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
 _LESION_STREAM = 2**32 - 2
-SETTING = "lesion.samples_per_batch"
 
 
 def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) -> None:
@@ -87,10 +85,6 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
         return
     check_jax_settings(workdir)
     samples = load_samples(config)
-    if team.is_first:
-        bytes_at = functools.partial(_bytes_at, nets[left[0].phase][left[0].seed], samples, config)
-        choose(workdir, SETTING, samples.y_test.size, bytes_at)
-    team.wait()
     part = own_part(workdir, "lesion", team)
     mine = found if part == workdir else Tests({}, {phase: {} for phase in phases})
     shown = Progress(f"damaging {len(graphs)} networks", len(left), compiling=COMPILE_SECONDS["lesion"])
@@ -102,9 +96,8 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
             labels = _labels(workdir, part, place, graphs[place[:2]])
             checkpoints = Checkpoints(workdir.path, f"lesion/{place.name}", config.to_dict())
             params, keep = nets[place.phase][place.seed], _Parts(checkpoints)
-            test = with_room(
-                workdir, SETTING, functools.partial(_attempt, params, labels, samples, place, config, mesh, keep)
-            )
+            with naming(config, "lesion.samples_per_batch"):
+                test = _attempt(params, labels, samples, place, config, mesh, keep)
             if isinstance(test, str):
                 left_out.note(part, "lesion", {_case(place, config): test})
             else:
@@ -178,23 +171,6 @@ def _labels(workdir: Workdir, part: Workdir, place: Place, graph: LayeredGraph) 
     return arrays[name]
 
 
-def _bytes_at(params: Mapping[str, Any], samples: Samples, config: RunConfig, size: int) -> int:
-    """Memory of a device that passes so many samples at once, for the costliest kind of test."""
-    settings, count = config.lesion, config.lesion.num_clusters
-    labels = np.arange(sum(config.model.widths)) % count
-    return part_bytes(
-        "joint",
-        params,
-        labels,
-        samples.x_test,
-        samples.y_test,
-        num_clusters=count,
-        num_shuffles=max(settings.joint, 1),
-        metric=accuracy,
-        samples_per_batch=size,
-    )
-
-
 def _test(
     params: Mapping[str, Any],
     labels: np.ndarray,
@@ -203,7 +179,6 @@ def _test(
     config: RunConfig,
     mesh: Mesh | None,
     keep: Keep,
-    samples_per_batch: int,
 ) -> LesionTest | DoubleLesionTest:
     """One test of one network, with a key of its own."""
     settings, x, y = config.lesion, samples.x_test, samples.y_test
@@ -212,7 +187,7 @@ def _test(
     shared: dict[str, Any] = {
         "num_clusters": settings.num_clusters,
         "correction": settings.correction,
-        "samples_per_batch": samples_per_batch,
+        "samples_per_batch": settings.samples_per_batch,
         "mesh": mesh,
         "keep": keep,
     }

@@ -11,7 +11,8 @@ from absl import logging
 from modularity_jax.runs.commands import command_line
 from modularity_jax.runs.config import RunConfig, differences
 from modularity_jax.runs.feasible import check_feasible
-from modularity_jax.runs.fork import check_fork, fork_workdir
+from modularity_jax.runs.fork import as_donor, check_fork, fork_workdir
+from modularity_jax.runs.group_sizes import resolve
 from modularity_jax.runs.lock import locked
 from modularity_jax.runs.processes import Team, joined, team_of
 from modularity_jax.runs.workdir import Workdir, check_jax_settings, create_workdir, open_workdir
@@ -41,6 +42,7 @@ def opened(
         open_workdir(path)  # or an error, before the lock makes the directory
     if donor:
         check_fork(donor, path)  # the same
+        config = config and as_donor(config, open_workdir(donor).config)
     with contextlib.ExitStack() as stack:
         if jax.process_index() == 0:
             stack.enter_context(locked(path))
@@ -56,6 +58,6 @@ def opened(
         if not team.is_first:
             workdir = open_workdir(path)
             check_jax_settings(workdir)
-            if config and (fields := differences(workdir.config, config)):
+            if config and (fields := differences(workdir.config, resolve(config, workdir.config))):
                 raise ValueError(f"all processes must have one config, got (process 0's and mine): {'; '.join(fields)}")
         yield workdir, team

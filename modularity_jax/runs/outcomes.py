@@ -4,7 +4,7 @@ import errno
 
 import jax
 
-from modularity_jax.runs.memory import is_out_of_memory
+from modularity_jax.runs.group_sizes import is_out_of_memory
 from modularity_jax.runs.stopping import StoppedError, farewell
 
 _ROOM = "make room, and the same command goes on with what is finished"
@@ -39,7 +39,7 @@ def outcome_of(error: BaseException) -> tuple[str, int] | None:
         return "interrupted", 130
     if isinstance(error, jax.errors.JaxRuntimeError):
         return (f"out of memory: {str(error).splitlines()[0]}", 1) if is_out_of_memory(error) else None
-    if isinstance(error, ValueError | OSError | ImportError):
+    if isinstance(error, ValueError | OSError | ImportError | MemoryError):
         advice = _ADVICE.get(error.errno or 0) if isinstance(error, OSError) else None
         return "; ".join(filter(None, (str(error), advice))), 1
     return None

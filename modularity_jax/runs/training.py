@@ -1,6 +1,5 @@
 """The training stage of a run: metrics.csv, weights/<phase>.npz and learning_curve.csv."""
 
-import dataclasses
 import functools
 import itertools
 import operator
@@ -15,22 +14,20 @@ from jax.sharding import Mesh
 
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.nets.mlp import Params
-from modularity_jax.nets.sweep import PHASES, Resume, after_unpruned, epoch_bytes, states_like, train_seeds
+from modularity_jax.nets.sweep import PHASES, Resume, after_unpruned, states_like, train_seeds
 from modularity_jax.nets.sweep import Progress as Epoch
 from modularity_jax.nets.training import Samples, TrainState, steps_per_epoch
 from modularity_jax.runs import stopping
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.left_out import why_not
-from modularity_jax.runs.memory import choose, with_room
 from modularity_jax.runs.networks import CURVE_COLUMNS, METRICS_COLUMNS, copy_networks, finished_phases, is_trained
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import COMPILE_SECONDS, cluster_network, collect, load_params, load_samples, timed
 from modularity_jax.runs.tables import Row, is_readable, plain, read_arrays, read_csv, write_arrays, write_csv
-from modularity_jax.runs.workdir import Workdir, group_size
-
-SETTING = "train.seeds_per_group"
+from modularity_jax.runs.workdir import Workdir
 
 
 class _Share(NamedTuple):
@@ -68,12 +65,6 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) 
     samples = load_samples(workdir.config)
     team.wait()  # all have seen that it is not trained
     if team.is_first:
-        choose(
-            workdir,
-            SETTING,
-            -(-workdir.config.train.num_seeds // jax.device_count()),
-            functools.partial(_bytes_at, samples, workdir.config),
-        )
         for share in _divide(workdir, team.count):
             share.workdir.path.mkdir(parents=True, exist_ok=True)
         _hand_on(workdir)
@@ -82,21 +73,15 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) 
     with timed(workdir, "train", team):
         for share in shares:
             if team.takes(f"train-{share.workdir.path.name}") and not is_trained(share.workdir):
-                with_room(workdir, SETTING, functools.partial(_train, share, samples, mesh))
+                with naming(workdir.config, "train.seeds_per_group"):
+                    _train(share, samples, mesh)
         team.wait()
     collect(workdir, "train", team, functools.partial(_add_parts, workdir, shares))
 
 
-def _bytes_at(samples: Samples, config: RunConfig, size: int) -> int:
-    """Memory of a device that trains a group of this size, and holds its share of the networks."""
-    train = dataclasses.replace(config.train, seeds_per_group=size)
-    num_seeds = max(size, -(-train.num_seeds // jax.device_count()))
-    return epoch_bytes(samples, model=config.model, train=train, prune=config.prune, num_seeds=num_seeds)
-
-
 def _divide(workdir: Workdir, num_processes: int) -> list[_Share]:
     """The shares that there are, or one for each process; each has whole groups, since a group is padded."""
-    config, size = workdir.config.train, group_size(workdir, SETTING)
+    config, size = workdir.config.train, workdir.config.train.seeds_per_group
     if len(shares := _shares(workdir)) > 1 or num_processes == 1 or (workdir.path / "checkpoints" / "train").exists():
         return shares
     groups = np.array_split(range(-(-config.num_seeds // size)), num_processes)
@@ -142,15 +127,14 @@ def _when(row: Mapping[str, Any]) -> tuple[int, int, int]:
     return PHASES.index(row["phase"]), row["epoch"], row["seed"]
 
 
-def _train(share: _Share, samples: Samples, mesh: Mesh | None, seeds_per_group: int) -> None:
+def _train(share: _Share, samples: Samples, mesh: Mesh | None) -> None:
     """Train a share's networks, from where it was left on."""
     workdir, config, size = share.workdir, share.workdir.config, len(share.seeds)
-    train = dataclasses.replace(config.train, seeds_per_group=seeds_per_group)
     checkpoints = Checkpoints(workdir.path, "train", training_settings(config))
     done = _left(share, checkpoints)
     rows, curve = done.rows, done.curve
     total = config.train.epochs + config.prune.epochs + 1
-    settings: dict[str, Any] = {"model": config.model, "train": train, "prune": config.prune}
+    settings: dict[str, Any] = {"model": config.model, "train": config.train, "prune": config.prune}
     title, before = f"training {size} networks", _num_epochs(done.resume, config)
     with Progress(title, total, before, COMPILE_SECONDS["train"]) as progress:
         for epoch in train_seeds(samples, **settings, mesh=mesh, seed_ids=share.seeds, resume=done.resume):

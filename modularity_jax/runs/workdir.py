@@ -14,6 +14,7 @@ import jax
 
 from modularity_jax.runs.commands import launcher_command
 from modularity_jax.runs.config import RunConfig, differences, from_dict
+from modularity_jax.runs.group_sizes import resolve
 from modularity_jax.runs.tables import atomic_write, read_json
 
 # What claims a directory for its config.
@@ -95,7 +96,8 @@ class Workdir:
 def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) -> Workdir:
     """Make the directory, or open it if it holds the same config already.
 
-    Where nothing is computed yet, a new config takes the old one's place: a typo must not claim a directory.
+    Where nothing is computed yet, a new config takes the old one's place: a typo must not claim a directory. What the
+    config leaves open of group sizes is settled here, or taken as it was when the results began.
 
     Args:
       path: the directory.
@@ -108,8 +110,11 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
     """
     path, config = pathlib.Path(path), from_dict(config.to_dict())  # plain values, whatever it was made of
     file = path / "config.json"
-    if file.exists():
-        fields, claimed = differences(open_workdir(path).config, config), any(map(any, map(path.glob, _RESULTS)))
+    there = open_workdir(path).config if file.exists() else None
+    claimed = there is not None and any(map(any, map(path.glob, _RESULTS)))
+    config = resolve(config, like=there if claimed else None)
+    if there is not None:
+        fields = differences(there, config)
         if fields and claimed:
             raise ValueError(
                 f"workdir {path} holds a run with another config (there and asked for): {'; '.join(fields)}; "
@@ -136,7 +141,7 @@ def open_workdir(path: str | pathlib.Path) -> Workdir:
     file = path / "config.json"
     if not file.exists():
         raise ValueError(f"workdir {path} holds no config.json; make a run with `{launcher_command('run', path)}`")
-    return Workdir(path, from_dict(read_json(path, file.name)))
+    return Workdir(path, resolve(from_dict(read_json(path, file.name))))  # earlier versions left sizes open
 
 
 def read_versions(workdir: Workdir) -> dict[str, Any]:
@@ -166,13 +171,6 @@ def jax_settings() -> dict[str, Any]:
     """What is set of `JAX_SETTINGS`, as JSON has it."""
     values = {name: getattr(jax.config, name) for name in JAX_SETTINGS}
     return {name: value if isinstance(value, bool | int | None) else str(value) for name, value in values.items()}
-
-
-def group_size(workdir: Workdir, setting: str) -> int:
-    """A group size of `config.GROUP_SIZES`: as was noted, where it was chosen or did not fit, or as configured."""
-    noted = read_versions(workdir).get("group_sizes", {})
-    section, name = setting.split(".")
-    return int(noted.get(setting, getattr(getattr(workdir.config, section), name)))
 
 
 def record_seconds(workdir: Workdir, stage: str, seconds: float, compiled: float) -> None:

@@ -10,6 +10,7 @@ import pytest
 from configs import study
 from modularity_jax.nets.config import ModelConfig, TrainConfig
 from modularity_jax.runs.config import ClusterConfig, RunConfig, check_setting, differences, from_dict
+from modularity_jax.runs.group_sizes import resolve
 from modularity_jax.runs.workdir import create_workdir
 
 # One value per field that differs from its default.
@@ -244,7 +245,7 @@ def test_values_as_numpy_and_jax_make_them(way, tmp_path):
 def test_a_config_that_was_not_read_is_made_plain_where_it_is_written(tmp_path):
     config = RunConfig(model=ModelConfig(np.array([64, 8, 10])), train=TrainConfig(seed=np.int64(3)))
     workdir = create_workdir(tmp_path, config, "a command")
-    assert workdir.config == from_dict({"model": {"widths": [64, 8, 10]}, "train": {"seed": 3}})
+    assert workdir.config == resolve(from_dict({"model": {"widths": [64, 8, 10]}, "train": {"seed": 3}}))
     assert type(workdir.config.train.seed) is int
 
 

@@ -15,7 +15,7 @@ from modularity_jax.runs.opening import opened
 from modularity_jax.runs.processes import ALONE
 from modularity_jax.runs.tables import read_arrays, read_csv, read_json, write_csv
 from modularity_jax.runs.training import METRICS_COLUMNS, train_stage
-from modularity_jax.runs.workdir import create_workdir, record
+from modularity_jax.runs.workdir import create_workdir
 from tests.runs.test_processes import together
 from tests.runs.test_shared_stages import all_stages
 from tests.runs.test_stages import CONFIG as STAGES
@@ -225,23 +225,6 @@ def test_other_versions_are_taken_with_a_warning_and_no_test_without_its_network
     copy.weights("pruned").unlink()
     made = forked(tmp_path / "other", copy, CONFIG)
     assert taken(made) == {"networks": PHASES[:2], "training": False, "shuffle_tests": 8, "lesion_tests": 0}
-
-
-def test_group_sizes_that_the_memory_chose_go_along(copy, tmp_path):
-    sizes = {"train.seeds_per_group": 2, "lesion.samples_per_batch": 100}
-    known = read_json(copy.path, "versions.json") | {"group_sizes": sizes}
-    (copy.path / "versions.json").write_text(json.dumps(known))
-    made = forked(tmp_path / "new", copy, change(CONFIG, "lesion", samples_per_batch=300))
-    versions = read_json(made.path, "versions.json")
-    assert versions["group_sizes"] == {"train.seeds_per_group": 2}
-    assert "differs_in" not in versions["forked_from"]
-    # Where other sizes were chosen before, networks are of another rounding.
-    other = create_workdir(tmp_path / "other", CONFIG, "a command")
-    record(other, {"group_sizes": {"train.seeds_per_group": 4}})
-    fork_workdir(other, copy)
-    versions = read_json(other.path, "versions.json")
-    assert versions["group_sizes"] == {"train.seeds_per_group": 4, "lesion.samples_per_batch": 100}
-    assert versions["forked_from"]["differs_in"] == ["train.seeds_per_group"]
 
 
 def test_a_run_that_fails_at_a_loss_that_is_not_finite_takes_no_such_network(copy, tmp_path):

@@ -10,8 +10,9 @@ import pytest
 
 from modularity_jax.runs import workdir
 from modularity_jax.runs.config import RunConfig, from_dict
+from modularity_jax.runs.group_sizes import resolve
 
-CONFIG = from_dict({"data": {"name": "digits"}, "train": {"num_seeds": 4}})
+CONFIG = resolve(from_dict({"data": {"name": "digits"}, "train": {"num_seeds": 4}}))
 
 
 def test_a_new_workdir_holds_config_and_versions(tmp_path):
