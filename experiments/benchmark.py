@@ -3,13 +3,17 @@
 from experiments import launcher  # first, because it ends with one line what cannot be imported
 
 # isort: split
+import json
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
+import jax
 from absl import flags
 
 from modularity_jax.data.paths import local_path
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.runs.benchmarks import cold
+from modularity_jax.runs.benchmarks import cold, device_rows
+from modularity_jax.runs.benchmarks.device import measure_device
 from modularity_jax.runs.benchmarks.lesion import lesion_rows
 from modularity_jax.runs.benchmarks.measure import Row, text_table
 from modularity_jax.runs.benchmarks.scale import scale_rows, slope
@@ -26,7 +30,9 @@ _WIDTHS = flags.DEFINE_multi_integer("width", [256, 512, 1024, 2048, 4096, 8192]
 _SPARSITIES = flags.DEFINE_multi_float("sparsity", [0.0, 0.9, 0.99], "scale: shares of weights that are 0.")
 _PEER_SECONDS = flags.DEFINE_float("peer_seconds", 600, "scale: time for scikit-learn at each sparsity.")
 _AGAINST = flags.DEFINE_string("against", None, "cold: another checkout, which takes turns with this one.")
-_TOY = flags.DEFINE_bool("toy", False, "cold: toy sizes, which show that it works.")
+_TOY = flags.DEFINE_bool("toy", False, "cold, device: toy sizes, which show that it works.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "device: where MNIST lies, as --config.data.dir.")
+_BUDGET = flags.DEFINE_float("budget_seconds", 300, "device: no row is begun after these.", lower_bound=0)
 _OUT = flags.DEFINE_string("out", None, "JSON file of the rows; runs/benchmark_<name>.json by default.")
 
 _NET_PHASES = ("pruned", "unpruned")
@@ -70,20 +76,42 @@ def _cold() -> Tables:
     return {"programs": programs, "rows": rows}  # what is asked for ends the output
 
 
+def _device() -> Tables:
+    jax.config.update("jax_enable_compilation_cache", False)  # the first call is one of the rows
+    lines = _out("device").with_suffix(".jsonl")
+    lines.parent.mkdir(parents=True, exist_ok=True)
+    sizes = device_rows.TOY if _TOY.value else device_rows.FULL
+    data_dir = str(local_path("--data_dir", _DATA_DIR.value)) if _DATA_DIR.value else None
+    with lines.open("w", encoding="utf-8") as file:
+
+        def write(row: Row) -> None:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            value = "" if row["value"] is None else f"{row['value']:.3g} {row['unit']}"
+            print(", ".join(filter(None, (f"{row['row']}: {value}", row["note"]))), flush=True)  # noqa: T201
+
+        return {"rows": measure_device(sizes, data_dir, budget_seconds=_BUDGET.value, write=write)}
+
+
 BENCHMARKS: dict[str, Callable[[], Tables]] = {
     "shuffle_test": _shuffle_test,
     "train": _train,
     "lesion": _lesion,
     "scale": _scale,
     "cold": _cold,
+    "device": _device,
 }
+
+
+def _out(name: str) -> pathlib.Path:
+    return local_path("--out", _OUT.value or f"runs/benchmark_{name}.json")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run one benchmark, print its table and write its rows."""
     if len(arguments) != 1 or arguments[0] not in BENCHMARKS:
         raise ValueError(f"the benchmark must be one of {', '.join(BENCHMARKS)}, got {' '.join(arguments) or 'none'}")
-    out = local_path("--out", _OUT.value or f"runs/benchmark_{arguments[0]}.json")
+    out = _out(arguments[0])
     tables = BENCHMARKS[arguments[0]]()
     write_json(out, {"command": command_line(), "machine": describe_machine(), **tables})
     for rows in filter(None, tables.values()):

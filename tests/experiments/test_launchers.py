@@ -110,8 +110,9 @@ BAD = {
     (CLUSTER, "--workdir=started", "--fork_workdir=new"): (2, "Unknown command line flag 'fork_workdir'"),
     (TRAIN, "--workdir=damaged"): (1, "damaged/config.json is damaged: "),
     (CLUSTER,): (1, "--workdir must name a run's directory, got none"),
-    (BENCHMARK,): (1, "the benchmark must be one of shuffle_test, train, lesion, scale, cold, got none"),
-    (BENCHMARK, "speed"): (1, "the benchmark must be one of shuffle_test, train, lesion, scale, cold, got speed"),
+    (BENCHMARK,): (1, "the benchmark must be one of shuffle_test, train, lesion, scale, cold, device, got none"),
+    (BENCHMARK, "speed"): (1, "train, lesion, scale, cold, device, got speed"),
+    (BENCHMARK, "cold", "--against=empty"): (1, "--against must be a checkout of this project, "),
     (BENCHMARK, "train"): (1, "--workdir must name a run's directory, got none"),
     (BENCHMARK, "scale", "--rounds=0"): (2, "flag --rounds=0: 0 is not a positive integer"),
     (REPRODUCE,): (1, "--table must be one of ncut_k4, ncut_k, ncut_k12, learning_curve, lesions, mixtures, got none"),
@@ -130,12 +131,13 @@ BAD = {
     (CLUSTER, "--config=configs/mnist.py", "--workdir=started"): (2, "Unknown command line flag 'config'"),
 }  # fmt: skip
 TRACEBACK = (CLUSTER, "--workdir=nowhere", "--traceback")
+DEVICE = (BENCHMARK, "device", "--toy", "--budget_seconds=0")
 
 
 @pytest.fixture(scope="module")
 def launched(place):
     """Exit code, standard output and standard error of all command lines."""
-    commands = [*BAD, TRACEBACK]
+    commands = [*BAD, TRACEBACK, DEVICE]
     found = subprocess.run(
         [sys.executable, "-m", "tests.experiments.launches"],
         input=json.dumps(commands), cwd=place, env=environment(place), capture_output=True, text=True, timeout=300,
@@ -175,6 +177,15 @@ def test_a_traceback_where_it_is_asked_for(launched):
     assert code != 0
     assert "Traceback" in stderr
     assert "ValueError: workdir nowhere holds no config.json" in stderr
+
+
+def test_the_device_benchmark_writes_a_line_for_each_row(launched, place):
+    code, stdout, stderr = launched[DEVICE]
+    assert code == 0, stderr
+    assert "machine: " in stdout
+    rows = [json.loads(line) for line in (place / "runs/benchmark_device.jsonl").read_text().splitlines()]
+    assert [row["row"] for row in rows] == ["machine", "left out"]
+    assert json.loads((place / "runs/benchmark_device.json").read_text())["rows"] == rows
 
 
 def python(place, *arguments):

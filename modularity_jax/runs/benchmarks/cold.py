@@ -53,12 +53,12 @@ def cold_rows(
     """
     sides = {"ours": CHECKOUT} | ({"theirs": check_checkout(against)} if against else {})
     for checkout in sides.values():
-        _run("import", checkout, settings)  # whose files Python compiles but once
+        run_task("import", checkout, settings)  # whose files Python compiles but once
     found: dict[tuple[str, str], list[dict[str, Any]]] = {(task, side): [] for task in tasks for side in sides}
     for _ in range(rounds):
         for task in tasks:
             for side, checkout in sides.items():
-                found[task, side].append(_run(task, checkout, settings))
+                found[task, side].append(run_task(task, checkout, settings))
                 advance(f"{task}, {side}: {found[task, side][-1]['seconds']:.1f} s")
     rows, programs = [], []
     for task in tasks:
@@ -80,12 +80,13 @@ def check_checkout(path: pathlib.Path) -> pathlib.Path:
     return path.resolve()
 
 
-def _run(task: str, checkout: pathlib.Path, settings: dict[str, Any]) -> dict[str, Any]:
+def run_task(task: str, checkout: pathlib.Path, settings: dict[str, Any]) -> dict[str, Any]:
     """What one fresh process says of its task."""
     with tempfile.TemporaryDirectory() as folder:
         place = pathlib.Path(folder)
         environment = {name: value for name, value in os.environ.items() if name != _CACHE}
         environment["PYTHONPATH"] = str(checkout)
+        environment.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # this process may hold most of a GPU already
         if task == "digits":  # a launcher keeps its programs; the library does not, unless told so
             environment[_CACHE] = str(place / "programs")
         given = settings | {

@@ -37,7 +37,7 @@ def test_sides_take_turns_and_medians_are_compared(monkeypatch, tmp_path):
         cpu = {"cpu_seconds": seconds, "compile_cpu_seconds": 0.0, "trace_seconds": seconds}
         return {"seconds": seconds, "compile_seconds": seconds, "programs": programs} | cpu
 
-    monkeypatch.setattr(cold, "_run", run)
+    monkeypatch.setattr(cold, "run_task", run)
     told = []
     tasks = ("import", "cluster")
     rows, programs = cold.cold_rows(tmp_path, tasks=tasks, rounds=3, settings=cold.FULL, advance=told.append)
