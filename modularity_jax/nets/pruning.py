@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modularity_jax.nets.config import PruneConfig
+from modularity_jax.nets.joint_masks import masks_at_once
 from modularity_jax.nets.mlp import Params
 
 Array = jax.Array
@@ -131,8 +132,18 @@ def _count(marked: Array) -> Array:
 
 
 def kernel_masks(params: Params, counts: Array) -> Masks:
-    """A mask per layer, by the layer's name; counts [L] in the order of the names."""
-    return {name: magnitude_mask(params[name]["kernel"], counts[i]) for i, name in enumerate(sorted(params))}
+    """A mask per layer, by the layer's name; counts [L] in the order of the names.
+
+    The same bits on every platform, one kernel after another on CPU cores and all at once elsewhere.
+    """
+    names = sorted(params)
+    kernels = [params[name]["kernel"] for name in names]
+    masks = jax.lax.platform_dependent(kernels, counts, cpu=_masks_in_turn, default=masks_at_once)
+    return dict(zip(names, masks, strict=True))
+
+
+def _masks_in_turn(kernels: Sequence[Array], counts: Array) -> list[Array]:
+    return [magnitude_mask(kernel, counts[index]) for index, kernel in enumerate(kernels)]
 
 
 def apply_masks(params: Params, masks: Masks) -> Params:

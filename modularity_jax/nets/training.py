@@ -9,6 +9,7 @@ import optax
 from modularity_jax.metric.permutation import permuted_index, random_words
 from modularity_jax.nets import mlp, pruning
 from modularity_jax.nets.config import ModelConfig, TrainConfig
+from modularity_jax.nets.group_sizes import EVALUATED_AT_ONCE
 from modularity_jax.nets.optimizer import adam
 
 Array = jax.Array
@@ -139,10 +140,33 @@ def initial_metrics(model: mlp.MLP, params: mlp.Params, samples: Samples) -> Epo
 
 
 def evaluate(model: mlp.MLP, params: mlp.Params, x: Array, y: Array) -> tuple[Array, Array]:
-    """Mean cross-entropy (nats) and accuracy on samples x [B, d], y [B], without dropout."""
+    """Mean cross-entropy (nats) and accuracy on samples x [n, d], y [n], without dropout.
+
+    In slices of at most `EVALUATED_AT_ONCE`, since the activations of a large training set, times the networks that are
+    evaluated side by side, are more than its networks take.
+    """
+    count = y.size
+    size = min(count, EVALUATED_AT_ONCE)
+
+    def add(index: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
+        # The last slice reaches back into the one before it, whose samples do not count twice.
+        first = jnp.minimum(index * size, count - size)
+        own, labels = (jax.lax.dynamic_slice_in_dim(values, first, size) for values in (x, y))
+        loss, hit = _scores(model, params, own, labels)
+        new = first + jnp.arange(size, dtype=jnp.int32) >= index * size
+        return sums[0] + jnp.where(new, loss, 0).sum(), sums[1] + (new & hit).sum(dtype=jnp.int32)
+
+    if size == count:
+        loss, hit = _scores(model, params, x, y)
+        return loss.mean(), hit.mean()
+    loss, hits = jax.lax.fori_loop(0, -(-count // size), add, (jnp.float32(0), jnp.int32(0)))
+    return loss / count, hits / count
+
+
+def _scores(model: mlp.MLP, params: mlp.Params, x: Array, y: Array) -> tuple[Array, Array]:
+    """Cross-entropy [B], and whether the answer is right [B], of samples x [B, d], y [B]."""
     logits = mlp.apply(model, params, x)
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
-    return loss, (logits.argmax(axis=-1) == y).mean()
+    return optax.softmax_cross_entropy_with_integer_labels(logits, y), logits.argmax(axis=-1) == y
 
 
 def _batches(key: Array, count: int, recipe: Recipe) -> tuple[Array, Array]:

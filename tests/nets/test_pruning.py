@@ -1,9 +1,12 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
-from modularity_jax.nets import pruning
+from modularity_jax.nets import joint_masks, pruning
 from modularity_jax.nets.config import PruneConfig
 
 
@@ -134,6 +137,50 @@ def test_mask_under_vmap():
     got = jax.jit(jax.vmap(pruning.magnitude_mask))(kernels, counts)
     for mask, kernel, count in zip(np.asarray(got), kernels, counts, strict=True):
         np.testing.assert_array_equal(mask, slow_mask(kernel, count))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def masks_at_once(kernels, batched, counts):
+    return (
+        jax.vmap(joint_masks.masks_at_once)(kernels, counts) if batched else joint_masks.masks_at_once(kernels, counts)
+    )
+
+
+@pytest.mark.parametrize("row", [8, 512])
+def test_masks_at_once_are_those_of_each_kernel(row, monkeypatch):
+    """Kernels of all kinds and of several sizes together, whole rows and broken ones."""
+    monkeypatch.setattr(joint_masks, "_ROW", row)
+    kernels = [kernel_of(kind, shape) for kind in KINDS for shape in ((13, 9), (8, 8))] + [kernel_of("one")]
+    for share in (0, 0.1, 0.5, 0.99, 1):
+        counts = np.array([round(share * kernel.size) for kernel in kernels], np.int32)
+        for got, kernel, count in zip(joint_masks.masks_at_once(kernels, counts), kernels, counts, strict=True):
+            assert got.dtype == bool
+            np.testing.assert_array_equal(got, slow_mask(kernel, count))
+            np.testing.assert_array_equal(got, magnitude_mask(kernel, count))
+
+
+def test_masks_at_once_under_vmap():
+    rng = np.random.default_rng(0)
+    kernels = [np.round(rng.normal(size=(5, *shape)), 1).astype(np.float32) for shape in ((30, 40), (40, 7), (7, 1))]
+    counts = rng.integers(0, (1200, 280, 7), (5, 3)).astype(np.int32)
+    for got, kernel, count in zip(masks_at_once(kernels, True, counts), kernels, counts.T, strict=True):
+        for own in range(5):
+            np.testing.assert_array_equal(got[own], slow_mask(kernel[own], count[own]))
+
+
+def test_masks_at_once_of_what_is_not_finite():
+    kernel = np.array([[np.nan, -np.inf, 1, np.inf], [0, -1, 2, np.nan]], np.float32)
+    for count in range(9):
+        (got,) = joint_masks.masks_at_once([kernel], np.array([count], np.int32))
+        np.testing.assert_array_equal(got, magnitude_mask(kernel, count))
+
+
+@pytest.mark.parametrize(("platform", "num_loops"), [("cpu", 6), ("cuda", 2), ("tpu", 2)])
+def test_each_platform_gets_its_own_masks(platform, num_loops):
+    """On a CPU two loops a kernel, elsewhere two in all, of a fixed number of passes."""
+    params = {f"layer_{index:02d}": {"kernel": jnp.ones((20, 20))} for index in range(3)}
+    exported = export.export(jax.jit(pruning.kernel_masks), platforms=[platform])(params, jnp.zeros(3, jnp.int32))
+    assert exported.mlir_module().count("stablehlo.while") == num_loops
 
 
 def test_mask_of_a_paper_sized_kernel():

@@ -237,6 +237,33 @@ def test_initial_metrics_equal_numpy(samples, params):
     assert metrics.sparsity == 0
 
 
+@pytest.mark.parametrize("size", [7, 10, 15, 29, 30, 31])
+def test_evaluation_in_slices(samples, params, size, monkeypatch):
+    """Of 30 samples; whole slices, broken ones, and all at once."""
+    monkeypatch.setattr(training, "EVALUATED_AT_ONCE", size)
+    x, y = samples.x_test, samples.y_test
+    loss, accuracy = jax.jit(functools.partial(training.evaluate, mlp.MLP(WIDTHS, 0.5)))(params, x, y)
+    losses, hits, _ = SlowNet(params).measure(x, np.asarray(y))
+    np.testing.assert_allclose(loss, losses.mean(), rtol=1e-6)
+    assert accuracy == pytest.approx(hits.sum() / len(y), rel=1e-6)
+
+
+def test_memory_of_evaluation_does_not_grow_with_the_samples():
+    """By the compiler's account, of 16 networks side by side, besides the samples themselves."""
+    model = mlp.MLP((8, 64, 10))
+    keys = jax.random.split(jax.random.key(0), 16)
+    nets = jax.eval_shape(jax.vmap(functools.partial(mlp.init_params, model)), keys)
+
+    def temporary(count):
+        data = jax.ShapeDtypeStruct((count, 8), jnp.float32), jax.ShapeDtypeStruct((count,), jnp.int32)
+        program = jax.jit(jax.vmap(functools.partial(training.evaluate, model), in_axes=(0, None, None)))
+        return program.lower(nets, *data).compile().memory_analysis().temp_size_in_bytes
+
+    few, many = temporary(training.EVALUATED_AT_ONCE + 1), temporary(10 * training.EVALUATED_AT_ONCE)
+    layer = 16 * 64 * 4 * training.EVALUATED_AT_ONCE
+    assert layer < many < 1.1 * few < 4 * layer
+
+
 def cubic(step):
     return 0.9 - 0.4 * (1 - step / (NUM_STEPS * PRUNE.epochs)) ** 3
 
@@ -353,7 +380,7 @@ def test_masks_are_computed_inside_a_cond_beside_the_steps(samples, params):
     jaxpr = jax.make_jaxpr(jax.vmap(train_epoch, in_axes=(0, 0, None, None)))(*arguments)
     found = list(equations(jaxpr.jaxpr))
     masks = [inside for name, inside, _ in found if name == "bitcast_convert_type" and "cond" in inside]
-    assert len(masks) == len(NAMES)
+    assert len(masks) == 2 * len(NAMES)  # for CPU cores, and for other platforms
     # The cond stands in the loop over stretches, beside the loop over their steps: masks now and then, not every step.
     assert all(inside[: inside.index("cond")].count("while") == 1 for inside in masks)
     products = [inside for name, inside, _ in found if name == "dot_general" and "while" in inside]
@@ -367,7 +394,10 @@ def test_a_batched_plan_would_lose_the_cond(samples, params):
     train_epoch, (states, keys, samples, plan) = batched_epoch("pruned", samples, params)
     plans = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), plan)
     jaxpr = jax.make_jaxpr(jax.vmap(train_epoch, in_axes=(0, 0, None, 0)))(states, keys, samples, plans)
-    assert not any(name == "cond" for name, *_ in equations(jaxpr.jaxpr))
+    found = list(equations(jaxpr.jaxpr))
+    assert [inside for name, inside, _ in found if name == "cond"] == [
+        ("while",)
+    ]  # that of the platform, not of what is due
 
 
 @pytest.mark.parametrize("phase", ["unpruned", "pruned"])
