@@ -1,13 +1,21 @@
 # make demo | install | lint | type | test | test-long | format | clean. The environment is .venv; VENV=... and PYTHON=... choose another.
-PYTHON ?= python3.11
+PYTHONS := python3.14 python3.13 python3.12 python3.11
+# The newest that starts and can make an environment: a name on the path may be a shim, or lack its venv package.
+PYTHON ?= $(shell for python in $(PYTHONS); do $$python -c 'import ensurepip, venv' >/dev/null 2>&1 && echo $$python && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKDIR ?= runs/digits
 
-.PHONY: demo install lint type test test-long format clean
+.PHONY: demo plan install lint type test test-long format clean
 
-demo: $(VENV)/.experiments
+demo: plan $(VENV)/.experiments
 	$(BIN)/python -m experiments.run --workdir=$(WORKDIR)
+
+plan:
+	@echo "1. Makes $(VENV) and installs the library and its launchers there: 1 to 3 minutes, the first time only."
+	@echo "2. Trains and prunes 5 networks on handwritten digits, clusters them and shuffled copies, damages their modules:"
+	@echo "   about 3 minutes on 2 cores the first time, most of it compilation, and 1 minute after that."
+	@echo "3. Ends with a table and writes $(WORKDIR)/report.html. Ctrl-C saves; the same command goes on."
 
 install: $(VENV)/.test
 
@@ -32,7 +40,10 @@ clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@python='$(PYTHON)'; if test -z "$$python"; then \
+	  echo 'error: none of $(PYTHONS) is here and can make an environment; PYTHON=... names another' >&2; exit 1; fi; \
+	echo "$(VENV) is made with $$python, $$($$python --version); tried, newest first: $(PYTHONS); PYTHON=... chooses another"; \
+	$$python -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 # A stamp per set of extras: installed again when setup.cfg changes, reused otherwise.

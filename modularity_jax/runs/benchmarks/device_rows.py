@@ -110,8 +110,8 @@ def shuffles(bench: Bench, num_clusters: int, group: int | None = None) -> Itera
 
 
 def training(bench: Bench, num_networks: int) -> Iterator[Found]:
-    """Seconds an epoch of so many networks in one group, unpruned and pruned."""
-    settings = TrainConfig(num_seeds=num_networks, epochs=EPOCHS, seeds_per_group=num_networks)
+    """Seconds an epoch of so many networks, unpruned and pruned."""
+    settings = TrainConfig(num_seeds=num_networks, epochs=EPOCHS)
     model, prune = ModelConfig(widths=bench.sizes.widths), PruneConfig(epochs=EPOCHS)
     taken: list[float] = []
     start = time.perf_counter()
