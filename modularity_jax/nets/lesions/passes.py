@@ -3,7 +3,8 @@
 Activations below a damaged layer are shared by all lesions of it. The next layer's pre-activations are the undamaged
 ones less what the silent units contribute; the sub-modules of a trial partition the layer, so all of them together
 cost one product. Only the layers above run once a lesion. Layers are few, and loops over them unrolled; sub-modules
-and trials are loops whose lengths are values, so that one program serves all networks of a shape.
+and trials are loops whose lengths are values, so that one program serves all networks of a shape. Small products in a
+row would leave an accelerator idle, so there the innermost loop over sub-modules is one batch of products instead.
 
 Every pass fills `out`, given as zeros, with sums [C] of an example-wise metric over the samples of each class.
 """
@@ -14,14 +15,14 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.nets.lesions.network import Layer, finish, without
+from modularity_jax.nets.group_sizes import on_cpu
+from modularity_jax.nets.lesions.network import Layer, finish, without, without_masked
 from modularity_jax.nets.lesions.submodules import Orders, Parts
 
 Array = jax.Array
 T = TypeVar("T")
 Score = Callable[[Array], Array]  # logits [C, B] to sums [C]
-Place = Callable[[Array], tuple[Array, ...]]  # a sub-module's number to an index into `out`
-Each = Callable[[Array, Array, Array], Array]  # sub-module of a layer, damaged pre-activations, out -> out
+Place = Callable[[Array], tuple[Array, ...]]  # numbers of sub-modules, one or [K], to an index into `out`
 
 
 class Plan(NamedTuple):
@@ -47,8 +48,7 @@ def single_pass(plan: Plan, x: Array, score: Score, out: Array) -> tuple[Array, 
     for hidden, site in enumerate(sites):
 
         def trial(t: Array, out: Array, hidden: int = hidden, site: _Site = site) -> Array:
-            each = _record(plan, hidden, lambda number: (t, number), score)
-            return _over_parts(plan, hidden, site, plan.trials[hidden].whole[t], each, out)
+            return _record(plan, hidden, site, plan.trials[hidden].whole[t], lambda number: (t, number), score, out)
 
         out = jax.lax.fori_loop(0, plan.num_trials, trial, out)
     return score(logits), out
@@ -85,8 +85,7 @@ def conditional_pass(plan: Plan, x: Array, score: Score, out: Array) -> tuple[Ar
             def moved(part: Array, damaged: Array, out: Array) -> Array:
                 number = plan.parts[hidden].first + part
                 for above, deeper in enumerate(_climb(plan, hidden + 1, damaged)[0], start=hidden + 1):
-                    each = _record(plan, above, lambda other: (t, number, other), score)
-                    out = _over_parts(plan, above, deeper, plan.observed[above], each, out)
+                    out = _record(plan, above, deeper, plan.observed[above], lambda b: (t, number, b), score, out)
                 return out
 
             return _over_parts(plan, hidden, site, plan.trials[hidden].whole[t], moved, out)
@@ -104,14 +103,16 @@ def _joint_with(
     above, logits = _climb(plan, hidden + 1, damaged)
     out = out.at[t, number, number].set(score(logits))
     for layer, deeper in enumerate(above, start=hidden + 1):
-        each = _record(plan, layer, lambda other: (t, number, other), score)
-        out = _over_parts(plan, layer, deeper, plan.trials[layer].whole[t], each, out)
+        out = _record(plan, layer, deeper, plan.trials[layer].whole[t], lambda b: (t, number, b), score, out)
 
-    def beside(other: Array, out: Array) -> Array:
-        both = damaged + kept[other] - site.full
-        return out.at[t, plan.parts[hidden].first + other, number].set(score(finish(plan.layers[hidden + 2 :], both)))
+    def beside(other: Array) -> Array:
+        return score(finish(plan.layers[hidden + 2 :], damaged + kept[other] - site.full))
 
-    return jax.lax.fori_loop(0, part, beside, out), kept.at[part].set(damaged)
+    def place(number_before: Array) -> tuple[Array, ...]:
+        return t, number_before, number
+
+    out = _fill(part, kept.shape[0], plan.parts[hidden].first, beside, place, out)
+    return out, kept.at[part].set(damaged)
 
 
 def _conditional_on(
@@ -122,12 +123,13 @@ def _conditional_on(
     above, _ = _climb(plan, hidden + 1, damaged)
 
     def trial(t: Array, out: Array) -> Array:
-        beside = _record(plan, hidden, lambda other: (t, other, number), score)
-        rest = _Site(site.activations, damaged)
-        out = _over_parts(plan, hidden, rest, plan.trials[hidden].rest[t, part], beside, out, left_out=part)
+        def place(other: Array) -> tuple[Array, ...]:
+            return t, other, number
+
+        rest, order = _Site(site.activations, damaged), plan.trials[hidden].rest[t, part]
+        out = _record(plan, hidden, rest, order, place, score, out, left_out=part)
         for layer, deeper in enumerate(above, start=hidden + 1):
-            each = _record(plan, layer, lambda other: (t, other, number), score)
-            out = _over_parts(plan, layer, deeper, plan.trials[layer].whole[t], each, out)
+            out = _record(plan, layer, deeper, plan.trials[layer].whole[t], place, score, out)
         return out
 
     return jax.lax.fori_loop(0, plan.num_trials, trial, out)
@@ -143,37 +145,49 @@ def _climb(plan: Plan, hidden: int, pre_activations: Array) -> tuple[list[_Site]
     return sites, pre_activations
 
 
-def _over_parts(
-    plan: Plan,
-    hidden: int,
-    site: _Site,
-    order: Array,
-    each: Callable[[Array, Array, T], T],
-    out: T,
-    *,
-    left_out: Array | None = None,
-) -> T:
-    """Run out = each(part, damaged pre-activations, out) over a layer's sub-modules; one left out silences nothing."""
+def _over_parts(plan: Plan, hidden: int, site: _Site, order: Array, each: Callable[[Array, Array, T], T], out: T) -> T:
+    """Run out = each(part, damaged pre-activations, out) over a layer's sub-modules."""
     parts = plan.parts[hidden]
-    starts, sizes = parts.starts, parts.sizes
-    if left_out is not None:
-        index = jnp.arange(sizes.size, dtype=jnp.int32)
-        starts = jnp.where(index > left_out, starts - sizes[left_out], starts)
-        sizes = jnp.where(index == left_out, 0, sizes)
 
     def lesion(part: Array, out: T) -> T:
-        damaged = without(plan.layers[hidden + 1], *site, order, starts[part], sizes[part])
+        damaged = without(plan.layers[hidden + 1], *site, order, parts.starts[part], parts.sizes[part])
         return each(part, damaged, out)
 
     result: T = jax.lax.fori_loop(0, parts.present, lesion, out)
     return result
 
 
-def _record(plan: Plan, hidden: int, place: Place, score: Score) -> Each:
-    """The `each` that runs the remaining layers and puts the sums where `place` says."""
+def _record(
+    plan: Plan,
+    hidden: int,
+    site: _Site,
+    order: Array,
+    place: Place,
+    score: Score,
+    out: Array,
+    *,
+    left_out: Array | None = None,
+) -> Array:
+    """Put where `place` says the sums with each of a layer's sub-modules damaged; one left out silences nothing."""
+    parts = plan.parts[hidden]
+    starts, sizes = parts.starts, parts.sizes
+    if left_out is not None:
+        index = jnp.arange(sizes.size, dtype=jnp.int32)
+        starts = jnp.where(index > left_out, starts - sizes[left_out], starts)
+        sizes = jnp.where(index == left_out, 0, sizes)
+    silence = without if on_cpu() else without_masked
 
-    def each(part: Array, damaged: Array, out: Array) -> Array:
-        number = plan.parts[hidden].first + part
-        return out.at[place(number)].set(score(finish(plan.layers[hidden + 2 :], damaged)))
+    def lesion(part: Array) -> Array:
+        damaged = silence(plan.layers[hidden + 1], *site, order, starts[part], sizes[part])
+        return score(finish(plan.layers[hidden + 2 :], damaged))
 
-    return each
+    return _fill(parts.present, sizes.size, parts.first, lesion, place, out)
+
+
+def _fill(count: Array, most: int, first: Array, lesion: Callable[[Array], Array], place: Place, out: Array) -> Array:
+    """Put lesion(part) of `count` of at most `most` parts, whose numbers begin at `first`, where `place` says."""
+    if on_cpu():
+        return jax.lax.fori_loop(0, count, lambda part, out: out.at[place(first + part)].set(lesion(part)), out)
+    index = jnp.arange(most, dtype=jnp.int32)
+    numbers = jnp.where(index < count, first + index, out.shape[1])  # beyond the last, which drops the sums
+    return out.at[place(numbers)].set(jax.vmap(lesion)(index), mode="drop")

@@ -8,6 +8,7 @@ import scipy.stats
 from jax import export
 
 import modularity_jax as mj
+from modularity_jax.nets.lesions import passes
 from modularity_jax.nets.lesions.lesion_test import accuracy
 from modularity_jax.nets.lesions.measure import PASSES, _run, keep_nothing, measure
 from modularity_jax.nets.lesions.network import network_from_params
@@ -205,9 +206,23 @@ def test_networks_of_one_shape_share_a_program_whatever_the_number_of_controls()
     assert len(traces) == first
 
 
+@pytest.mark.parametrize("kind", list(PASSES))
+@pytest.mark.parametrize("labels", [LABELS, np.where(LABELS == 3, 2, LABELS)], ids=["all clusters", "fewer clusters"])
+def test_all_sub_modules_of_a_layer_at_once_as_on_an_accelerator(kind, labels, monkeypatch):
+    in_turn, whole = (run(kind, metric=metric, labels=labels) for metric in (accuracy, margin))
+    monkeypatch.setattr(passes, "on_cpu", lambda: False)
+    # Metrics of their own, since programs are kept by them.
+    at_once = run(kind, metric=lambda logits, y: accuracy(logits, y), labels=labels)
+    np.testing.assert_array_equal(in_turn.damaged, at_once.damaged)
+    at_once = run(kind, metric=lambda logits, y: margin(logits, y), labels=labels)
+    np.testing.assert_allclose(whole.damaged, at_once.damaged, atol=1e-4)
+    assert np.abs(whole.damaged).max() > 1
+
+
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize("kind", list(PASSES))
-def test_passes_lower_for_accelerators(kind, platform):
+def test_passes_lower_for_accelerators(kind, platform, monkeypatch):
+    monkeypatch.setattr(passes, "on_cpu", lambda: False)
     own = slow.hidden(LABELS, WIDTHS)
     parts = deal_parts(own, CLUSTERS)
     orders = draw_orders(own, parts, KEY, range(2), with_rest=kind == "conditional")
@@ -215,7 +230,11 @@ def test_passes_lower_for_accelerators(kind, platform):
     plan = Plan(network_from_params(PARAMS), parts, observed, orders, np.int32(2))
     batches = jnp.zeros((2, 7, 10)), jnp.zeros((2, 10), jnp.int32), jnp.zeros((2, 10, 5))
     shape = (12,) if kind == "single" else (12, 12)
-    run = jax.jit(lambda *leaves: _run(*jax.tree.unflatten(structure, leaves), PASSES[kind], shape, accuracy, None))
+
+    def metric(logits, labels):
+        return accuracy(logits, labels)
+
+    run = jax.jit(lambda *leaves: _run(*jax.tree.unflatten(structure, leaves), PASSES[kind], shape, metric, None))
     leaves, structure = jax.tree.flatten((plan, batches))
     exported = export.export(run, platforms=[platform])(*leaves)
     assert exported.platforms == (platform,)
