@@ -29,7 +29,7 @@ class Progress:
 
     def __init__(self, title: str, total: int, done: int = 0, compiling: float = 0) -> None:
         self._title, self._total, self._done, self._before = title, total, done, done
-        self._text = f"compiling, about {compiling:.0f} s the first time" if compiling else "starting"
+        self._text = f"compilation takes about {compiling:.0f} s the first time" if compiling else "starting"
         self._start = self._logged = time.monotonic()
         self._watch = CompileWatch(self._name_program)
         self._bar = tqdm(

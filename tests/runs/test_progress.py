@@ -75,7 +75,7 @@ def test_compilation_is_announced_and_not_counted_into_the_time_left(monkeypatch
         clock[0] += 3
         shown.advance("a")
     assert lines == [
-        "clustering 2 networks: 0 of 20, compiling, about 15 s the first time",
+        "clustering 2 networks: 0 of 20, compilation takes about 15 s the first time",
         "clustering 2 networks: 1 of 20, a, about 57 s left",
     ]
 
@@ -89,7 +89,7 @@ def test_a_bar_names_what_is_compiled(monkeypatch, clock, lines):
 
     with progress.Progress("clustering 2 networks", 4, compiling=15) as shown:
         assert "0/4" in last()
-        assert "compiling, about 15 s the first time" in last()
+        assert "compilation takes about 15 s the first time" in last()
         jax.monitoring.record_scalar(COMPILE, 0.0, fun_name="jit(_cluster)")
         assert "compiling _cluster; " in last()
         jax.monitoring.record_event_duration_secs(COMPILE, 1.0, fun_name="jit(_cluster)")
