@@ -1,12 +1,8 @@
-"""How many networks or samples are computed at once where the caller leaves it open: by platform and memory.
-
-On CPU cores few are fastest, since a core is busy with one; an accelerator is filled, as far as its memory goes.
-"""
+"""How many networks or samples are computed at once where the caller leaves it open, as `metric.group_sizes` says."""
 
 from collections.abc import Sequence
 
-import jax
-
+from modularity_jax.metric.group_sizes import on_cpu, room
 from modularity_jax.nets.mlp import num_weights
 
 # Samples of one pass of evaluation: memory does not grow with the data.
@@ -14,9 +10,6 @@ EVALUATED_AT_ONCE = 10_000
 # Beyond these an accelerator has enough to do.
 MOST_NETWORKS = 128
 MOST_SAMPLES = 10_000
-# Of the memory that a device has for JAX; the rest is for the data and for what the compiler sets aside.
-SHARE = 0.5
-UNKNOWN_BYTES = 8 * 10**9  # of a device that does not tell
 
 
 def networks_at_once(widths: Sequence[int], num_networks: int, num_devices: int) -> int:
@@ -48,14 +41,3 @@ def samples_at_once(widths: Sequence[int], num_clusters: int, num_devices: int) 
         return 500
     each = 12 * num_clusters * max(widths)
     return max(1, min(MOST_SAMPLES // num_devices, room() // each))
-
-
-def on_cpu() -> bool:
-    """Whether JAX computes on CPU cores."""
-    return jax.default_backend() == "cpu"
-
-
-def room() -> int:
-    """Bytes of a device that groups may take."""
-    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", UNKNOWN_BYTES)
-    return int(SHARE * limit)

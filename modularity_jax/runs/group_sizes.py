@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterator
 
 import jax
 
-from modularity_jax.nets.group_sizes import networks_at_once, on_cpu, room, samples_at_once
+from modularity_jax.metric.group_sizes import controls_at_once
+from modularity_jax.nets.group_sizes import networks_at_once, samples_at_once
 from modularity_jax.nets.mlp import num_weights
 from modularity_jax.runs.config import RunConfig
-
-# Beyond it an accelerator has enough to do: 64, 256 and 1,024 controls took .43, .21 and .18 ms each on an H100.
-MOST_SHUFFLES = 256
 
 
 def resolve(config: RunConfig, like: RunConfig | None = None) -> RunConfig:
@@ -69,12 +67,8 @@ def _networks(config: RunConfig) -> int:
 
 
 def _shuffles(config: RunConfig) -> int:
-    if on_cpu():
-        return 1
     widths, settings = config.model.widths, config.cluster
-    # Weights while they are dealt and multiplied, and the places of all restarts' centres.
-    each = 32 * num_weights(widths) + 16 * sum(widths) * max(settings.num_clusters) * settings.num_restarts
-    return max(1, min(MOST_SHUFFLES, room() // each))
+    return controls_at_once(num_weights(widths), sum(widths), max(settings.num_clusters), settings.num_restarts)
 
 
 def _samples(config: RunConfig) -> int:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from modularity_jax.nets import group_sizes as rules
+from modularity_jax.metric import group_sizes as rules
 from modularity_jax.nets.group_sizes import networks_at_once, samples_at_once
 from modularity_jax.runs import clustering, lesions, training
 from modularity_jax.runs.config import GROUP_SIZES, RunConfig, from_dict

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.nets.group_sizes import on_cpu
+from modularity_jax.metric.group_sizes import on_cpu
 from modularity_jax.nets.lesions.network import Layer, finish, without, without_masked
 from modularity_jax.nets.lesions.submodules import Orders, Parts
 
