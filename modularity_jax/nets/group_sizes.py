@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from modularity_jax.metric.group_sizes import on_cpu, room
-from modularity_jax.nets.mlp import num_weights
 
 # Samples of one pass of evaluation: memory does not grow with the data.
 EVALUATED_AT_ONCE = 10_000
@@ -23,7 +22,8 @@ def networks_at_once(widths: Sequence[int], num_networks: int, num_devices: int)
     if on_cpu():
         return 1
     # Weights, gradients, updates, two moments each, before and after a step, and a mask; three layers of activations.
-    each = 40 * num_weights(widths) + 12 * EVALUATED_AT_ONCE * max(widths)
+    weights = sum(a * b for a, b in zip(widths, widths[1:], strict=False))  # `mlp` would bring Flax to who needs none
+    each = 40 * weights + 12 * EVALUATED_AT_ONCE * max(widths)
     most = max(1, min(MOST_NETWORKS, room() // each))
     share = -(-num_networks // num_devices)
     return -(-share // -(-share // most))  # in groups of one size, so that little is padded
