@@ -19,7 +19,7 @@ from modularity_jax.metric.sharding import without_explicit_sharding
 # Vertices are numbered in int32.
 MAX_NODES = 2**31 - 1
 
-_THREEFRY = "threefry2x32"
+THREEFRY = "threefry2x32"
 
 
 def is_concrete(tree: Any) -> bool:
@@ -165,7 +165,7 @@ def check_num_clusters(num_clusters: int, graph: Any) -> None:
     connected = graph.num_nodes
     if is_concrete(graph):
         with jax.ensure_compile_time_eval():  # under a jit that closes over the graph, too
-            connected = int((np.asarray(graph.degrees()) > 0).sum())
+            connected = int(graph.connected().sum())
         if not connected:
             raise ValueError("graph must have at least one edge, got none: every weight is 0")
     if num_clusters > connected:
@@ -214,10 +214,10 @@ def as_key(key: Any) -> jax.Array:
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if not (key.shape == () if typed else key.dtype == np.uint32 and len(key.shape) == 1 and key.size >= 2):
         raise ValueError(f"key must be one key, as jax.random.key(0) is, got {key.dtype} of shape {key.shape}")
-    if isinstance(key, jax.Array) and typed and str(jax.random.key_impl(key)) == _THREEFRY:
+    if isinstance(key, jax.Array) and typed and str(jax.random.key_impl(key)) == THREEFRY:
         return key
     words = jax.random.key_data(jnp.asarray(key)) if typed else jnp.asarray(key)
-    threefry = jax.random.wrap_key_data(words[:2], impl=_THREEFRY)
+    threefry = jax.random.wrap_key_data(words[:2], impl=THREEFRY)
     for word in words[2:]:
         threefry = jax.random.fold_in(threefry, word)
     return threefry

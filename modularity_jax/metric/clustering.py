@@ -1,24 +1,18 @@
 """Spectral clustering of one graph: embedding, k-means with restarts, and the best restart's n-cut."""
 
-import functools
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from modularity_jax.metric import checks
-from modularity_jax.metric.components import num_components
-from modularity_jax.metric.embedding import SOLVERS, Embedding, embed
+from modularity_jax.metric.components import count_components
 from modularity_jax.metric.graph import Graph
-from modularity_jax.metric.kmeans import kmeans
-from modularity_jax.metric.ncut import batched_ncut
-from modularity_jax.metric.numerics import full_precision, near_one
+from modularity_jax.metric.items import partition_graph
+from modularity_jax.metric.partition import Settings
 from modularity_jax.metric.sharding import outside_explicit_mesh
 
 Array = jax.Array
-
-SELECTIONS = ("ncut", "inertia")
 
 
 class Clustering(NamedTuple):
@@ -69,56 +63,17 @@ def cluster(
         or key is not one key. Under jit the number of all vertices takes the place of the connected ones.
     """
     checks.check_graph(graph)
-    check_settings(graph, num_clusters, num_restarts, selection, solver)
-    found = _cluster(graph, checks.as_key(key), int(num_clusters), int(num_restarts), selection, solver)
+    return cluster_with(graph, checks.as_key(key), Settings(num_clusters, num_restarts, selection, solver))
+
+
+def cluster_with(graph: Graph, key: Array, settings: Settings, **how: Any) -> Clustering:
+    """`cluster` by settings, with the arguments of `partition_graph`."""
+    settings.check(graph)
+    found = partition_graph(graph, key, settings, **how)
     if checks.is_concrete(found) and not found.converged:
         warnings.warn(
             "the eigenvectors did not converge, a better partition may well exist: the graph is so long and thin that "
             "its leading eigenvalues differ by less than float32 can tell",
-            stacklevel=2,
+            stacklevel=4,
         )
-    return found
-
-
-def check_settings(graph: Graph, num_clusters: int, num_restarts: int, selection: str, solver: str) -> None:
-    """The checks of `cluster`."""
-    checks.check_count("num_restarts", num_restarts, 1)
-    checks.check_choice("selection", selection, SELECTIONS)
-    checks.check_choice("solver", solver, SOLVERS)
-    checks.check_num_clusters(num_clusters, graph)
-
-
-@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
-def _cluster(graph: Graph, key: Array, num_clusters: int, num_restarts: int, selection: str, solver: str) -> Clustering:
-    embedding, labels, cut, num_empty = partition(graph, key, num_clusters, num_restarts, selection, solver)
-    connected = graph.degrees() > 0
-    return Clustering(
-        labels=jnp.where(connected, labels, -1),
-        ncut=cut,
-        lower_bound=embedding.lower_bound,
-        eigenvalues=embedding.eigenvalues,
-        num_isolated=(~connected).sum(dtype=jnp.int32),
-        num_components=num_components(graph),
-        num_empty=num_empty,
-        converged=embedding.converged,
-    )
-
-
-@full_precision
-def partition(
-    graph: Graph, key: Array, num_clusters: int, num_restarts: int, selection: str, solver: str
-) -> tuple[Embedding, Array, Array, Array]:
-    """Embedding, labels [N], n-cut and number of empty clusters: what a shuffle test needs of each control."""
-    solver_key, kmeans_key = jax.random.split(key)
-    embedding = embed(graph, solver_key, num_clusters=num_clusters, solver=solver)
-    weights = (graph.degrees() > 0).astype(embedding.points.dtype)
-    result = kmeans(
-        near_one(embedding.points), kmeans_key, weights=weights, num_clusters=num_clusters, num_restarts=num_restarts
-    )
-    if selection == "ncut":
-        cuts = batched_ncut(graph, result.labels, num_clusters=num_clusters)
-        best = cuts.argmin()
-        return embedding, result.labels[best], cuts[best], result.num_empty[best]
-    best = result.inertia.argmin()
-    cut = batched_ncut(graph, result.labels[best][None], num_clusters=num_clusters)[0]
-    return embedding, result.labels[best], cut, result.num_empty[best]
+    return Clustering(**found._asdict(), num_components=count_components(graph))

@@ -1,11 +1,43 @@
 """Connected components."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+import scipy.sparse.csgraph
 
-from modularity_jax.metric.graph import Graph
+from modularity_jax.metric import checks
+from modularity_jax.metric.graph import Graph, LayeredGraph, SparseGraph
 
 Array = jax.Array
+
+# Weights up to which SciPy counts: it needs a list of the edges, but no program.
+MAX_WEIGHTS = 2**22
+
+
+def count_components(graph: Graph) -> Array:
+    """`num_components`, on the host where the weights have values and are not too many."""
+    kinds = isinstance(graph, LayeredGraph | SparseGraph)
+    if not kinds or not checks.is_concrete(graph) or sum(x.size for x in jax.tree.leaves(graph)) > MAX_WEIGHTS:
+        return _num_components(graph)
+    senders, receivers = _edges(graph)
+    shape = graph.num_nodes, graph.num_nodes
+    matrix = scipy.sparse.coo_array((np.ones(senders.size, bool), (senders, receivers)), shape)
+    total = scipy.sparse.csgraph.connected_components(matrix, directed=False, return_labels=False)
+    isolated = graph.num_nodes - np.unique(np.concatenate([senders, receivers])).size
+    return jax.device_put(np.int32(total - isolated))
+
+
+def _edges(graph: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the edges of non-zero weight, [E] each."""
+    if isinstance(graph, SparseGraph):
+        kept = np.asarray(graph.weights) > 0
+        return np.asarray(graph.senders)[kept], np.asarray(graph.receivers)[kept]
+    starts = np.cumsum((0, *graph.widths))
+    places = [np.nonzero(np.asarray(affinity)) for affinity in graph.affinities]
+    senders = np.concatenate([rows + start for (rows, _), start in zip(places, starts, strict=False)])
+    return senders, np.concatenate([columns + start for (_, columns), start in zip(places, starts[1:], strict=False)])
 
 
 def num_components(graph: Graph) -> Array:
@@ -26,3 +58,6 @@ def num_components(graph: Graph) -> Array:
 
     labels, _ = jax.lax.while_loop(lambda state: state[1], spread, (vertices, jnp.asarray(True)))
     return ((labels == vertices) & (graph.degrees() > 0)).sum(dtype=jnp.int32)
+
+
+_num_components = jax.jit(num_components)

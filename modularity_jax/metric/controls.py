@@ -6,20 +6,21 @@ isolate more; degrees tell, and everything downstream leaves them out again.
 
 import dataclasses
 import functools
-from typing import NamedTuple, TypeVar
+import itertools
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from modularity_jax.metric import checks
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
-from modularity_jax.metric.numerics import prefix_sum
-from modularity_jax.metric.permutation import permuted_index, random_words
+from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
 from modularity_jax.metric.sharding import outside_explicit_mesh
+from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
 
 Array = jax.Array
 G = TypeVar("G", bound=LayeredGraph | SparseGraph)
+T = TypeVar("T")
 
 METHODS = ("layer", "layer_nonzero", "row", "column", "layer_nonzero_distribution", "layer_all_distribution")
 SPARSE_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
@@ -49,67 +50,82 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
         not one key.
     """
     check_method(graph, method)
-    return _shuffle(graph, checks.as_key(key), method, capacities(graph))
+    key = checks.as_key(key)
+    if not num_weights(graph):
+        return graph
+    return _shuffle(graph, stock(graph, method), key, keeps_places(method), is_resampled(method))
 
 
-class Stock(NamedTuple):
-    """What all shuffles of one block of weights have in common; the block has M places."""
+def deal(stock: Stock, key: Array, keep_places: Array | bool, size: int, *, resample: bool) -> Array:
+    """The weights of one control, [size]; no jit (see `shuffle`).
 
-    values: Array  # [C], the non-zero weights in the order of their places, then zeros
-    ranks: Array  # [C] int32 ascending, the rank of each value's place among those that may hold one
-    places: Array  # [P] int32, the place of each rank
-    num_values: Array  # []
-    num_places: Array  # [], places that may hold a value
-
-
-def capacities(graph: LayeredGraph | SparseGraph) -> tuple[int, ...]:
-    """Places for the non-zero weights of each block, in sixteenths of the block.
-
-    Where the weights are concrete, a pruned block needs few, which makes its shuffles as much cheaper; under a
-    transformation any number may be non-zero. The result of a shuffle does not depend on it.
+    Args:
+      stock: of the graph and the control's method.
+      key: typed PRNG key, consumed.
+      keep_places: a scalar that may be traced: leaves all values where they are, which without resample gives the graph
+        itself.
+      size: static; of all blocks together, or of the matrix of a `BipartiteGraph`.
+      resample: static; draws new values, see `is_resampled`.
     """
-    blocks = _blocks(graph)
-    if not checks.is_concrete(blocks):
-        return tuple(block.size for block in blocks)
-    steps = [max(1, -(-block.size // 16)) for block in blocks]
-    counts = [int(np.count_nonzero(block)) for block in blocks]
-    return tuple(
-        min(block.size, step * max(1, -(-count // step)))
-        for block, step, count in zip(blocks, steps, counts, strict=True)
-    )
+    place_key, value_key = jax.random.split(key)
+    words = random_words(place_key)
+    values = _resampled(stock, value_key) if resample else stock.values.values
+    given, last = stock.values._replace(values=(values, stock.values.values)), stock.table.size - 1
+
+    def some(parts: T, index: Array, most: int) -> T:
+        length = min(most, jax.tree.leaves(parts)[0].size)
+        found: T = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, index * length, length), parts)
+        return found
+
+    def move(index: Array, weights: Array) -> Array:
+        part = some(given, index, VALUES_AT_ONCE)
+        rank = jnp.where(keep_places, numbers_of(part.cells), images(part.cells, words))
+        place = stock.table[jnp.minimum(part.line_start + rank.astype(jnp.int32), last)]
+        # Where there was no old value, there is no new one.
+        return weights.at[jnp.where(part.values[1] > 0, place, NOWHERE)].set(part.values[0], mode="drop")
+
+    def bring_back(index: Array, weights: Array) -> Array:
+        part = some(stock.outside, index, OUTSIDE_AT_ONCE)
+        source, end = settle(part.cells, part.size, words)
+        sent = (source < part.size) & ~jnp.asarray(keep_places)
+        index_of = stock.index_of[jnp.minimum(part.line_start + source.astype(jnp.int32), last)]
+        place = stock.table[jnp.minimum(part.line_start + end.astype(jnp.int32), last)]
+        found = sent & (index_of < values.size)
+        return weights.at[jnp.where(found, place, NOWHERE)].set(
+            values[jnp.minimum(index_of, values.size - 1)], mode="drop"
+        )
+
+    weights = jax.lax.fori_loop(0, stock.turns[0], move, jnp.zeros(size, values.dtype))
+    return jax.lax.fori_loop(0, stock.turns[1], bring_back, weights)
 
 
-def stock(graph: LayeredGraph | SparseGraph, method: str, capacities: tuple[int, ...]) -> tuple[Stock, ...]:
-    """The stock of each block; none for the controls that permute within a neuron's weights."""
-    if method in ("row", "column"):
-        return ()
-    everywhere = method in ("layer", "layer_all_distribution")
-    return tuple(
-        _stock(block.ravel(), inside.ravel() if everywhere else block.ravel() > 0, capacity)
-        for block, inside, capacity in zip(_blocks(graph), _inside(graph), capacities, strict=True)
-    )
-
-
-def deal(graph: G, stocks: tuple[Stock, ...], key: Array, method: str) -> G:
-    """One control of the graph from its stock."""
+def control_of(graph: G, weights: Array) -> G:
+    """The graph with these weights, all blocks one after the other."""
     if isinstance(graph, SparseGraph):
-        if not graph.weights.size:
-            return graph
-        return dataclasses.replace(graph, weights=_deal(stocks[0], key, method, graph.weights.size))
-    keys = [jax.random.fold_in(key, layer) for layer in range(len(graph.affinities))]
-    if method in ("row", "column"):
-        live = graph.split(graph.degrees() > 0)
-        blocks = zip(graph.affinities, live, live[1:], keys, strict=False)
-        return dataclasses.replace(graph, affinities=tuple(_permute_lines(*block, method) for block in blocks))
-    dealt = zip(graph.affinities, stocks, keys, strict=True)
-    return dataclasses.replace(
-        graph, affinities=tuple(_deal(s, k, method, block.size).reshape(block.shape) for block, s, k in dealt)
-    )
+        return dataclasses.replace(graph, weights=weights)
+    parts = jnp.split(weights, list(itertools.accumulate(w.size for w in graph.affinities))[:-1])
+    shaped = (part.reshape(w.shape) for part, w in zip(parts, graph.affinities, strict=True))
+    return dataclasses.replace(graph, affinities=tuple(shaped))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _shuffle(graph: G, key: Array, method: str, capacities: tuple[int, ...]) -> G:
-    return deal(graph, stock(graph, method, capacities), key, method)
+def num_weights(graph: LayeredGraph | SparseGraph) -> int:
+    """Weights of all blocks, zeros included."""
+    return graph.weights.size if isinstance(graph, SparseGraph) else sum(w.size for w in graph.affinities)
+
+
+def is_resampled(method: str) -> bool:
+    """Whether the control draws new values instead of moving the old ones."""
+    return method.endswith("distribution")
+
+
+def keeps_places(method: str) -> bool:
+    """Whether the control's values stand where the graph's do."""
+    return method == "layer_nonzero_distribution"
+
+
+@functools.partial(jax.jit, static_argnums=4)
+def _shuffle(graph: G, made: Stock, key: Array, keep_places: Array, resample: bool) -> G:
+    return control_of(graph, deal(made, key, keep_places, num_weights(graph), resample=resample))
 
 
 def check_method(graph: LayeredGraph | SparseGraph, method: str) -> None:
@@ -121,83 +137,17 @@ def check_method(graph: LayeredGraph | SparseGraph, method: str) -> None:
         checks.check_choice("method", method, METHODS)
 
 
-def _blocks(graph: LayeredGraph | SparseGraph) -> tuple[Array, ...]:
-    """The arrays of weights that are shuffled each on its own."""
-    return (graph.weights,) if isinstance(graph, SparseGraph) else graph.affinities
-
-
-def _inside(graph: LayeredGraph | SparseGraph) -> list[Array]:
-    """Places of each block between connected vertices; those of a SparseGraph's edges are not told apart."""
-    if isinstance(graph, SparseGraph):
-        return [jnp.ones_like(graph.weights, bool)]
-    live = graph.split(graph.degrees() > 0)
-    return [rows[:, None] & columns[None, :] for rows, columns in zip(live, live[1:], strict=False)]
-
-
-def _stock(flat: Array, allowed: Array, capacity: int) -> Stock:
-    """Stock of a block [M] whose values may go where `allowed` [M] is True, which it is at all of them."""
-    size = flat.size
-    rank = _rank(allowed)
-    target = jnp.where(flat > 0, _rank(flat > 0), capacity)
-    return Stock(
-        values=jnp.zeros(capacity, flat.dtype).at[target].set(flat, mode="drop"),
-        ranks=jnp.full(capacity, size, jnp.int32).at[target].set(rank, mode="drop"),
-        places=jnp.full(size, size, jnp.int32)
-        .at[jnp.where(allowed, rank, size)]
-        .set(jnp.arange(size, dtype=jnp.int32), mode="drop"),
-        num_values=(flat > 0).sum(dtype=jnp.int32),
-        num_places=allowed.sum(dtype=jnp.int32),
-    )
-
-
-def _deal(stock: Stock, key: Array, method: str, size: int) -> Array:
-    """A block [size] with the stock's values, or new ones, in permuted or in their old places."""
-    value_key, place_key = jax.random.split(key)
-    values = _resample(stock, value_key) if method.endswith("distribution") else stock.values
-    ranks = stock.ranks
-    if method != "layer_nonzero_distribution":
-        ranks = permuted_index(ranks, stock.num_places, random_words(place_key), max_size=size)
-    filled = jnp.arange(values.size, dtype=jnp.int32) < stock.num_values
-    target = jnp.where(filled, stock.places[jnp.minimum(ranks, size - 1)], size)
-    return jnp.zeros(size, values.dtype).at[target].set(values, mode="drop")
-
-
-def _resample(stock: Stock, key: Array) -> Array:
-    """New magnitudes [C]: an old one drawn with replacement plus Gaussian noise.
+def _resampled(stock: Stock, key: Array) -> Array:
+    """New magnitudes [C]: an old one of the block drawn with replacement plus Gaussian noise.
 
     The density of signed weights, folded to magnitudes, is the same as this: the noise is symmetric.
     """
     choice_key, noise_key = jax.random.split(key)
-    values = stock.values
-    choice = jax.random.randint(choice_key, values.shape, 0, jnp.maximum(stock.num_values, 1), jnp.int32)
+    values = stock.values.values
+    order = jnp.argsort(values == 0, stable=True)  # block after block, and what is 0 behind all
+    first = jnp.cumsum(stock.num_values, dtype=jnp.int32) - stock.num_values
+    block = stock.values.block
+    most = jnp.maximum(stock.num_values, 1)[block]
+    choice = first[block] + jax.random.randint(choice_key, values.shape, 0, most, jnp.int32)
     noise = KDE_BANDWIDTH * jax.random.normal(noise_key, values.shape, values.dtype)
-    return jnp.abs(values[choice] + noise)
-
-
-def _permute_lines(block: Array, rows: Array, columns: Array, key: Array, method: str) -> Array:
-    """Each neuron's weights among its connected neighbours; block [d_in, d_out], rows [d_in] and columns [d_out]."""
-    return _permute_rows(block, columns, key) if method == "row" else _permute_rows(block.T, rows, key).T
-
-
-def _permute_rows(block: Array, columns: Array, key: Array) -> Array:
-    """Permute each row among the marked columns; block [d_in, d_out], columns [d_out] bool."""
-    width = columns.size
-    rank = _rank(columns)
-    place_of_rank = (
-        jnp.zeros(width, jnp.int32)
-        .at[jnp.where(columns, rank, width)]
-        .set(jnp.arange(width, dtype=jnp.int32), mode="drop")
-    )
-
-    def permuted(words: Array) -> Array:
-        return permuted_index(jnp.arange(width, dtype=jnp.int32), columns.sum(dtype=jnp.int32), words, max_size=width)
-
-    source = jax.vmap(permuted)(random_words(key, (block.shape[0],)))
-    moved = jnp.take_along_axis(block, place_of_rank[source[:, rank]], axis=1)
-    return jnp.where(columns[None, :], moved, block)
-
-
-def _rank(places: Array) -> Array:
-    """Number of marked places before each one, [M] int32."""
-    counted = places.astype(jnp.int32)
-    return prefix_sum(counted) - counted
+    return jnp.abs(values[order[choice]] + noise)

@@ -3,15 +3,15 @@
 Shi and Malik 2000, section 3, in the form that scikit-learn's SpectralClustering uses with a precomputed affinity.
 """
 
-import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.metric.graph import Graph, LayeredGraph
-from modularity_jax.metric.krylov import DEPTH, EXTRA, leading_eigenpairs
+from modularity_jax.metric.graph import Graph
+from modularity_jax.metric.krylov import DEPTH, EXTRA, Eigenpairs, leading_eigenpairs
+from modularity_jax.metric.sides import Sides
 
 Array = jax.Array
 
@@ -47,75 +47,83 @@ class _Problem(NamedTuple):
     live: Array  # [M] bool, False where a vertex is isolated
     dtype: jnp.dtype
     tolerance: Callable[[Array], Array]  # eigenvalues [K] -> residuals of the operator for one of TOLERANCE in A
-    lift: Callable[[Array], tuple[Array, Array]]  # vectors [K, M] -> (vectors [K, N], eigenvalues [K])
+    # Vectors [K, M] and residuals [K] of the operator -> vectors [K, N], eigenvalues [K] and residuals [K] of A.
+    lift: Callable[[Array, Array], tuple[Array, Array, Array]]
 
 
 def embed(graph: Graph, key: Array, *, num_clusters: int, solver: str = "auto") -> Embedding:
+    """`embed_from` with random numbers of the key."""
+    draws = jax.random.uniform(key, (num_draws(graph, num_clusters),), graph.degrees().dtype)
+    return embed_from(graph, draws, num_clusters=num_clusters, solver=solver)
+
+
+def num_draws(graph: Graph, num_clusters: int) -> int:
+    """Random numbers that `embed_from` takes."""
+    size = _size(graph)
+    return min(num_clusters + EXTRA, size) * size
+
+
+def embed_from(graph: Graph, draws: Array, *, num_clusters: int, solver: str = "auto") -> Embedding:
     """Embed the vertices by the num_clusters leading eigenvectors; no check, no jit (see `cluster`).
 
-    A layered graph is bipartite, even layers against odd ones. With B the [even, odd] block of the normalised
+    A layered graph is bipartite, even layers against odd ones. With B the block between two sides of the normalised
     adjacency, the wanted eigenvectors are B's leading singular vectors stacked, so the operator is B^T B on the
     smaller side: exact, and a quarter to a third of the size. Other graphs take (D^-1/2 A D^-1/2 + I) / 2.
 
     Args:
       graph: anything with the protocol `Graph`.
-      key: typed PRNG key for the start of the Krylov solver.
+      draws: uniform in [0, 1), [`num_draws`], for the start of the Krylov solver.
       num_clusters: K, static.
       solver: "eigh" forms the operator's [M, M] matrix and solves it whole; "krylov" needs products only; "auto"
         takes the first where M is no larger than the matrix that "krylov" has to solve whole itself.
     """
     degrees = graph.degrees()
     scale = jnp.where(degrees > 0, jax.lax.rsqrt(jnp.where(degrees > 0, degrees, 1)), 0)
-    problem = _bipartite_problem(graph, scale) if isinstance(graph, LayeredGraph) else _general_problem(graph, scale)
+    sides = graph.sides()
+    problem = _general_problem(graph, scale) if sides is None else _bipartite_problem(sides, scale)
     size = problem.live.size
     dense = solver == "eigh" or (solver == "auto" and size <= DEPTH * (num_clusters + EXTRA))
     solve = _solve_dense if dense else _solve_krylov
-    vectors, converged = solve(problem, key, min(num_clusters, size))
-    vectors, eigenvalues = problem.lift(vectors)
+    found = solve(problem, draws, min(num_clusters, size))
+    vectors, eigenvalues, residuals = problem.lift(found.vectors, found.residuals)
     missing = num_clusters - eigenvalues.size  # a side of fewer than K vertices: what is left of the spectrum is <= 0
     points = jnp.pad(scale[None, :] * vectors, ((0, missing), (0, 0))).T
-    bound = num_clusters - eigenvalues.sum() - _shortfall(graph, scale, vectors, eigenvalues)
+    # Ritz values lie below the eigenvalues by no more than the residual's norm (Saad 2011, theorem 4.5), plus what is
+    # rounded away of it.
+    most = eigenvalues + residuals + ROUNDING * jnp.finfo(eigenvalues.dtype).eps
     eigenvalues = jnp.pad(jnp.minimum(eigenvalues, 1), (0, missing))
-    return Embedding(points, eigenvalues, jnp.maximum(bound, 0), converged)
+    return Embedding(points, eigenvalues, jnp.maximum(num_clusters - most.sum(), 0), found.converged)
 
 
-def _shortfall(graph: Graph, scale: Array, vectors: Array, values: Array) -> Array:
-    """By how much the sum of the eigenvalues may lie above that of the values [K], of vectors [K, N].
-
-    Ritz values lie below the eigenvalues, each by no more than the residual's norm (Saad 2011, theorem 4.5), plus what
-    float32 rounds away of it.
-    """
-    residuals = scale[None, :] * graph.matvec(scale[None, :] * vectors) - values[:, None] * vectors
-    return (jnp.linalg.norm(residuals, axis=1) + ROUNDING * jnp.finfo(values.dtype).eps).sum()
+def _size(graph: Graph) -> int:
+    """Vertices of the smaller side, or all."""
+    sides = graph.sides()
+    return graph.num_nodes if sides is None else sides.num_small
 
 
-def _bipartite_problem(graph: LayeredGraph, scale: Array) -> _Problem:
-    """B^T B on whichever of the even and the odd layers has fewer neurons."""
-    scales = graph.split(scale)
-    layers = range(len(graph.widths))
-    small, large = sorted((layers[0::2], layers[1::2]), key=lambda side: sum(graph.widths[i] for i in side))
+def _bipartite_problem(sides: Sides, scale: Array) -> _Problem:
+    """B^T B on the smaller side."""
+    small, large = sides.split(scale)
 
-    def parts(x: Array, side: range) -> dict[int, Array]:
-        ends = list(itertools.accumulate(graph.widths[i] for i in side))
-        return dict(zip(side, jnp.split(x, ends[:-1], axis=1), strict=True))
+    def to_large(x: Array) -> Array:
+        return sides.to_large(x * small[None, :]) * large[None, :]
 
-    def cross(x: Array, source: range, target: range) -> Array:
-        """Product of an off-diagonal block of the normalised adjacency with rows x, [B, M_source] -> [B, M_target]."""
-        scaled = {i: part * scales[i][None, :] for i, part in parts(x, source).items()}
-        return jnp.concatenate([graph.into_layer(i, scaled) * scales[i][None, :] for i in target], axis=1)
+    def to_small(x: Array) -> Array:
+        return sides.to_small(x * large[None, :]) * small[None, :]
 
     def tolerance(values: Array) -> Array:
         # A's residual at sigma is that of B^T B over sigma; a float32 residual of B^T B cannot fall far below 1e-6.
         return TOLERANCE * jnp.sqrt(jnp.maximum(values, SMALLEST_SIGMA**2))
 
-    def lift(vectors: Array) -> tuple[Array, Array]:
-        image = cross(vectors, small, large)
+    def lift(vectors: Array, residuals: Array) -> tuple[Array, Array, Array]:
+        image = to_large(vectors)
         sigma = jnp.linalg.norm(image, axis=1)
-        blocks = parts(vectors, small) | parts(image / jnp.where(sigma > 0, sigma, 1)[:, None], large)
-        return jnp.concatenate([blocks[i] for i in layers], axis=1) * 0.5**0.5, sigma
+        divisor = jnp.where(sigma > 0, sigma, 1)
+        joined = sides.join(vectors, image / divisor[:, None]) * 0.5**0.5
+        # Of (x, B x / sigma) / sqrt 2 all residual lies on the smaller side: (B^T B x - sigma^2 x) / (sigma sqrt 2).
+        return joined, sigma, residuals * 0.5**0.5 / divisor
 
-    live = jnp.concatenate([scales[i] > 0 for i in small])
-    return _Problem(lambda x: cross(cross(x, small, large), large, small), live, scale.dtype, tolerance, lift)
+    return _Problem(lambda x: to_small(to_large(x)), small > 0, scale.dtype, tolerance, lift)
 
 
 def _general_problem(graph: Graph, scale: Array) -> _Problem:
@@ -125,8 +133,8 @@ def _general_problem(graph: Graph, scale: Array) -> _Problem:
     def adjacency(x: Array) -> Array:
         return scale[None, :] * graph.matvec(scale[None, :] * x)
 
-    def lift(vectors: Array) -> tuple[Array, Array]:
-        return vectors, (vectors * adjacency(vectors)).sum(axis=1)
+    def lift(vectors: Array, residuals: Array) -> tuple[Array, Array, Array]:
+        return vectors, (vectors * adjacency(vectors)).sum(axis=1), 2 * residuals
 
     def operator(x: Array) -> Array:
         return jnp.where(live[None, :], adjacency(x) + x, 0) / 2
@@ -134,18 +142,18 @@ def _general_problem(graph: Graph, scale: Array) -> _Problem:
     return _Problem(operator, live, scale.dtype, lambda values: jnp.full_like(values, TOLERANCE / 2), lift)
 
 
-def _solve_dense(problem: _Problem, key: Array, num_pairs: int) -> tuple[Array, Array]:
+def _solve_dense(problem: _Problem, draws: Array, num_pairs: int) -> Eigenpairs:
     """Leading eigenvectors [K, M] by a full decomposition; isolated vertices get -1, below all that is wanted."""
-    del key
+    del draws
     isolated = jnp.diag((~problem.live).astype(problem.dtype))
     matrix = problem.operator(jnp.eye(problem.live.size, dtype=problem.dtype)) - isolated
-    _, vectors = jnp.linalg.eigh((matrix + matrix.T) / 2)
-    return vectors[:, ::-1][:, :num_pairs].T, jnp.asarray(True)
+    values, vectors = jnp.linalg.eigh((matrix + matrix.T) / 2)
+    values, vectors = values[::-1][:num_pairs], vectors[:, ::-1][:, :num_pairs].T
+    residuals = jnp.linalg.norm(vectors @ matrix - values[:, None] * vectors, axis=1)
+    return Eigenpairs(values, vectors, residuals, jnp.asarray(True))
 
 
-def _solve_krylov(problem: _Problem, key: Array, num_pairs: int) -> tuple[Array, Array]:
+def _solve_krylov(problem: _Problem, draws: Array, num_pairs: int) -> Eigenpairs:
     """Leading eigenvectors [K, M] by products only; the random start is zero on isolated vertices."""
-    block = min(num_pairs + EXTRA, problem.live.size)
-    start = jnp.where(problem.live[None, :], jax.random.normal(key, (block, problem.live.size), problem.dtype), 0)
-    pairs = leading_eigenpairs(problem.operator, start, num_pairs=num_pairs, tolerance=problem.tolerance)
-    return pairs.vectors, pairs.converged
+    start = jnp.where(problem.live[None, :], 2 * draws.reshape(-1, problem.live.size) - 1, 0)
+    return leading_eigenpairs(problem.operator, start, num_pairs=num_pairs, tolerance=problem.tolerance)

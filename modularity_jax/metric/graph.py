@@ -19,6 +19,7 @@ from modularity_jax.metric.libraries import advice
 from modularity_jax.metric.magnitudes import magnitudes
 from modularity_jax.metric.params import layers_in_order
 from modularity_jax.metric.sharding import outside_explicit_mesh
+from modularity_jax.metric.sides import LayerSides, Sides
 
 Array = jax.Array
 
@@ -26,6 +27,9 @@ Array = jax.Array
 # memory of `neighbour_min`, the second where all blocks are small and XLA works at them side by side.
 MAX_CANDIDATES = 2**20
 MIN_PARTS = 8
+
+# Weights up to which an accelerator hands them to the host for what a program is not worth its compilation.
+MAX_ON_HOST = 2**26
 
 
 class Graph(Protocol):
@@ -38,11 +42,17 @@ class Graph(Protocol):
     def degrees(self) -> Array:
         """Sum of the weights of each vertex's edges, [N]."""
 
+    def connected(self) -> np.ndarray:
+        """Which vertices have an edge, [N] bool, on the host; of concrete weights."""
+
     def matvec(self, x: Array) -> Array:
         """Product of the adjacency matrix [N, N] with each row of x [M, N]; the matrix is never formed."""
 
     def neighbour_min(self, values: Array) -> Array:
         """Least value among each vertex's neighbours, [N]; the dtype's largest value where it has none."""
+
+    def sides(self) -> Sides | None:
+        """The two sides of a graph that is known to be bipartite."""
 
 
 @jax.tree_util.register_dataclass
@@ -114,6 +124,15 @@ class LayeredGraph:
         """Sum of |weight| over each neuron's incoming and outgoing edges, [N]."""
         return jnp.concatenate(self.over_layers(lambda w, axis: w.sum(axis=axis), jnp.add))
 
+    def connected(self) -> np.ndarray:
+        """Which neurons have an edge, [N] bool, on the host; of concrete weights."""
+        if not on_host(self.affinities) and sum(w.size for w in self.affinities) > MAX_ON_HOST:
+            return np.asarray(_degrees(self)) > 0
+        edges = [np.asarray(w) > 0 for w in self.affinities]
+        incoming, outgoing = ([edge.any(axis=axis) for edge in edges] for axis in (0, 1))
+        inner = [a | b for a, b in zip(incoming, outgoing[1:], strict=False)]
+        return np.concatenate([outgoing[0], *inner, incoming[-1]])
+
     def matvec(self, x: Array) -> Array:
         """Product of the adjacency matrix with each row of x [M, N]."""
         blocks = self.split(x)
@@ -141,6 +160,10 @@ class LayeredGraph:
             least[layer] = jnp.minimum(least[layer], above)
             least[layer + 1] = jnp.minimum(least[layer + 1], below)
         return jnp.concatenate(least)
+
+    def sides(self) -> Sides:
+        """Even and odd layers."""
+        return LayerSides(self)
 
     def over_layers(self, reduce: Callable[[Array, int], Array], join: Callable[[Array, Array], Array]) -> list[Array]:
         """Each layer's reduction over its incoming (axis 0) and outgoing (axis 1) block, joined: L + 1 arrays [d_l]."""
@@ -248,6 +271,13 @@ class SparseGraph:
         """Sum of the weights of each vertex's edges, [N]."""
         return self._scatter(jax.ops.segment_sum, self.weights, self.weights, jnp.add)
 
+    def connected(self) -> np.ndarray:
+        """Which vertices have an edge, [N] bool, on the host; of concrete weights."""
+        found, edges = np.zeros(self.num_nodes, bool), np.asarray(self.weights) > 0
+        for ends in (self.senders, self.receivers):
+            found[np.asarray(ends)[edges]] = True
+        return found
+
     def matvec(self, x: Array) -> Array:
         """Product of the adjacency matrix with each row of x [M, N], by two segment sums."""
         weights, columns = self.weights[:, None], x.T
@@ -259,6 +289,9 @@ class SparseGraph:
         largest = jnp.iinfo(values.dtype).max
         along = [jnp.where(self.weights > 0, values[ends], largest) for ends in (self.senders, self.receivers)]
         return self._scatter(jax.ops.segment_min, along[0], along[1], jnp.minimum)
+
+    def sides(self) -> None:
+        """Not known."""
 
     def _scatter(
         self,
@@ -272,6 +305,16 @@ class SparseGraph:
             segment(to_receivers, self.receivers, num_segments=self.num_nodes),
             segment(to_senders, self.senders, num_segments=self.num_nodes),
         )
+
+
+@jax.jit
+def _degrees(graph: LayeredGraph) -> Array:
+    return graph.degrees()
+
+
+def on_host(arrays: Sequence[Array]) -> bool:
+    """Whether the arrays lie in the host's memory."""
+    return all(device.platform == "cpu" for array in arrays for device in array.devices())
 
 
 def _block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Array]:

@@ -54,6 +54,72 @@ def grouped_map(fn: Callable[..., Any], items: Any, *shared: Any, group_size: in
     return jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:])[:count], run(filled, *shared))
 
 
+def grouped_range(
+    fn: Callable[..., tuple[Any, Any]],
+    count: jax.Array,
+    *shared: Any,
+    capacity: int,
+    group_size: int,
+    mesh: Mesh | None = None,
+) -> tuple[Any, Any]:
+    """fn(index, *shared) for index = 0..count - 1, in groups of a fixed size; count is no static number.
+
+    Args:
+      fn: gives results of an item, a pytree that is kept, and details, of which the last group's first are kept.
+      count: items, [] int32, up to capacity.
+      shared, mesh: as in `grouped_map`.
+      capacity: static; results have room for so many.
+      group_size: items under one vmap, static. The last group is filled with the last item.
+
+    Returns:
+      Results with a leading axis, to be read by `in_order`, and details with an axis for the devices.
+    """
+    devices = 1 if mesh is None else mesh.size
+    room = -(-capacity // (group_size * devices))
+
+    def run(device: jax.Array, count: jax.Array, *shared: Any) -> tuple[Any, Any]:
+        each = _groups_each(count, group_size, devices)
+
+        def one(index: jax.Array) -> tuple[Any, Any]:
+            return fn(index, *shared)
+
+        def group(number: jax.Array, kept: tuple[Any, Any]) -> tuple[Any, Any]:
+            first = (device[0] * each + number) * group_size
+            indices = jnp.minimum(first + jnp.arange(group_size, dtype=jnp.int32), count - 1)
+            indices = jax.lax.optimization_barrier(indices)
+            # Without the batch axis: XLA's CPU backend is slow at batched products, even of a batch of one.
+            found = jax.vmap(one)(indices) if group_size > 1 else jax.tree.map(lambda y: y[None], one(indices[0]))
+            results, details = jax.lax.optimization_barrier(found)
+            results = jax.tree.map(
+                lambda room, y: jax.lax.dynamic_update_slice_in_dim(room, y, number * group_size, 0), kept[0], results
+            )
+            return results, jax.tree.map(lambda y: y[:1], details)
+
+        shapes = jax.eval_shape(one, jax.ShapeDtypeStruct((), jnp.int32))
+        empty = jax.tree.map(lambda y: jnp.zeros((room * group_size, *y.shape), y.dtype), shapes[0])
+        return jax.lax.fori_loop(
+            0, each, group, (empty, jax.tree.map(lambda y: jnp.zeros((1, *y.shape), y.dtype), shapes[1]))
+        )
+
+    numbers = jnp.arange(devices, dtype=jnp.int32)
+    if mesh is not None:
+        split, whole = PartitionSpec(mesh.axis_names[0]), PartitionSpec()
+        specs = (split, whole, *(whole for _ in shared))
+        run = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)
+    return run(numbers, count, *shared)
+
+
+def in_order(values: Any, count: int, group_size: int, devices: int) -> Any:
+    """The results [count, ...] of `grouped_range` in the order of the items, of one array."""
+    each = -(-count // (group_size * devices)) * group_size
+    return values.reshape(devices, -1, *values.shape[1:])[:, :each].reshape(-1, *values.shape[1:])[:count]
+
+
+def _groups_each(count: jax.Array, group_size: int, devices: int) -> jax.Array:
+    """Groups of each device, [] int32."""
+    return (count + group_size * devices - 1) // (group_size * devices)
+
+
 def _pad(x: jax.Array, length: int) -> jax.Array:
     """Copies of the first item behind the last, up to the length."""
     missing = length - x.shape[0]

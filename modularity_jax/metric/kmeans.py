@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.metric.numerics import prefix_sum
+from modularity_jax.metric.numerics import prefix_sums
 
 Array = jax.Array
 
@@ -44,25 +44,33 @@ class _Slots(NamedTuple):
 
 
 def kmeans(points: Array, key: Array, *, weights: Array, num_clusters: int, num_restarts: int) -> KMeans:
+    """`kmeans_from` with random numbers of the key."""
+    uniforms = jax.random.uniform(key, (num_uniforms(num_clusters, num_restarts),), points.dtype)
+    return kmeans_from(points, uniforms, weights=weights, num_clusters=num_clusters, num_restarts=num_restarts)
+
+
+def num_uniforms(num_clusters: int, num_restarts: int) -> int:
+    """Random numbers that `kmeans_from` takes."""
+    return num_restarts * num_clusters * _num_candidates(num_clusters)
+
+
+def kmeans_from(points: Array, uniforms: Array, *, weights: Array, num_clusters: int, num_restarts: int) -> KMeans:
     """Cluster points [N, D] whose weights [N] are 0 or 1, from num_restarts greedy k-means++ starts.
 
-    An empty cluster is re-seeded with the point farthest from its centre, at most one a restart and iteration; what is
-    empty at the end takes its point away from a larger cluster, so that every cluster has a member as long as there
-    are num_clusters weighted points.
+    A cluster that loses all its points keeps its centre. What is empty at the end takes the point that is farthest from
+    its own centre, so that every cluster has a member as long as there are num_clusters weighted points. The uniforms
+    are numbers in [0, 1), [`num_uniforms`].
     """
-
-    def fill(labels: Array, centres: Array) -> Array:
-        return _fill_empty(labels, _own_distances(centred, centres, labels), weights, num_clusters)
-
     count = jnp.maximum(weights.sum(), 1)
     centred = jnp.where(weights[:, None] > 0, points - (weights @ points)[None, :] / count, 0)
     tolerance = SHIFT_TOLERANCE * (centred**2).sum() / (count * points.shape[1])
-    keys = jax.random.split(key, num_restarts)
-    starts = jax.vmap(lambda k: _greedy_start(centred, k, weights, num_clusters))(keys)
+    starts = _greedy_starts(centred, uniforms.reshape(num_restarts, num_clusters, -1), weights)
     centres = _iterate(centred, weights, starts, tolerance)
     labels = _assign(centred, centres)
     empty = _members(labels, weights, num_clusters).sum(axis=2) == 0
-    labels = jax.lax.cond(empty.any(), jax.vmap(fill), lambda labels, _: labels, labels, centres)
+    labels = jax.lax.cond(
+        empty.any(), functools.partial(_fill_empty, centred, weights), lambda labels, _: labels, labels, centres
+    )
     return _measure(centred, weights, labels, num_clusters)
 
 
@@ -78,9 +86,10 @@ def _iterate(points: Array, weights: Array, starts: Array, tolerance: Array) -> 
 
     def improve(state: _Slots) -> _Slots:
         labels = _assign(points, state.centres)
-        centres, lacking = _update(points, weights, labels, state.centres)
+        means, sizes = _centres(_members(labels, weights, state.centres.shape[1]), points)
+        centres = jnp.where(sizes[:, :, None] > 0, means, state.centres)
         shift = ((centres - state.centres) ** 2).sum(axis=(1, 2))
-        settled = ~lacking & ((shift <= tolerance) | (labels == state.labels).all(axis=1))
+        settled = (shift <= tolerance) | (labels == state.labels).all(axis=1)
         ended = settled | (state.iteration + 1 >= MAX_ITERATIONS)
         final = state.final.at[jnp.where(ended, state.restart, num_restarts)].set(centres, mode="drop")
         following = state.started + jnp.cumsum(ended, dtype=jnp.int32) - 1
@@ -101,34 +110,40 @@ def _iterate(points: Array, weights: Array, starts: Array, tolerance: Array) -> 
     return jax.lax.while_loop(unfinished, improve, first).final
 
 
-def _greedy_start(points: Array, key: Array, weights: Array, num_clusters: int) -> Array:
-    """Centres [K, D] by greedy k-means++: of a few candidates drawn by squared distance, the best is taken."""
-    num_candidates = 2 + int(math.log(num_clusters))
-    first_key, rest_key = jax.random.split(key)
-    first = points[_draw(weights, jax.random.uniform(first_key, (1,), points.dtype))[0]]
+def _greedy_starts(points: Array, uniforms: Array, weights: Array) -> Array:
+    """Centres [X, K, D] by greedy k-means++: of a few candidates drawn by squared distance, the best is taken.
+
+    All restarts at once, from all random numbers [X, K, candidates]: less to compile than a restart under vmap.
+    """
     norms = (points**2).sum(axis=1)
+    restarts = jnp.arange(uniforms.shape[0], dtype=jnp.int32)
+    most = jnp.finfo(points.dtype).max
 
-    def distances_to(centres: Array) -> Array:
-        """Squared distances [C, N] of all points to the centres [C, D]."""
-        squared = (centres**2).sum(axis=1)[:, None] - 2 * centres @ points.T + norms[None, :]
-        return weights[None, :] * jnp.maximum(squared, 0)
+    def add_centre(nearest: Array, own: tuple[Array, Array]) -> tuple[Array, Array]:
+        is_first, uniforms = own
+        # The first centre is any point.
+        candidates = points[_draw(jnp.where(is_first, weights[None, :], nearest), uniforms)]
+        products = (candidates.reshape(-1, points.shape[1]) @ points.T).reshape(*uniforms.shape, norms.size)
+        squared = (candidates**2).sum(axis=2)[:, :, None] - 2 * products + norms[None, None, :]
+        after = jnp.minimum(nearest[:, None, :], weights[None, None, :] * jnp.maximum(squared, 0))
+        best = jnp.where(is_first, 0, after.sum(axis=2).argmin(axis=1))
+        return after[restarts, best], candidates[restarts, best]
 
-    def add_centre(nearest: Array, uniforms: Array) -> tuple[Array, Array]:
-        candidates = points[_draw(nearest, uniforms)]
-        after = jnp.minimum(nearest[None, :], distances_to(candidates))
-        best = after.sum(axis=1).argmin()
-        return after[best], candidates[best]
+    first = jnp.arange(uniforms.shape[1], dtype=jnp.int32) == 0
+    nearest = jnp.broadcast_to(weights * most, (restarts.size, norms.size))
+    _, centres = jax.lax.scan(add_centre, nearest, (first, uniforms.swapaxes(0, 1)))
+    return centres.swapaxes(0, 1)
 
-    uniforms = jax.random.uniform(rest_key, (num_clusters - 1, num_candidates), points.dtype)
-    _, others = jax.lax.scan(add_centre, distances_to(first[None])[0], uniforms)
-    return jnp.concatenate([first[None], others])
+
+def _num_candidates(num_clusters: int) -> int:
+    return 2 + int(math.log(num_clusters))
 
 
 def _draw(mass: Array, uniforms: Array) -> Array:
-    """Indices drawn in proportion to mass [N], one for each of the uniforms [C]."""
-    total = prefix_sum(mass)
-    drawn = jnp.searchsorted(total, uniforms * total[-1], side="right")
-    return jnp.minimum(drawn, mass.size - 1)
+    """Indices [X, C] drawn in proportion to mass [X, N], one for each of the uniforms [X, C]."""
+    total = prefix_sums(mass)
+    drawn = (total[:, None, :] <= (uniforms * total[:, -1:])[:, :, None]).sum(axis=2, dtype=jnp.int32)
+    return jnp.minimum(drawn, mass.shape[1] - 1)
 
 
 def _assign(points: Array, centres: Array) -> Array:
@@ -140,8 +155,8 @@ def _assign(points: Array, centres: Array) -> Array:
 
 
 def _own_distances(points: Array, centres: Array, labels: Array) -> Array:
-    """Squared distance [N] of each point to its own centre; centres [K, D], labels [N]."""
-    return ((points - centres[labels]) ** 2).sum(axis=1)
+    """Squared distance [X, N] of each point to its own centre; centres [X, K, D], labels [X, N]."""
+    return ((points[None] - jnp.take_along_axis(centres, labels[:, :, None], axis=1)) ** 2).sum(axis=2)
 
 
 def _members(labels: Array, weights: Array, num_clusters: int) -> Array:
@@ -159,35 +174,26 @@ def _centres(members: Array, points: Array) -> tuple[Array, Array]:
     return sums / jnp.maximum(sizes, 1)[:, :, None], sizes
 
 
-def _update(points: Array, weights: Array, labels: Array, centres: Array) -> tuple[Array, Array]:
-    """New centres [X, K, D]; a restart's first empty cluster moves to the farthest point. Also if one was empty."""
-    means, sizes = _centres(_members(labels, weights, centres.shape[1]), points)
-    empty = sizes == 0
-
-    def reseed(means: Array) -> Array:
-        distances = jax.vmap(functools.partial(_own_distances, points))(centres, labels)
-        farthest = jnp.where(weights[None, :] > 0, distances, -1).argmax(axis=1)
-        moved = empty & (jnp.cumsum(empty, axis=1) == 1)
-        return jnp.where(moved[:, :, None], points[farthest][:, None, :], means)
-
-    return jax.lax.cond(empty.any(), reseed, lambda means: means, means), empty.any(axis=1)
-
-
-def _fill_empty(labels: Array, distances: Array, weights: Array, num_clusters: int) -> Array:
-    """Give each empty cluster the farthest point of a cluster with more than one; labels, distances and weights [N]."""
-
-    def fill(cluster: Array, labels: Array) -> Array:
-        sizes = jnp.zeros(num_clusters, weights.dtype).at[labels].add(weights)
-        free = (weights > 0) & (sizes[labels] > 1)
-        farthest = jnp.where(free, distances, -1).argmax()
-        needed = (sizes[cluster] == 0) & free.any()
-        return labels.at[farthest].set(jnp.where(needed, cluster, labels[farthest]))
-
-    return jax.lax.fori_loop(0, num_clusters, fill, labels)
+def _fill_empty(points: Array, weights: Array, labels: Array, centres: Array) -> Array:
+    """Give each empty cluster the farthest point that is left; a cluster's nearest point stays. Labels [X, N]."""
+    distances = _own_distances(points, centres, labels)
+    members = _members(labels, weights, centres.shape[1]) > 0
+    nearest = jnp.where(members, distances[:, None, :], jnp.inf).argmin(axis=2)
+    restarts = jnp.arange(labels.shape[0], dtype=jnp.int32)[:, None]
+    empty = ~members.any(axis=2)
+    free = jnp.broadcast_to(weights[None, :] > 0, labels.shape)
+    free = free & ~jnp.zeros_like(free).at[restarts, nearest].max(~empty)
+    farthest = jnp.argsort(jnp.where(free, distances, -1), axis=1, descending=True)
+    # The i-th farthest point goes to the i-th empty cluster.
+    turn = jnp.cumsum(empty, axis=1, dtype=jnp.int32) - 1
+    taken = empty & (turn < free.sum(axis=1, dtype=jnp.int32)[:, None])
+    point = jnp.take_along_axis(farthest, jnp.maximum(turn, 0), axis=1)
+    clusters = jnp.broadcast_to(jnp.arange(centres.shape[1], dtype=jnp.int32), taken.shape)
+    return labels.at[restarts, jnp.where(taken, point, labels.shape[1])].set(clusters, mode="drop")
 
 
 def _measure(points: Array, weights: Array, labels: Array, num_clusters: int) -> KMeans:
     """Inertia by the variance of each cluster around its mean, once the labels are final."""
     centres, sizes = _centres(_members(labels, weights, num_clusters), points)
-    inertia = jax.vmap(lambda c, own: weights @ _own_distances(points, c, own))(centres, labels)
+    inertia = _own_distances(points, centres, labels) @ weights
     return KMeans(labels, inertia, (sizes == 0).sum(axis=1, dtype=jnp.int32))

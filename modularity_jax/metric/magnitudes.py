@@ -19,6 +19,9 @@ from modularity_jax.metric.numerics import power_of_two
 
 Array = jax.Array
 
+# Weights of an array up to which the host makes magnitudes faster than a program for it is compiled.
+MAX_ON_HOST = 2**24
+
 
 def magnitudes(given: Mapping[str, Any]) -> tuple[Array, ...]:
     """|values| of each named array, all of one dtype and in one unit.
@@ -32,6 +35,8 @@ def magnitudes(given: Mapping[str, Any]) -> tuple[Array, ...]:
     """
     arrays = {name: checks.as_numbers(name, values) for name, values in given.items()}
     dtype = jnp.result_type(*(_float_dtype(array.dtype) for array in arrays.values()))
+    if all(_is_small_on_host(array) for array in arrays.values()):
+        return _on_host(arrays, dtype)
     largest = functools.reduce(jnp.maximum, [_largest(name, array, dtype) for name, array in arrays.items()])
     unit = _unit(largest, sum(array.size for array in arrays.values()))
     return tuple(_magnitude(array, unit, dtype) for array in arrays.values())
@@ -47,6 +52,32 @@ def as_floats(name: str, values: Any) -> Array:
     floats = _cast(array, _float_dtype(array.dtype))
     checks.check_finite(name, floats)
     return floats
+
+
+def _is_small_on_host(array: np.ndarray | Array) -> bool:
+    """Whether NumPy can have it at no cost, and what it makes of it too."""
+    if array.size > MAX_ON_HOST or not checks.is_concrete(array):
+        return False
+    return isinstance(array, np.ndarray) or all(device.platform == "cpu" for device in array.devices())
+
+
+def _on_host(arrays: Mapping[str, np.ndarray | Array], dtype: np.dtype) -> tuple[Array, ...]:
+    """`magnitudes` without a program to compile."""
+    made = {}
+    with np.errstate(over="ignore"):
+        for name, array in arrays.items():
+            made[name] = np.abs(np.asarray(array).astype(dtype))
+            checks.check_finite(name, made[name])
+    largest = max((float(array.max()) for array in made.values() if array.size), default=0.0)
+    room = _room(dtype, sum(array.size for array in made.values()))
+    unit = dtype.type(1 if largest <= room else 2.0 ** round(math.log2(room / largest)))
+    tiny = np.finfo(dtype).tiny
+    return tuple(jax.device_put(np.where(array * unit < tiny, dtype.type(0), array * unit)) for array in made.values())
+
+
+def _room(dtype: np.dtype, size: int) -> float:
+    """What so many values may be as large as, each, so that twice their sum is finite, rounding included."""
+    return math.ldexp(1.0, int(jnp.finfo(dtype).maxexp) - 2) / max(size, 1)
 
 
 def _float_dtype(dtype: np.dtype) -> np.dtype:
@@ -81,8 +112,7 @@ def _largest_of_jax(array: Array, dtype: np.dtype) -> Array:
 
 def _unit(largest: Array, size: int) -> Array:
     """What magnitudes are multiplied by: 1, or a power of two at which 2 size largest is finite, rounding included."""
-    room = math.ldexp(1.0, int(jnp.finfo(largest.dtype).maxexp) - 2) / max(size, 1)
-    return power_of_two(jnp.minimum(1, room / jax.lax.stop_gradient(largest)))
+    return power_of_two(jnp.minimum(1, _room(largest.dtype, size) / jax.lax.stop_gradient(largest)))
 
 
 def _magnitude(array: np.ndarray | Array, unit: Array, dtype: np.dtype) -> Array:

@@ -34,31 +34,15 @@ def near_one(values: Array) -> Array:
     return values / jnp.where(largest > 0, power_of_two(largest), 1)
 
 
-def prefix_sum(values: Array) -> Array:
-    """Inclusive prefix sums of values [M], by rows of about sqrt(M).
+def prefix_sums(values: Array) -> Array:
+    """Inclusive prefix sums along the last axis of values [X, M], by two products with triangular matrices.
 
-    `jnp.cumsum` of one long axis becomes log2(M) passes over it, and as many operations to compile.
+    `jnp.cumsum` becomes log2(M) passes, each of which is an operation to compile.
     """
-    width = max(1, int(values.size**0.5))
-    height = -(-values.size // width)
-    rows = jnp.pad(values, (0, height * width - values.size)).reshape(height, width)
-    inner = jnp.cumsum(rows, axis=1)
-    before = jnp.cumsum(inner[:, -1]) - inner[:, -1]
-    return (inner + before[:, None]).ravel()[: values.size]
-
-
-def program_bytes(lowered: jax.stages.Lowered) -> int:
-    """Memory that a program takes on a device, what it is given included, by the compiler's account.
-
-    Raises:
-      NotImplementedError: if this compiler gives none.
-    """
-    account = lowered.compile().memory_analysis()
-    if account is None:
-        raise NotImplementedError("the compiler gives no account of its memory")
-    return int(
-        account.argument_size_in_bytes
-        + account.output_size_in_bytes
-        + account.temp_size_in_bytes
-        - account.alias_size_in_bytes
-    )
+    rows, size = values.shape
+    width = max(1, int(size**0.5))
+    height = -(-size // width)
+    blocks = jnp.pad(values, ((0, 0), (0, height * width - size))).reshape(rows * height, width)
+    inner = (blocks @ jnp.triu(jnp.ones((width, width), values.dtype))).reshape(rows, height, width)
+    before = inner[:, :, -1] @ jnp.triu(jnp.ones((height, height), values.dtype), 1)
+    return (inner + before[:, :, None]).reshape(rows, height * width)[:, :size]

@@ -8,10 +8,13 @@ The bijection is an alternating Feistel network on the grid Z_a x Z_b with a b >
 radices Black and Rogaway 2002). Points that land at n or above are mapped again until they fall below n (cycle
 walking); a b - n < 2 a once n exceeds 12, so few do, and running the network backwards from there tells which. Using a
 keyed bijection to shuffle on a GPU is due to Mitchell et al. 2021.
+
+The rounds over all indices are written out, so that XLA makes one loop over memory of them; those over the few cells
+outside are a loop, which is less to compile.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +27,19 @@ NUM_ROUNDS = 12
 SHORTEST_SIDE = 4
 
 
-class _Grid(NamedTuple):
+class Grid(NamedTuple):
     """A grid whose cells are numbered row by row; both sides are uint32 below 2^16."""
 
-    rows: Array
-    columns: Array
+    rows: Any
+    columns: Any
+
+
+class Cells(NamedTuple):
+    """Cells of grids, two numbers below 2^16 in each word, because they are read for every shuffle."""
+
+    place: Any  # [C] uint32, row and column
+    grid: Any  # [C] or [] uint32, sides of the grid
+    salt: Any  # [C] or [] uint32, tells apart permutations that share their words
 
 
 def permuted_index(index: Array, size: Array | int, words: Array, *, max_size: int) -> Array:
@@ -44,67 +55,110 @@ def permuted_index(index: Array, size: Array | int, words: Array, *, max_size: i
       int32 [C].
     """
     size = jnp.maximum(jnp.asarray(size, jnp.uint32), 1)
-    index = index.astype(jnp.uint32)
-    grid = _grid(size)
-    image = _feistel(index, grid, words)
+    grid = grid_of(size, jnp)
+    salt = jnp.uint32(0)
+    image = images(cells_of(index.astype(jnp.uint32), grid, salt), words)
     # The cells at size and above, the cells that are sent there, and where those end up at last.
-    outside = size + jnp.arange(max(SHORTEST_SIDE**2, 2 * (math.isqrt(max_size) + 1)), dtype=jnp.uint32)
-    cell = _feistel_inverse(outside, grid, words)
-    sent = (outside < grid.rows * grid.columns) & (cell < size)
-
-    def walk(end: Array) -> Array:
-        return jnp.where(sent & (end >= size), _feistel(end, grid, words), end)
-
-    end = jax.lax.while_loop(lambda end: (sent & (end >= size)).any(), walk, outside)
-    place = jnp.searchsorted(index, cell)
-    asked = sent & (index[jnp.minimum(place, index.size - 1)] == cell)
+    outside = size + jnp.arange(num_outside(max_size), dtype=jnp.uint32)
+    there = outside < grid.rows * grid.columns
+    cell, end = settle(cells_of(outside, grid, salt), jnp.where(there, size, 0), words)
+    place = jnp.searchsorted(index.astype(jnp.uint32), cell)
+    asked = there & (cell < size) & (index[jnp.minimum(place, index.size - 1)] == cell)
     return image.at[jnp.where(asked, place, index.size)].set(end, mode="drop").astype(jnp.int32)
 
 
 def random_words(key: Array, shape: tuple[int, ...] = ()) -> Array:
-    """Random bits for `permuted_index`, [*shape, NUM_ROUNDS] uint32."""
+    """Random bits for a permutation, [*shape, NUM_ROUNDS] uint32."""
     return jax.random.bits(key, (*shape, NUM_ROUNDS), jnp.uint32)
 
 
-def _grid(size: Array) -> _Grid:
-    """A nearly square grid of at least `size` cells."""
-    rows = jnp.maximum(jnp.floor(jnp.sqrt(size.astype(jnp.float32))).astype(jnp.uint32) + 1, SHORTEST_SIDE)
-    columns = jnp.maximum((size + rows - 1) // rows, SHORTEST_SIDE)
-    return _Grid(rows, columns + (rows & columns & 1))  # with two odd sides every rotation is an even permutation
+def num_outside(max_size: int) -> int:
+    """Cells at most that a grid for up to max_size elements has beyond them."""
+    return max(SHORTEST_SIDE**2, 2 * (math.isqrt(max_size) + 1))
 
 
-def _feistel(x: Array, grid: _Grid, words: Array) -> Array:
-    """One pass of the network: each coordinate in turn is rotated by a hash of the other."""
-    row = x // grid.columns
-    column = x - row * grid.columns
+def grid_of(size: Any, xp: Any) -> Grid:
+    """A nearly square grid of at least `size` cells; size is uint32, an array of the module xp, jax.numpy or numpy."""
+    rows = xp.maximum(xp.floor(xp.sqrt(size.astype(xp.float32))).astype(xp.uint32) + xp.uint32(1), SHORTEST_SIDE)
+    columns = xp.maximum((size + rows - xp.uint32(1)) // rows, SHORTEST_SIDE)
+    # With two odd sides every rotation is an even permutation.
+    return Grid(rows.astype(xp.uint32), (columns + (rows & columns & xp.uint32(1))).astype(xp.uint32))
+
+
+def cells_of(number: Any, grid: Grid, salt: Any) -> Cells:
+    """The cells with these numbers, [C] uint32, of one grid; of NumPy or of JAX as they are."""
+    row = number // grid.columns
+    sides = (grid.rows << 16) + grid.columns
+    return Cells((row << 16) + (number - row * grid.columns), sides + number * 0, salt + number * 0)
+
+
+def images(cells: Cells, words: Array) -> Array:
+    """Numbers [C] of the cells that a pass of the network sends the given ones to."""
+    (row, column), grid = _unpacked(cells.place), Grid(*_unpacked(cells.grid))
     for turn in range(0, NUM_ROUNDS, 2):
-        row = _wrap(row + _rotation(column, grid.rows, words[turn]), grid.rows)
-        column = _wrap(column + _rotation(row, grid.columns, words[turn + 1]), grid.columns)
+        row, column = _rounds(row, column, cells.salt, grid, words[turn], words[turn + 1])
     return row * grid.columns + column
 
 
-def _feistel_inverse(x: Array, grid: _Grid, words: Array) -> Array:
-    """The cell that `_feistel` sends to x: the same rotations backwards."""
-    row = x // grid.columns
-    column = x - row * grid.columns
-    for turn in reversed(range(0, NUM_ROUNDS, 2)):
-        column = _wrap(column + grid.columns - _rotation(row, grid.columns, words[turn + 1]), grid.columns)
-        row = _wrap(row + grid.rows - _rotation(column, grid.rows, words[turn]), grid.rows)
-    return row * grid.columns + column
+def numbers_of(cells: Cells) -> Any:
+    """Their numbers [C], uint32."""
+    (row, column), (_, columns) = _unpacked(cells.place), _unpacked(cells.grid)
+    return row * columns + column
+
+
+def settle(cells: Cells, size: Array, words: Array) -> tuple[Array, Array]:
+    """For cells outside [O]: the number of the cell sent there, and of the one below size where that one ends.
+
+    The first is `size` where no element is sent there.
+    """
+    (row, column), grid, number = _unpacked(cells.place), Grid(*_unpacked(cells.grid)), numbers_of(cells)
+    turns = NUM_ROUNDS // 2
+
+    def back(turn: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:
+        row, column = at
+        first, second = words[2 * (turns - 1 - turn)], words[2 * (turns - 1 - turn) + 1]
+        column = _wrap(column + grid.columns - _rotation(row, grid.columns, second ^ cells.salt), grid.columns)
+        row = _wrap(row + grid.rows - _rotation(column, grid.rows, first ^ cells.salt), grid.rows)
+        return row, column
+
+    row, column = jax.lax.fori_loop(0, turns, back, (row, column))
+    source = row * grid.columns + column
+    sent = source < size
+
+    def forth(turn: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:
+        return _rounds(*at, cells.salt, grid, words[2 * turn], words[2 * turn + 1])
+
+    def walk(end: Array) -> Array:
+        row = end // grid.columns
+        row, column = jax.lax.fori_loop(0, turns, forth, (row, end - row * grid.columns))
+        return jnp.where(sent & (end >= size), row * grid.columns + column, end)
+
+    end = jax.lax.while_loop(lambda end: (sent & (end >= size)).any(), walk, number)
+    return jnp.where(sent, source, size), end
+
+
+def hash32(x: Any, xp: Any = jnp) -> Any:
+    """A bijective 32-bit mixer whose every output bit depends on every input bit (MurmurHash3's finaliser)."""
+    x = (x ^ (x >> xp.uint32(16))) * xp.uint32(0x85EBCA6B)
+    x = (x ^ (x >> xp.uint32(13))) * xp.uint32(0xC2B2AE35)
+    return x ^ (x >> xp.uint32(16))
+
+
+def _unpacked(word: Any) -> tuple[Any, Any]:
+    return word >> 16, word & 0xFFFF
+
+
+def _rounds(row: Array, column: Array, salt: Array, grid: Grid, first: Array, second: Array) -> tuple[Array, Array]:
+    """Two rounds: each coordinate in turn is rotated by a hash of the other."""
+    row = _wrap(row + _rotation(column, grid.rows, first ^ salt), grid.rows)
+    return row, _wrap(column + _rotation(row, grid.columns, second ^ salt), grid.columns)
 
 
 def _rotation(other: Array, modulus: Array, word: Array) -> Array:
     """A number below modulus that depends on the other coordinate, without a division; modulus is below 2^16."""
-    return ((_hash(other ^ word) >> 16) * modulus) >> 16
+    return ((hash32(other ^ word) >> 16) * modulus) >> 16
 
 
 def _wrap(x: Array, modulus: Array) -> Array:
     """Remainder of x below 2 modulus: a subtraction that falls below 0 wraps around and is the larger number."""
     return jnp.minimum(x, x - modulus)
-
-
-def _hash(x: Array) -> Array:
-    """A bijective 32-bit mixer whose every output bit depends on every input bit (MurmurHash3's finaliser)."""
-    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
-    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
-    return x ^ (x >> 16)

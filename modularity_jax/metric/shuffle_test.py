@@ -1,20 +1,20 @@
 """Is a network more modular than the same weights shuffled?"""
 
-import functools
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+import numpy as np
+from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
 from modularity_jax.metric import checks
-from modularity_jax.metric.clustering import Clustering, check_settings, cluster, partition
-from modularity_jax.metric.controls import Stock, capacities, check_method, deal, stock
+from modularity_jax.metric.clustering import Clustering, cluster_with
+from modularity_jax.metric.controls import check_method
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
-from modularity_jax.metric.grouping import grouped_map
-from modularity_jax.metric.numerics import program_bytes
+from modularity_jax.metric.items import items_at_once, partition_controls
+from modularity_jax.metric.partition import Settings
 from modularity_jax.metric.sharding import as_mesh, outside_explicit_mesh
 from modularity_jax.metric.statistics import compare
 
@@ -50,7 +50,7 @@ def shuffle_test(
     num_restarts: int = 10,
     selection: str = "ncut",
     solver: str = "auto",
-    shuffles_per_group: int = 8,
+    shuffles_per_group: int | None = None,
     mesh: Mesh | None = None,
 ) -> ShuffleTest:
     """Cluster a graph and num_shuffles controls of it, and compare the n-cuts (2003.04881, section 3).
@@ -63,10 +63,11 @@ def shuffle_test(
       graph: LayeredGraph or SparseGraph.
       key: typed PRNG key, consumed.
       num_clusters: K, static.
-      num_shuffles: R, static.
+      num_shuffles: R.
       method: the control; see `shuffle`.
       num_restarts, selection, solver: as in `cluster`, for the graph and its controls alike.
-      shuffles_per_group: controls that are clustered under one vmap; bounds the memory.
+      shuffles_per_group: controls that are clustered under one vmap; bounds the memory. None takes 1 on CPU cores, and
+        on an accelerator what fills it; another number rounds differently.
       mesh: one-axis mesh whose devices share the controls; None for the default device.
 
     Raises:
@@ -74,28 +75,14 @@ def shuffle_test(
     """
     key = checks.as_key(key)
     _check_controls(graph, num_shuffles, method, shuffles_per_group)
-    # Two programs rather than one: the first serves every control method, and compiling it is what takes long.
-    observed = cluster(
-        graph,
-        observed_key(key),
-        num_clusters=num_clusters,
-        num_restarts=num_restarts,
-        selection=selection,
-        solver=solver,
+    settings, mesh = Settings(num_clusters, num_restarts, selection, solver), as_mesh(mesh)
+    settings.check(graph)
+    size = int(shuffles_per_group or items_at_once(graph, settings))
+    observed = cluster_with(graph, key, settings, observed=True, group_size=size, mesh=mesh)
+    shuffled = partition_controls(
+        graph, key, settings, method=method, first=0, count=int(num_shuffles), group_size=size, mesh=mesh
     )
-    shuffled, converged = shuffled_ncuts(
-        graph,
-        key,
-        num_clusters=num_clusters,
-        num_shuffles=num_shuffles,
-        method=method,
-        num_restarts=num_restarts,
-        selection=selection,
-        solver=solver,
-        shuffles_per_group=shuffles_per_group,
-        mesh=mesh,
-    )
-    return _told(compare_with(observed, shuffled, converged), int(num_clusters))
+    return _told(compare_with(observed, *shuffled), int(num_clusters))
 
 
 def _told(test: ShuffleTest, num_clusters: int) -> ShuffleTest:
@@ -126,103 +113,45 @@ def shuffled_ncuts(
     num_restarts: int,
     selection: str,
     solver: str,
-    shuffles_per_group: int,
+    shuffles_per_group: int | None = None,
     mesh: Mesh | None = None,
-) -> tuple[Array, Array]:
+) -> tuple[Any, Any]:
     """A shuffle test's controls first .. first + num_shuffles - 1: n-cut [R], and whether eigenvectors converged [R].
 
-    The n-cut is NaN where there are fewer connected vertices than clusters.
-
-    A long test can so be done in parts, which together are what it would be in one. Arguments and errors as
-    `shuffle_test`; `first` is no static number, so that the parts share a program.
+    A long test can so be done in parts, which together are what it would be in one. The n-cut is NaN where there are
+    fewer connected vertices than clusters. Arguments and errors as `shuffle_test`.
     """
     _check_controls(graph, num_shuffles, method, shuffles_per_group)
-    check_settings(graph, num_clusters, num_restarts, selection, solver)
-    mesh, settings = as_mesh(mesh), (int(num_clusters), int(num_restarts), selection, solver)
-    stocks = _stock(graph, method, capacities(graph))
-    start = jnp.asarray(first, jnp.uint32)
-    return _cluster_controls(
-        graph, stocks, key, start, settings, int(num_shuffles), method, int(shuffles_per_group), mesh
+    settings = Settings(num_clusters, num_restarts, selection, solver)
+    settings.check(graph)
+    size = int(shuffles_per_group or items_at_once(graph, settings))
+    return partition_controls(
+        graph,
+        checks.as_key(key),
+        settings,
+        method=method,
+        first=first,
+        count=int(num_shuffles),
+        group_size=size,
+        mesh=as_mesh(mesh),
     )
 
 
-def controls_bytes(
-    graph: LayeredGraph | SparseGraph,
-    *,
-    num_clusters: int,
-    method: str,
-    num_restarts: int,
-    selection: str,
-    solver: str,
-    shuffles_per_group: int,
-) -> int:
-    """Memory of `shuffled_ncuts` on a device that has several groups of controls; arguments as there."""
-    return program_bytes(
-        _cluster_controls.lower(
-            graph,
-            _stock(graph, method, capacities(graph)),
-            jax.random.key(0),
-            jnp.uint32(0),
-            (num_clusters, num_restarts, selection, solver),
-            2 * shuffles_per_group,
-            method,
-            shuffles_per_group,
-            None,
-        )
-    )
-
-
-def compare_with(observed: Clustering, shuffled: Array, converged: Array) -> ShuffleTest:
+def compare_with(observed: Clustering, shuffled: Any, converged: Any) -> ShuffleTest:
     """The test of a clustered graph against its controls' n-cuts [R]."""
-    value = jnp.where(observed.num_empty > 0, jnp.nan, observed.ncut)
+    xp: Any = np if checks.is_concrete((observed, shuffled)) else jnp
+    value = xp.where(xp.asarray(observed.num_empty) > 0, xp.nan, xp.asarray(observed.ncut))
     return ShuffleTest(
         ncut=observed.ncut,
         shuffled_ncut=shuffled,
-        **_compare(value, shuffled)._asdict(),
+        **compare(value.astype(observed.ncut.dtype), xp.asarray(shuffled))._asdict(),
         clustering=observed,
         all_converged=converged.all(),
     )
 
 
-def _check_controls(graph: LayeredGraph | SparseGraph, num_shuffles: int, method: str, shuffles_per_group: int) -> None:
+def _check_controls(graph: LayeredGraph | SparseGraph, num_shuffles: int, method: str, shuffles_per_group: Any) -> None:
     checks.check_count("num_shuffles", num_shuffles, 1)
-    checks.check_count("shuffles_per_group", shuffles_per_group, 1)
+    if shuffles_per_group is not None:
+        checks.check_count("shuffles_per_group", shuffles_per_group, 1)
     check_method(graph, method)
-
-
-def observed_key(key: Array) -> Array:
-    """The key with which a shuffle test clusters the graph itself; no shuffle has it, since r stays below 2^32 - 1."""
-    return jax.random.fold_in(key, 2**32 - 1)
-
-
-_compare = jax.jit(compare)
-_stock = jax.jit(stock, static_argnums=(1, 2))
-
-
-@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7, 8))
-def _cluster_controls(
-    graph: LayeredGraph | SparseGraph,
-    stocks: tuple[Stock, ...],
-    key: Array,
-    first: Array,
-    settings: tuple[int, int, str, str],
-    num_shuffles: int,
-    method: str,
-    group_size: int,
-    mesh: Mesh | None,
-) -> tuple[Array, Array]:
-    """n-cut [R] of each control, and whether its eigenvectors converged [R]."""
-
-    def control(
-        index: Array, graph: LayeredGraph | SparseGraph, stocks: tuple[Stock, ...], key: Array
-    ) -> tuple[Array, Array]:
-        shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(key, index))
-        embedding, _, cut, num_empty = partition(deal(graph, stocks, shuffle_key, method), cluster_key, *settings)
-        return jnp.where(num_empty > 0, jnp.nan, cut), embedding.converged
-
-    indices = first + jnp.arange(num_shuffles, dtype=jnp.uint32)
-    results = grouped_map(control, indices, graph, stocks, key, group_size=group_size, mesh=mesh)
-    if mesh is not None:
-        # Whole on every device: a sum over parts on two devices rounds otherwise than the sum over all on one.
-        results = jax.lax.with_sharding_constraint(results, NamedSharding(mesh, PartitionSpec()))
-    return results

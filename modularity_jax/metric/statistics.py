@@ -1,9 +1,12 @@
 """Monte Carlo statistics of one observed value against its controls."""
 
-from typing import NamedTuple
+import warnings
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import scipy.special
 from jax.scipy.special import betainc
 
 Array = jax.Array
@@ -33,44 +36,52 @@ class Statistics(NamedTuple):
     effect_size: Array  # [], (median - observed) / MAD, positive where the observed value is lower
 
 
-def compare(observed: Array, controls: Array) -> Statistics:
-    """Statistics of an observed value [] against controls [R].
+def compare(observed: Any, controls: Any) -> Statistics:
+    """Statistics of an observed value [] against controls [R], on the host where both are NumPy's.
 
     p = (1 + #{controls <= observed}) / (R + 1), ties counted (Phipson and Smyth 2010; North et al. 2002).
     """
-    slack = TIE_TOLERANCE * jnp.abs(observed)
-    left_out = jnp.isnan(controls)
-    count = (~left_out).sum(dtype=jnp.int32)
-    below = (controls <= observed + slack).sum(dtype=jnp.int32)
-    above = (controls >= observed - slack).sum(dtype=jnp.int32)
-    known = (count > 0) & ~jnp.isnan(observed)
-    p_value, p_upper = (jnp.where(known, (1 + tail) / (count + 1), jnp.nan) for tail in (below, above))
-    mean, std, median = jnp.nanmean(controls), jnp.nanstd(controls), jnp.nanmedian(controls)
+    xp: Any = np if isinstance(observed, np.ndarray | np.generic) and isinstance(controls, np.ndarray) else jnp
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of statistics of no control
+        return Statistics(*(xp.asarray(value) for value in _compare(observed, controls, xp)))
+
+
+def _compare(observed: Any, controls: Any, xp: Any) -> Statistics:
+    kind = controls.dtype
+    slack = TIE_TOLERANCE * xp.abs(observed)
+    left_out = xp.isnan(controls)
+    count = (~left_out).sum(dtype=xp.int32)
+    below = (controls <= observed + slack).sum(dtype=xp.int32)
+    above = (controls >= observed - slack).sum(dtype=xp.int32)
+    known = (count > 0) & ~xp.isnan(observed)
+    p_value, p_upper = (xp.where(known, (1 + tail) / (count + 1), xp.nan).astype(kind) for tail in (below, above))
+    mean, std, median = xp.nanmean(controls), xp.nanstd(controls), xp.nanmedian(controls)
     return Statistics(
-        num_left_out=left_out.sum(dtype=jnp.int32),
+        num_left_out=left_out.sum(dtype=xp.int32),
         mean=mean,
         std=std,
-        z_score=_in_units(observed - mean, std, slack),
+        z_score=_in_units(observed - mean, std, slack, xp),
         p_value=p_value,
         p_upper=p_upper,
-        p_two_sided=jnp.minimum(1, 2 * jnp.minimum(p_value, p_upper)),
-        p_interval=jnp.where(known, clopper_pearson(below, count), jnp.nan),
-        effect_size=_in_units(median - observed, jnp.nanmedian(jnp.abs(controls - median)), slack),
+        p_two_sided=xp.minimum(1, 2 * xp.minimum(p_value, p_upper)),
+        p_interval=xp.where(known, clopper_pearson(below, count, xp=xp), xp.nan).astype(kind),
+        effect_size=_in_units(median - observed, xp.nanmedian(xp.abs(controls - median)), slack, xp),
     )
 
 
-def clopper_pearson(successes: Array, trials: Array | int, confidence: float = CONFIDENCE) -> Array:
+def clopper_pearson(successes: Any, trials: Any, confidence: float = CONFIDENCE, xp: Any = jnp) -> Any:
     """Exact binomial confidence interval [2] for a probability (Clopper and Pearson 1934)."""
     tail = (1 - confidence) / 2
-    hits, misses = (jnp.asarray(count, jnp.result_type(float)) for count in (successes, trials - successes))
-    low = _beta_quantile(tail, hits, misses + 1)
-    high = _beta_quantile(1 - tail, hits + 1, misses)
-    return jnp.stack([jnp.where(hits == 0, 0, low), jnp.where(misses == 0, 1, high)])
+    hits, misses = (xp.asarray(count, jnp.result_type(float)) for count in (successes, trials - successes))
+    quantile = scipy.special.betaincinv if xp is np else _beta_quantile
+    low = quantile(xp.maximum(hits, 1e-3), misses + 1, tail)
+    high = quantile(hits + 1, xp.maximum(misses, 1e-3), 1 - tail)
+    return xp.stack([xp.where(hits == 0, 0, low), xp.where(misses == 0, 1, high)])
 
 
-def _beta_quantile(probability: float, a: Array, b: Array) -> Array:
-    """Quantile of the beta distribution by bisection: JAX has betainc, not its inverse. Nonsense where a or b is 0."""
-    a, b = jnp.maximum(a, 1e-3), jnp.maximum(b, 1e-3)
+def _beta_quantile(a: Array, b: Array, probability: float) -> Array:
+    """Quantile of the beta distribution by bisection: JAX has betainc, not its inverse."""
 
     def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
@@ -82,8 +93,8 @@ def _beta_quantile(probability: float, a: Array, b: Array) -> Array:
     return (low + high) / 2
 
 
-def _in_units(difference: Array, unit: Array, slack: Array) -> Array:
+def _in_units(difference: Any, unit: Any, slack: Any, xp: Any) -> Any:
     """The difference over the unit; where that is no more than rounding, 0 or a signed infinity."""
     flat = unit <= slack
-    extreme = jnp.where(jnp.abs(difference) <= slack, 0, jnp.sign(difference) * jnp.inf)
-    return jnp.where(flat, extreme, difference / jnp.where(flat, 1, unit))
+    extreme = xp.where(xp.abs(difference) <= slack, 0, xp.copysign(xp.inf, difference))
+    return xp.where(flat, extreme, difference / xp.where(flat, 1, unit)).astype(unit.dtype)

@@ -51,7 +51,7 @@ class Resume(NamedTuple):
     states: TrainState
 
 
-def run_key(seed: int) -> Array:
+def run_key(seed: int | Array) -> Array:
     """The key of a run's seed: Threefry's, whatever the default, whose bits depend on nothing that runs beside them."""
     return jax.random.key(seed, impl="threefry2x32")
 

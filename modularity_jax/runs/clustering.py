@@ -4,7 +4,6 @@ import functools
 import itertools
 from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 from absl import logging
 from jax.sharding import Mesh
@@ -87,7 +86,7 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
                 continue
             graph, key = graphs[place.phase, place.seed], place[:3]
             if key not in observed:
-                observed = {key: cluster_network(graph, config, place.seed, place.num_clusters)}
+                observed = {key: cluster_network(graph, config, place.seed, place.num_clusters, mesh)}
             checkpoints = Checkpoints(workdir.path, f"cluster/{place.name}", config.to_dict())
             with naming(config, "cluster.shuffles_per_group"):
                 test = _test(graph, observed[key], place, config, mesh, checkpoints)
@@ -155,8 +154,8 @@ def _test(
             parts = [_join(parts)]
             checkpoints.save(parts[0], {})
             stopping.check()
-    whole = {name: jax.numpy.asarray(array) for name, array in _join(parts).items()}
-    return jax.device_get(compare_with(observed, whole["ncut"], whole["converged"]))
+    whole = _join(parts)
+    return compare_with(observed, whole["ncut"], whole["converged"])
 
 
 def _join(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

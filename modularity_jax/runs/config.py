@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from modularity_jax.metric.checks import check_choice
-from modularity_jax.metric.clustering import SELECTIONS
 from modularity_jax.metric.controls import METHODS
 from modularity_jax.metric.embedding import SOLVERS
+from modularity_jax.metric.partition import SELECTIONS
 from modularity_jax.nets.config import (
     MAX_COUNT,
     MAX_EPOCHS,

@@ -93,7 +93,7 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
             if not team.takes(f"lesion-{place.name}"):
                 progress.advance("by another process")
                 continue
-            labels = _labels(workdir, part, place, graphs[place[:2]])
+            labels = _labels(workdir, part, place, graphs[place[:2]], mesh)
             checkpoints = Checkpoints(workdir.path, f"lesion/{place.name}", config.to_dict())
             params, keep = nets[place.phase][place.seed], _Parts(checkpoints)
             with naming(config, "lesion.samples_per_batch"):
@@ -158,7 +158,7 @@ class _Parts:
         return sums
 
 
-def _labels(workdir: Workdir, part: Workdir, place: Place, graph: LayeredGraph) -> np.ndarray:
+def _labels(workdir: Workdir, part: Workdir, place: Place, graph: LayeredGraph, mesh: Mesh | None) -> np.ndarray:
     """The network's labels at the lesions' number of clusters: the clustering stage's, or made as it would."""
     count = workdir.config.lesion.num_clusters
     name = f"seed_{place.seed}/k_{count}/labels"
@@ -166,7 +166,7 @@ def _labels(workdir: Workdir, part: Workdir, place: Place, graph: LayeredGraph) 
         arrays = recover_arrays(source.clusters(place.phase))
         if name in arrays:
             return arrays[name]
-    arrays[name] = np.asarray(cluster_network(graph, workdir.config, place.seed, count).labels)
+    arrays[name] = np.asarray(cluster_network(graph, workdir.config, place.seed, count, mesh).labels)
     write_arrays(part.clusters(place.phase), dict(sorted(arrays.items())), keep_previous=True)
     return arrays[name]
 

@@ -9,11 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 from absl import logging
+from jax.sharding import Mesh
 
 from modularity_jax import data
-from modularity_jax.metric.clustering import Clustering, cluster
+from modularity_jax.metric.clustering import Clustering, cluster_with
 from modularity_jax.metric.graph import LayeredGraph
-from modularity_jax.metric.shuffle_test import observed_key
+from modularity_jax.metric.partition import Settings
 from modularity_jax.nets.mlp import layer_name
 from modularity_jax.nets.sweep import PHASES, run_key
 from modularity_jax.nets.training import Samples
@@ -61,20 +62,22 @@ def finite_seeds(workdir: Workdir, phase: str) -> list[int]:
 
 def cluster_key(config: RunConfig, seed: int) -> jax.Array:
     """The key of one network's shuffle tests. They share it, so all start from the same clustering of the network."""
-    stream = jax.random.fold_in(run_key(config.train.seed), _CLUSTER_STREAM)
-    return jax.random.fold_in(stream, seed)
+    return _cluster_key(np.uint32(config.train.seed), np.uint32(seed))
 
 
-def cluster_network(graph: LayeredGraph, config: RunConfig, seed: int, num_clusters: int) -> Clustering:
-    """One network's clustering, the same as its shuffle tests start from."""
-    settings = config.cluster
-    found = cluster(
-        graph,
-        observed_key(cluster_key(config, seed)),
-        num_clusters=num_clusters,
-        num_restarts=settings.num_restarts,
-        selection=settings.selection,
-        solver=settings.solver,
+@jax.jit
+def _cluster_key(run_seed: jax.Array, seed: jax.Array) -> jax.Array:
+    return jax.random.fold_in(jax.random.fold_in(run_key(run_seed), _CLUSTER_STREAM), seed)
+
+
+def cluster_network(
+    graph: LayeredGraph, config: RunConfig, seed: int, num_clusters: int, mesh: Mesh | None = None
+) -> Clustering:
+    """One network's clustering, the same as its shuffle tests start from; with their mesh, by their program."""
+    own = config.cluster
+    settings = Settings(num_clusters, own.num_restarts, own.selection, own.solver)
+    found = cluster_with(
+        graph, cluster_key(config, seed), settings, observed=True, group_size=own.shuffles_per_group, mesh=mesh
     )
     return jax.device_get(found)
 

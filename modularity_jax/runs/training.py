@@ -140,7 +140,7 @@ def _train(share: _Share, samples: Samples, mesh: Mesh | None) -> None:
         for epoch in train_seeds(samples, **settings, mesh=mesh, seed_ids=share.seeds, resume=done.resume):
             rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, samples.y_train.size)
             _check_finite(rows[-size:], config)
-            curve += _curve_rows(epoch, share.seeds, rows, config)
+            curve += _curve_rows(epoch, share.seeds, rows, config, mesh)
             if epoch.epoch == epoch.num_epochs:
                 write_arrays(workdir.weights(epoch.phase), _flatten(epoch.params, share.seeds))
                 if config.cluster.curve_epochs:
@@ -239,7 +239,9 @@ def _metrics_rows(epoch: Epoch, seeds: Sequence[int], last: list[Row], config: R
     return rows
 
 
-def _curve_rows(epoch: Epoch, seeds: Sequence[int], metrics: list[Row], config: RunConfig) -> list[Row]:
+def _curve_rows(
+    epoch: Epoch, seeds: Sequence[int], metrics: list[Row], config: RunConfig, mesh: Mesh | None
+) -> list[Row]:
     """n-cut of each network after this epoch, if it is one of those asked for; each phase's last one is.
 
     Clustered with the key of the shuffle tests, so that a phase's last row agrees with clusterability.csv. A network
@@ -260,7 +262,7 @@ def _curve_rows(epoch: Epoch, seeds: Sequence[int], metrics: list[Row], config: 
                     where = f"the {epoch.phase} phase, seed {seed}, k = {count}"
                     logging.warning("learning_curve.csv does not go on to the end of %s: %s", where, why)
                 continue
-            found = cluster_network(graph, config, seed, count)
+            found = cluster_network(graph, config, seed, count, mesh)
             row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "num_clusters": count}
             row |= {name: plain(getattr(found, name)) for name in ("ncut", "lower_bound", "num_isolated")}
             row |= {name: plain(getattr(epoch.metrics, name)[index]) for name in ("test_accuracy", "sparsity")}

@@ -195,7 +195,7 @@ BAD_SETTINGS = {
     "num_clusters": generated.counts(2) | st.integers(13, 2**40),
     "num_shuffles": generated.counts(1),
     "num_restarts": generated.counts(1),
-    "shuffles_per_group": generated.counts(1),
+    "shuffles_per_group": generated.counts(1).filter(lambda count: count is not None),
     "selection": st.sampled_from(["", "best", None, 3]),
     "solver": st.sampled_from(["", "arpack", None, 0]),
 }

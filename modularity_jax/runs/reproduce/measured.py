@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from modularity_jax.runs.reproduce.cells import Cell
-from modularity_jax.runs.shuffled import with_p
 from modularity_jax.runs.summary import joint_findings, undamaged_accuracy
 from modularity_jax.runs.tables import Row, read_csv
 from modularity_jax.runs.workdir import Workdir
@@ -19,11 +18,12 @@ def values_of(cell: Cell, workdir: Workdir) -> np.ndarray:
         place = (cell.phase, cell.epoch, cell.num_clusters)
         rows = read_csv(workdir.learning_curve)
         return np.array([r["ncut"] for r in rows if (r["phase"], r["epoch"], r["num_clusters"]) == place])
-    rows = with_p(read_csv(workdir.clusterability))
+    rows = read_csv(workdir.clusterability)
     column = {"n-cut": "ncut", "test accuracy": "test_accuracy"}.get(cell.quantity, "z_score")
     method = cell.quantity.removeprefix("z ") if column == "z_score" else rows[0]["method"]
     wanted = (cell.phase, cell.num_clusters, method)
-    return np.array([r[column] for r in rows if (r["phase"], r["num_clusters"], r["method"]) == wanted])
+    found = [r[column] for r in rows if (r["phase"], r["num_clusters"], r["method"]) == wanted]
+    return np.array([value for value in found if value is not None])  # no z where no control could be compared
 
 
 def _lesion_values(cell: Cell, workdir: Workdir) -> np.ndarray:

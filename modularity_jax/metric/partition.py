@@ -1,0 +1,84 @@
+"""One partition of one graph: embedding, k-means with restarts, the best restart."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from modularity_jax.metric import checks
+from modularity_jax.metric.embedding import SOLVERS, embed_from, num_draws
+from modularity_jax.metric.graph import Graph
+from modularity_jax.metric.kmeans import kmeans_from, num_uniforms
+from modularity_jax.metric.ncut import batched_ncut
+from modularity_jax.metric.numerics import full_precision, near_one
+
+Array = jax.Array
+
+SELECTIONS = ("ncut", "inertia")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a graph is clustered; see `cluster`."""
+
+    num_clusters: int
+    num_restarts: int
+    selection: str
+    solver: str
+
+    def check(self, graph: Graph) -> None:
+        """Raise the errors of `cluster` that they and the graph allow."""
+        checks.check_graph(graph)
+        checks.check_count("num_restarts", self.num_restarts, 1)
+        checks.check_choice("selection", self.selection, SELECTIONS)
+        checks.check_choice("solver", self.solver, SOLVERS)
+        checks.check_num_clusters(self.num_clusters, graph)
+
+
+class Partition(NamedTuple):
+    """A partition of a graph's N vertices into K clusters."""
+
+    labels: Array  # [N] int32, -1 on isolated vertices
+    ncut: Array  # []
+    lower_bound: Array  # []
+    eigenvalues: Array  # [K]
+    num_isolated: Array  # [] int32
+    num_empty: Array  # [] int32
+    converged: Array  # [] bool
+
+
+@full_precision
+def partition(graph: Graph, key: Array, settings: Settings) -> Partition:
+    """The partition of a graph; no check, no jit (see `cluster`)."""
+    connected = graph.degrees() > 0
+    # All random numbers at once: each call of the generator is a tenth of a second to compile.
+    ours, theirs = (
+        num_draws(graph, settings.num_clusters),
+        num_uniforms(settings.num_clusters, settings.num_restarts),
+    )
+    draws = jax.random.uniform(key, (ours + theirs,), graph.degrees().dtype)
+    embedding = embed_from(graph, draws[:ours], num_clusters=settings.num_clusters, solver=settings.solver)
+    found = kmeans_from(
+        near_one(embedding.points),
+        draws[ours:],
+        weights=connected.astype(embedding.points.dtype),
+        num_clusters=settings.num_clusters,
+        num_restarts=settings.num_restarts,
+    )
+    if settings.selection == "ncut":
+        cuts = batched_ncut(graph, found.labels, num_clusters=settings.num_clusters)
+        best = cuts.argmin()
+        cut = cuts[best]
+    else:
+        best = found.inertia.argmin()
+        cut = batched_ncut(graph, found.labels[best][None], num_clusters=settings.num_clusters)[0]
+    return Partition(
+        labels=jnp.where(connected, found.labels[best], -1),
+        ncut=cut,
+        lower_bound=embedding.lower_bound,
+        eigenvalues=embedding.eigenvalues,
+        num_isolated=(~connected).sum(dtype=jnp.int32),
+        num_empty=found.num_empty[best],
+        converged=embedding.converged,
+    )

@@ -1,0 +1,255 @@
+"""What all shuffles of a graph by one method have in common: which values there are, and where they may go.
+
+A block of weights falls into lines, within which values move: the block is one line where all of it is permuted, and
+its rows or columns are where each neuron's own weights are. A line's places are numbered by rank. All methods give
+arrays of the same shapes, so that one program serves them.
+
+On the host where the weights have values, which compiles nothing; the same arithmetic under a transformation.
+"""
+
+import itertools
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from modularity_jax.metric import checks
+from modularity_jax.metric.graph import LayeredGraph, SparseGraph
+from modularity_jax.metric.permutation import Cells, cells_of, grid_of, hash32, num_outside, numbers_of
+from modularity_jax.metric.sides import layer_sides
+
+Array = Any  # NumPy's or JAX's
+T = TypeVar("T", bound=Any)
+
+# Values and cells outside that are dealt in one turn of a loop.
+VALUES_AT_ONCE = 2**15
+OUTSIDE_AT_ONCE = 2**11
+
+
+class Values(NamedTuple):
+    """The non-zero weights of all blocks, [C] each; those that there are not are 0."""
+
+    values: Array
+    cells: Cells  # of the rank of each value's place in its line
+    line_start: Array  # int32, where the line begins in `Stock.table`
+    block: Array  # int32
+
+
+class Outside(NamedTuple):
+    """Cells of the grids of all lines that lie beyond their ranks; [O] each, those that there are not have size 0."""
+
+    cells: Cells
+    size: Array  # uint32, ranks of the line
+    line_start: Array  # int32, as above
+
+
+class Stock(NamedTuple):
+    """All blocks of weights. No shape depends on how many are zero, nor on the method."""
+
+    values: Values
+    table: Array  # [T] int32, for each line's ranks their place in the control's weights; a large one for no rank
+    index_of: Array  # [T] int32, the index of the value at each line's ranks; C where there is none
+    outside: Outside
+    num_values: Array  # [blocks] int32
+    turns: Array  # [2] int32, of `VALUES_AT_ONCE` and of `OUTSIDE_AT_ONCE`, that hold all values and all cells outside
+
+
+NOWHERE = np.iinfo(np.int32).max
+
+
+def stock(graph: LayeredGraph | SparseGraph, method: str, *, by_sides: bool = False) -> Stock:
+    """The stock of a graph for a control of `METHODS`.
+
+    Args:
+      graph: as `shuffle` takes it.
+      method: of `METHODS`.
+      by_sides: places are those of the matrix of a `BipartiteGraph`, not of the layers' blocks one after the other.
+    """
+    xp = np if checks.is_concrete(graph) else jnp
+    weights, rows, columns = _blocks(graph, xp)
+    places = _places(graph.widths, by_sides) if isinstance(graph, LayeredGraph) else [np.arange(graph.weights.size)]
+    made, outside, tables = [], [], []
+    first_line = first_place = 0
+    for index, (block, own_rows, own_columns) in enumerate(zip(weights, rows, columns, strict=True)):
+        turned = method == "column"
+        given = (block.T, own_columns, own_rows) if turned else (block, own_rows, own_columns)
+        lines = _lines(xp, *given, method)
+        place = places[index].reshape(block.shape)
+        tables.append(_table(xp, lines, (place.T if turned else place).reshape(-1)))
+        made.append(_values(xp, lines, index, first_line, first_place))
+        outside.append(_outside(xp, lines, first_line, first_place))
+        first_line, first_place = first_line + sum(block.shape), first_place + tables[-1].size
+    capacity = sum(block.size for block in weights)
+    num_values = xp.stack([(own.values > 0).sum(dtype=xp.int32) for own in made])
+    values, value_turns = _joined(xp, made, [own.values > 0 for own in made], capacity, VALUES_AT_ONCE)
+    capacity = sum(_num_outside(block.shape) for block in weights)
+    beyond, outside_turns = _joined(xp, outside, [own.size > 0 for own in outside], capacity, OUTSIDE_AT_ONCE)
+    length = sum(block.size + _num_outside(block.shape) for block in weights)
+    table = xp.concatenate([*tables, xp.full(length - first_place, NOWHERE, xp.int32)])
+    at = values.line_start + numbers_of(values.cells).astype(xp.int32)
+    index_of = _scatter(xp, length, xp.where(values.values > 0, at, length), values.values.size)
+    return Stock(values, table, index_of, beyond, num_values, xp.stack([value_turns, outside_turns]))
+
+
+def side_widths(widths: Sequence[int]) -> tuple[int, int]:
+    """Neurons of the smaller and of the larger side."""
+    small, large = (sum(widths[i] for i in side) for side in layer_sides(widths))
+    return small, large
+
+
+def _places(widths: Sequence[int], by_sides: bool) -> list[np.ndarray]:
+    """Place of each entry of each block [d_in, d_out], flat, in the weights of a control."""
+    shapes = list(itertools.pairwise(widths))
+    if not by_sides:
+        ends = np.cumsum([0, *(a * b for a, b in shapes)])
+        return [np.arange(start, end, dtype=np.int32) for start, end in itertools.pairwise(ends)]
+    small, large = layer_sides(widths)
+    starts = {layer: sum(widths[i] for i in side if i < layer) for side in (small, large) for layer in side}
+    columns = side_widths(widths)[1]
+    places = []
+    for layer, (height, width) in enumerate(shapes):
+        rows, cols = np.arange(height)[:, None] + starts[layer], np.arange(width)[None, :] + starts[layer + 1]
+        place = rows * columns + cols if layer in small else cols * columns + rows
+        places.append(place.reshape(-1).astype(np.int32))
+    return places
+
+
+class _Lines(NamedTuple):
+    """A block [a, b], or its transpose, as lines of places."""
+
+    flat: Array  # [M], its weights
+    rank: Array  # [M] int32, of each place in its line
+    place_of: Array  # [stride] int32, of each rank of the first line; M for none
+    size: Array  # [] uint32, ranks of a line that has any
+    live: Array  # [lines] bool, those that have
+    stride: int  # places from a line's begin to the next one's
+
+
+def _lines(xp: ModuleType, block: Array, rows: Array, columns: Array, method: str) -> _Lines:
+    """The lines of a block [a, b] between the connected ones of rows [a] and of columns [b], bool."""
+    flat = block.reshape(-1)
+    if method in ("row", "column"):
+        rank = xp.broadcast_to(_rank(xp, columns)[None, :], block.shape).reshape(-1)
+        place_of = _marked(xp, columns, columns.size, flat.size)
+        return _Lines(flat, rank, place_of, _count(xp, columns), rows, columns.size)
+    everywhere = method in ("layer", "layer_all_distribution")
+    allowed = (rows[:, None] & columns[None, :]).reshape(-1) if everywhere else flat > 0
+    place_of = _marked(xp, allowed, flat.size, flat.size)
+    return _Lines(flat, _rank(xp, allowed), place_of, _count(xp, allowed), xp.ones(1, bool), flat.size)
+
+
+def _length(lines: _Lines) -> int:
+    """Cells at most of a line's grid, for which the table has room."""
+    return lines.stride + num_outside(lines.stride)
+
+
+def _table(xp: ModuleType, lines: _Lines, places: np.ndarray) -> Array:
+    """The block's part of `Stock.table`; places [M] are those of the block, or of its transpose."""
+    first = xp.arange(lines.live.size, dtype=xp.int32)[:, None] * lines.stride
+    at = first + lines.place_of[None, :]
+    known = xp.broadcast_to(lines.place_of[None, :] < lines.flat.size, at.shape)
+    own = xp.where(known, xp.asarray(places)[xp.minimum(at, places.size - 1)], NOWHERE)
+    padding = xp.full((lines.live.size, _length(lines) - lines.stride), NOWHERE, xp.int32)
+    return xp.concatenate([own.astype(xp.int32), padding], axis=1).reshape(-1)
+
+
+def _values(xp: ModuleType, lines: _Lines, block: int, first_line: int, first_place: int) -> Values:
+    """The block's values; all of its places where it is not known which of them are 0."""
+    at: Array = np.flatnonzero(lines.flat > 0) if xp is np else jnp.arange(lines.flat.size, dtype=jnp.int32)
+    line = (at // lines.stride).astype(xp.int32)
+    grid = grid_of(xp.maximum(lines.size, xp.uint32(1)), xp)
+    cells = cells_of(lines.rank[at].astype(xp.uint32), grid, _salt(xp, line, first_line))
+    starts = (first_place + line * _length(lines)).astype(xp.int32)
+    return Values(lines.flat[at], cells, starts, xp.full(at.size, block, xp.int32))
+
+
+def _outside(xp: ModuleType, lines: _Lines, first_line: int, first_place: int) -> Outside:
+    """The cells outside of each line, [O]."""
+    size = xp.maximum(lines.size, xp.uint32(1))
+    grid = grid_of(size, xp)
+    beyond = xp.arange(num_outside(lines.stride), dtype=xp.uint32)
+    numbers = xp.broadcast_to((size + beyond)[None, :], (lines.live.size, beyond.size))
+    there = lines.live[:, None] & (numbers < grid.rows * grid.columns)
+    line = xp.broadcast_to(xp.arange(lines.live.size, dtype=xp.int32)[:, None], numbers.shape)
+    cells = cells_of(numbers, grid, _salt(xp, line, first_line))
+    starts = (first_place + line * _length(lines)).astype(xp.int32)
+    return jax.tree.map(lambda x: x.reshape(-1), Outside(cells, xp.where(there, size, xp.uint32(0)), starts))
+
+
+def _joined(xp: ModuleType, parts: list[T], there: list[Array], capacity: int, at_once: int) -> tuple[T, Array]:
+    """What is there of the parts [C_b], one after the other, filled up to the capacity, and the turns that hold it.
+
+    Arrays of up to at_once entries are one turn, whatever their length; longer ones are whole turns of so many.
+    """
+    joined, known = jax.tree.map(lambda *own: xp.concatenate(own), *parts), xp.concatenate(there)
+    count = xp.asarray(known.sum(dtype=xp.int32))
+    if xp is np:
+        joined = jax.tree.map(lambda x: x[known], joined)
+    else:  # the same order, and behind it what counts for nothing
+        order = jnp.argsort(~known, stable=True)
+        joined = jax.tree.map(lambda x: x[order], joined)
+    at_once = min(at_once, max(1, capacity))
+    length = -(-max(1, capacity) // at_once) * at_once
+    # What is not there has a grid of one cell, so that it is a number like any other.
+    filled = jax.tree.map(lambda x: xp.concatenate([x, xp.full(length - x.size, 0, x.dtype)]), joined)
+    sides = xp.full(length - joined.cells.grid.size, (1 << 16) + 1, xp.uint32)
+    filled = filled._replace(cells=filled.cells._replace(grid=xp.concatenate([joined.cells.grid, sides])))
+    return filled, xp.asarray(-(-count // at_once), xp.int32)
+
+
+def _num_outside(shape: tuple[int, int]) -> int:
+    """Cells outside of a block's lines at most, whatever the method."""
+    height, width = shape
+    return max(num_outside(height * width), height * num_outside(width), width * num_outside(height))
+
+
+def _blocks(graph: LayeredGraph | SparseGraph, xp: ModuleType) -> tuple[list[Array], list[Array], list[Array]]:
+    """Blocks of weights that are shuffled each on its own, and which of their rows and columns are connected.
+
+    The edges of a SparseGraph count as one row, all of whose places may hold a weight.
+    """
+    if isinstance(graph, SparseGraph):
+        weights = xp.asarray(graph.weights)[None, :]
+        return [weights], [xp.ones(1, bool)], [xp.ones(weights.shape[1], bool)]
+    weights = [xp.asarray(affinity) for affinity in graph.affinities]
+    edges = [affinity > 0 for affinity in weights]
+    incoming = [edge.any(axis=0) for edge in edges]
+    outgoing = [edge.any(axis=1) for edge in edges]
+    live = [outgoing[0], *(a | b for a, b in zip(incoming, outgoing[1:], strict=False)), incoming[-1]]
+    return weights, live[:-1], live[1:]
+
+
+def _salt(xp: ModuleType, line: Array, first_line: int) -> Array:
+    """What tells the permutations of lines apart, [...] uint32, none the same for two lines of a graph."""
+    return hash32(line.astype(xp.uint32) + xp.uint32(first_line + 1), xp)
+
+
+def _rank(xp: ModuleType, marked: Array) -> Array:
+    """Number of marked places before each one, [M] int32."""
+    counted = marked.astype(xp.int32)
+    return xp.cumsum(counted, dtype=xp.int32) - counted
+
+
+def _count(xp: ModuleType, marked: Array) -> Array:
+    return xp.asarray(marked.sum(dtype=xp.uint32))
+
+
+def _marked(xp: ModuleType, marked: Array, length: int, fill: int) -> Array:
+    """The marked places of [M] in order, [length] int32, and `fill` beyond the last."""
+    if xp is np:
+        found = np.flatnonzero(marked)[:length].astype(np.int32)
+        return np.concatenate([found, np.full(length - found.size, fill, np.int32)])
+    return jnp.nonzero(marked, size=length, fill_value=fill)[0].astype(jnp.int32)
+
+
+def _scatter(xp: ModuleType, length: int, at: Array, count: int) -> Array:
+    """An array [length] int32 with the numbers 0..count - 1 at the given places, and `count` elsewhere."""
+    numbers = xp.arange(count, dtype=xp.int32)
+    if xp is np:
+        made = np.full(length + 1, count, np.int32)
+        made[at] = numbers
+        return made[:length]
+    return jnp.full(length, count, jnp.int32).at[at].set(numbers, mode="drop")
