@@ -8,8 +8,8 @@ import jax
 from modularity_jax.metric import checks
 from modularity_jax.metric.components import count_components
 from modularity_jax.metric.graph import Graph
-from modularity_jax.metric.items import partition_graph
-from modularity_jax.metric.partition import Settings
+from modularity_jax.metric.items import partition_alone, partition_graph
+from modularity_jax.metric.partition import Partition, Settings
 from modularity_jax.metric.sharding import outside_explicit_mesh
 
 Array = jax.Array
@@ -63,13 +63,19 @@ def cluster(
         or key is not one key. Under jit the number of all vertices takes the place of the connected ones.
     """
     checks.check_graph(graph)
-    return cluster_with(graph, checks.as_key(key), Settings(num_clusters, num_restarts, selection, solver))
-
-
-def cluster_with(graph: Graph, key: Array, settings: Settings, **how: Any) -> Clustering:
-    """`cluster` by settings, with the arguments of `partition_graph`."""
+    settings = Settings(num_clusters, num_restarts, selection, solver)
     settings.check(graph)
-    found = partition_graph(graph, key, settings, **how)
+    return _told(graph, partition_alone(graph, checks.as_key(key), settings))
+
+
+def cluster_among_controls(graph: Graph, key: Array, settings: Settings, **how: Any) -> Clustering:
+    """The clustering that a shuffle test with this key compares with its controls; arguments of `partition_graph`."""
+    settings.check(graph)
+    return _told(graph, partition_graph(graph, key, settings, **how))
+
+
+def _told(graph: Graph, found: Partition) -> Clustering:
+    """The clustering, with a warning of what weakens it where there are values to look at."""
     if checks.is_concrete(found) and not found.converged:
         warnings.warn(
             "the eigenvectors did not converge, a better partition may well exist: the graph is so long and thin that "

@@ -64,7 +64,7 @@ def deal(stock: Stock, key: Array, keep_places: Array | bool, size: int, *, resa
       key: typed PRNG key, consumed.
       keep_places: a scalar that may be traced: leaves all values where they are, which without resample gives the graph
         itself.
-      size: static; of all blocks together, or of the matrix of a `BipartiteGraph`.
+      size: static; of all blocks together.
       resample: static; draws new values, see `is_resampled`.
     """
     place_key, value_key = jax.random.split(key)

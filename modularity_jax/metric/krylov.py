@@ -20,7 +20,6 @@ EXTRA = 4
 # Blocks of Ritz vectors that a restart keeps; the basis goes on from them as if nothing had been dropped.
 KEPT = 6
 MAX_RESTARTS = 40
-_START = -1
 
 
 class Eigenpairs(NamedTuple):
@@ -35,7 +34,7 @@ class Eigenpairs(NamedTuple):
 class _State(NamedTuple):
     basis: Array  # [DEPTH * block, M], orthonormal rows as far as it is filled, then zeros; leading Ritz vectors first
     images: Array  # [DEPTH * block, M], of the basis
-    following: Array  # [block, M], what the basis is extended by next: orthonormal, but for the start
+    following: Array  # [block, M], what the basis is extended by next
     filled: Array  # [], blocks in the basis
     values: Array  # [block], leading Ritz values
     residuals: Array  # [block]
@@ -67,12 +66,14 @@ def leading_eigenpairs(
         return ~state.converged & (state.restart < max_restarts)
 
     def improve(state: _State) -> _State:
-        # All Ritz vectors' residuals lie in what the last image adds to the basis: it goes on from there.
-        basis, images, following = _fill(operator, state)
+        basis, images, latest = _fill(operator, state)
         values, best = _ritz(basis, images)
         kept = best[: KEPT * width]
         vectors, vector_images = kept @ basis, kept @ images
         residuals = jnp.linalg.norm(vector_images - values[: KEPT * width, None] * vectors, axis=1)
+        converged = (residuals[:num_pairs] <= tolerance(values[:num_pairs])).all()
+        # What is new in the last image: all Ritz vectors' residuals lie in it.
+        following = jax.lax.cond(converged, lambda *_: latest, _orthonormal, latest, basis)
         return _State(
             _first_rows(vectors, basis),
             _first_rows(vector_images, images),
@@ -80,32 +81,31 @@ def leading_eigenpairs(
             jnp.int32(KEPT),
             values[:width],
             residuals[:width],
-            (residuals[:num_pairs] <= tolerance(values[:num_pairs])).all(),
+            converged,
             state.restart + 1,
         )
 
     empty = jnp.zeros((DEPTH * width, start.shape[1]), start.dtype)
     nothing = jnp.zeros(width, start.dtype)
-    first = _State(empty, empty, start, jnp.int32(_START), nothing, nothing, jnp.asarray(False), jnp.int32(0))
+    first = _State(empty, empty, start, jnp.int32(0), nothing, nothing, jnp.asarray(False), jnp.int32(0))
     final = jax.lax.while_loop(unfinished, improve, first)
     return Eigenpairs(final.values[:num_pairs], final.basis[:num_pairs], final.residuals[:num_pairs], final.converged)
 
 
 def _fill(operator: Callable[[Array], Array], state: _State) -> tuple[Array, Array, Array]:
-    """The basis and its images filled up block by block, and the block to go on with; a loop, to compile once.
-
-    Its first turn of all does nothing but make the start orthonormal.
-    """
+    """The basis and its images filled up block by block, and the last block's image; a loop, to compile once."""
     width = state.following.shape[0]
 
     def extend(depth: Array, bases: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        basis, images, block = bases
-        known = depth != _START  # a condition would copy the operator's matrix in every turn
-        image = jnp.where(known, operator(block), block)
-        first = jnp.maximum(depth, 0) * width
-        basis = jax.lax.dynamic_update_slice_in_dim(basis, jnp.where(known, block, 0), first, 0)
-        images = jax.lax.dynamic_update_slice_in_dim(images, jnp.where(known, image, 0), first, 0)
-        return basis, images, _orthonormal(image, basis)
+        basis, images, latest = bases
+        block = _orthonormal(latest, basis)
+        image = operator(block)
+        first = depth * width
+        return (
+            jax.lax.dynamic_update_slice_in_dim(basis, block, first, 0),
+            jax.lax.dynamic_update_slice_in_dim(images, image, first, 0),
+            image,
+        )
 
     return jax.lax.fori_loop(state.filled, DEPTH, extend, (state.basis, state.images, state.following))
 

@@ -85,35 +85,56 @@ def layer_sides(widths: Sequence[int]) -> tuple[range, range]:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class BipartiteGraph:
-    """A bipartite graph as one matrix, its zeros included; vertices of the smaller side come first.
+    """A layered graph by its two sides; vertices of the smaller side come first, on each side layer after layer.
 
-    A network of few layers fits into one that is hardly larger than its kernels, and whose programs do not grow with
-    the number of layers.
+    A layer of the smaller side meets one or two layers of the larger one, which lie beside each other there: so its
+    edges are a single strip of the matrix between the sides, and a product with all of it is one product a strip.
+
+    Attributes:
+      strips: for each layer of the smaller side its edges, [d, columns], at least 0.
+      starts: the column of the larger side at which each strip begins, static.
+      num_large: vertices of the larger side, static.
     """
 
-    matrix: Array  # [M_small, M_large], at least 0
+    strips: tuple[Array, ...]
+    starts: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+    num_large: int = dataclasses.field(metadata={"static": True})
 
     @classmethod
     def from_layers(cls, graph: "LayeredGraph") -> Self:
         """The graph of a layered one; `order_by_sides` tells its vertices apart."""
-        small, large = layer_sides(graph.widths)
-        starts = {i: sum(graph.widths[j] for j in side if j < i) for side in (small, large) for i in side}
-        shape = tuple(sum(graph.widths[i] for i in side) for side in (small, large))
-        matrix = jnp.zeros(shape, graph.affinities[0].dtype)
-        for layer, affinity in enumerate(graph.affinities):
-            above, block = (layer, affinity) if layer in small else (layer + 1, affinity.T)
-            below = layer + 1 if layer in small else layer
-            matrix = jax.lax.dynamic_update_slice(matrix, block, (starts[above], starts[below]))
-        return cls(matrix)
+        strips = []
+        for layer in layer_sides(graph.widths)[0]:
+            before = [graph.affinities[layer - 1].T] if layer > 0 else []
+            strips.append(jnp.concatenate([*before, *graph.affinities[layer : layer + 1]], axis=1))
+        return cls(tuple(strips), *_shape(graph.widths))
+
+    @classmethod
+    def from_flat(cls, weights: Array, widths: Sequence[int]) -> Self:
+        """The graph of a layered one with these widths; weights [E] in the order of `places_by_sides`."""
+        shapes = _strip_shapes(widths)
+        parts = jnp.split(weights, list(itertools.accumulate(a * b for a, b in shapes))[:-1])
+        strips = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+        return cls(tuple(strips), *_shape(widths))
+
+    @property
+    def num_small(self) -> int:
+        """See `Sides`."""
+        return sum(strip.shape[0] for strip in self.strips)
 
     @property
     def num_nodes(self) -> int:
         """Number of vertices N."""
-        return sum(self.matrix.shape)
+        return self.num_small + self.num_large
+
+    def connected(self) -> np.ndarray:
+        """Which vertices have an edge, [N] bool, on the host; of concrete weights."""
+        return np.asarray(self.degrees()) > 0
 
     def degrees(self) -> Array:
         """Sum of the weights of each vertex's edges, [N]."""
-        return jnp.concatenate([self.matrix.sum(axis=1), self.matrix.sum(axis=0)])
+        small = jnp.concatenate([strip.sum(axis=1) for strip in self.strips])
+        return self.join(small, self._onto_large([strip.sum(axis=0) for strip in self.strips]))
 
     def matvec(self, x: Array) -> Array:
         """Product of the adjacency matrix with each row of x [M, N]."""
@@ -122,20 +143,7 @@ class BipartiteGraph:
 
     def neighbour_min(self, values: Array) -> Array:
         """Least of values [N] among each vertex's neighbours, [N]."""
-        small, large = self.split(values)
-        edges, most = self.matrix > 0, jnp.iinfo(values.dtype).max
-        return self.join(
-            jnp.where(edges, large[None, :], most).min(axis=1), jnp.where(edges, small[:, None], most).min(axis=0)
-        )
-
-    @property
-    def num_small(self) -> int:
-        """See `Sides`."""
-        return self.matrix.shape[0]
-
-    def connected(self) -> np.ndarray:
-        """Which vertices have an edge, [N] bool, on the host; of concrete weights."""
-        return np.asarray(self.degrees()) > 0
+        raise NotImplementedError("components are counted on the layered graph")
 
     def sides(self) -> "BipartiteGraph":
         """Itself."""
@@ -143,7 +151,7 @@ class BipartiteGraph:
 
     def split(self, x: Array) -> tuple[Array, Array]:
         """See `Sides`."""
-        return x[..., : self.matrix.shape[0]], x[..., self.matrix.shape[0] :]
+        return x[..., : self.num_small], x[..., self.num_small :]
 
     def join(self, small: Array, large: Array) -> Array:
         """See `Sides`."""
@@ -151,11 +159,25 @@ class BipartiteGraph:
 
     def to_large(self, x: Array) -> Array:
         """See `Sides`."""
-        return x @ self.matrix
+        ends = list(itertools.accumulate(strip.shape[0] for strip in self.strips))
+        parts = jnp.split(x, ends[:-1], axis=-1)
+        return self._onto_large([part @ strip for part, strip in zip(parts, self.strips, strict=True)])
 
     def to_small(self, x: Array) -> Array:
         """See `Sides`."""
-        return x @ self.matrix.T
+        bands = [
+            x[..., start : start + strip.shape[1]] @ strip.T
+            for start, strip in zip(self.starts, self.strips, strict=True)
+        ]
+        return jnp.concatenate(bands, axis=-1)
+
+    def _onto_large(self, parts: Sequence[Array]) -> Array:
+        """Sum of what the strips say of their columns, [..., num_large]."""
+        whole = [
+            jnp.pad(part, [(0, 0)] * (part.ndim - 1) + [(start, self.num_large - start - part.shape[-1])])
+            for start, part in zip(self.starts, parts, strict=True)
+        ]
+        return sum(whole[1:], start=whole[0])
 
 
 def order_by_sides(widths: Sequence[int]) -> np.ndarray:
@@ -163,3 +185,30 @@ def order_by_sides(widths: Sequence[int]) -> np.ndarray:
     starts = np.cumsum((0, *widths))
     order = [np.arange(starts[i], starts[i + 1]) for side in layer_sides(widths) for i in side]
     return np.argsort(np.concatenate(order))
+
+
+def places_by_sides(widths: Sequence[int]) -> list[np.ndarray]:
+    """Place of each entry of each block [d_in, d_out], flat, among the strips of a `BipartiteGraph`, [E] in all."""
+    small, _ = layer_sides(widths)
+    firsts = [0, *itertools.accumulate(a * b for a, b in _strip_shapes(widths))]
+    places = []
+    for layer, (height, width) in enumerate(itertools.pairwise(widths)):
+        strip = layer if layer in small else layer + 1
+        columns = _strip_shapes(widths)[small.index(strip)][1]
+        # The layer before the strip's comes first in it.
+        offset = 0 if layer != strip or layer == 0 else widths[layer - 1]
+        rows, cols = np.arange(height)[:, None], np.arange(width)[None, :]
+        place = rows * columns + offset + cols if layer == strip else cols * columns + rows
+        places.append((firsts[small.index(strip)] + place).reshape(-1).astype(np.int32))
+    return places
+
+
+def _strip_shapes(widths: Sequence[int]) -> list[tuple[int, int]]:
+    small, _ = layer_sides(widths)
+    return [(widths[i], sum(widths[j] for j in (i - 1, i + 1) if 0 <= j < len(widths))) for i in small]
+
+
+def _shape(widths: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """Where each strip begins, and the vertices of the larger side."""
+    small, large = layer_sides(widths)
+    return tuple(sum(widths[j] for j in large if j < i - 1) for i in small), sum(widths[j] for j in large)

@@ -8,7 +8,6 @@ On the host where the weights have values, which compiles nothing; the same arit
 """
 
 import itertools
-from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,7 +18,7 @@ import numpy as np
 from modularity_jax.metric import checks
 from modularity_jax.metric.graph import LayeredGraph, SparseGraph
 from modularity_jax.metric.permutation import Cells, cells_of, grid_of, hash32, num_outside, numbers_of
-from modularity_jax.metric.sides import layer_sides
+from modularity_jax.metric.sides import places_by_sides
 
 Array = Any  # NumPy's or JAX's
 T = TypeVar("T", bound=Any)
@@ -66,11 +65,14 @@ def stock(graph: LayeredGraph | SparseGraph, method: str, *, by_sides: bool = Fa
     Args:
       graph: as `shuffle` takes it.
       method: of `METHODS`.
-      by_sides: places are those of the matrix of a `BipartiteGraph`, not of the layers' blocks one after the other.
+      by_sides: places are those of a `BipartiteGraph`, not of the layers' blocks one after the other.
     """
     xp = np if checks.is_concrete(graph) else jnp
     weights, rows, columns = _blocks(graph, xp)
-    places = _places(graph.widths, by_sides) if isinstance(graph, LayeredGraph) else [np.arange(graph.weights.size)]
+    ends = np.cumsum([0, *(block.size for block in weights)])
+    places = [np.arange(start, end, dtype=np.int32) for start, end in itertools.pairwise(ends)]
+    if by_sides and isinstance(graph, LayeredGraph):
+        places = places_by_sides(graph.widths)
     made, outside, tables = [], [], []
     first_line = first_place = 0
     for index, (block, own_rows, own_columns) in enumerate(zip(weights, rows, columns, strict=True)):
@@ -92,29 +94,6 @@ def stock(graph: LayeredGraph | SparseGraph, method: str, *, by_sides: bool = Fa
     at = values.line_start + numbers_of(values.cells).astype(xp.int32)
     index_of = _scatter(xp, length, xp.where(values.values > 0, at, length), values.values.size)
     return Stock(values, table, index_of, beyond, num_values, xp.stack([value_turns, outside_turns]))
-
-
-def side_widths(widths: Sequence[int]) -> tuple[int, int]:
-    """Neurons of the smaller and of the larger side."""
-    small, large = (sum(widths[i] for i in side) for side in layer_sides(widths))
-    return small, large
-
-
-def _places(widths: Sequence[int], by_sides: bool) -> list[np.ndarray]:
-    """Place of each entry of each block [d_in, d_out], flat, in the weights of a control."""
-    shapes = list(itertools.pairwise(widths))
-    if not by_sides:
-        ends = np.cumsum([0, *(a * b for a, b in shapes)])
-        return [np.arange(start, end, dtype=np.int32) for start, end in itertools.pairwise(ends)]
-    small, large = layer_sides(widths)
-    starts = {layer: sum(widths[i] for i in side if i < layer) for side in (small, large) for layer in side}
-    columns = side_widths(widths)[1]
-    places = []
-    for layer, (height, width) in enumerate(shapes):
-        rows, cols = np.arange(height)[:, None] + starts[layer], np.arange(width)[None, :] + starts[layer + 1]
-        place = rows * columns + cols if layer in small else cols * columns + rows
-        places.append(place.reshape(-1).astype(np.int32))
-    return places
 
 
 class _Lines(NamedTuple):

@@ -12,7 +12,7 @@ from absl import logging
 from jax.sharding import Mesh
 
 from modularity_jax import data
-from modularity_jax.metric.clustering import Clustering, cluster_with
+from modularity_jax.metric.clustering import Clustering, cluster_among_controls
 from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.metric.partition import Settings
 from modularity_jax.nets.mlp import layer_name
@@ -76,8 +76,8 @@ def cluster_network(
     """One network's clustering, the same as its shuffle tests start from; with their mesh, by their program."""
     own = config.cluster
     settings = Settings(num_clusters, own.num_restarts, own.selection, own.solver)
-    found = cluster_with(
-        graph, cluster_key(config, seed), settings, observed=True, group_size=own.shuffles_per_group, mesh=mesh
+    found = cluster_among_controls(
+        graph, cluster_key(config, seed), settings, group_size=own.shuffles_per_group, mesh=mesh
     )
     return jax.device_get(found)
 

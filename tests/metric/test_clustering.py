@@ -165,9 +165,9 @@ def test_scaling_the_weights_changes_nothing():
 
 def test_second_call_with_the_same_shapes_does_not_compile():
     mj.cluster(sparse_net(0), jax.random.key(0), num_clusters=4)
-    before = items._run._cache_size()
+    before = items.partition_alone._cache_size()
     mj.cluster(sparse_net(1), jax.random.key(1), num_clusters=4)
-    assert items._run._cache_size() == before
+    assert items.partition_alone._cache_size() == before
 
 
 def test_empty_clusters_are_counted_where_values_cannot_be_checked():
