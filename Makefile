@@ -29,8 +29,10 @@ type: $(VENV)/.test
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
+# The slow tests, and those that compare bits as users' programs are compiled.
+LONG ?= tests
 test-long: $(VENV)/.test
-	$(BIN)/python -m pytest -m long
+	XLA_FLAGS=--xla_backend_optimization_level=3 $(BIN)/python -m pytest -m "long or bits" $(LONG)
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .

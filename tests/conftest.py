@@ -1,8 +1,14 @@
-"""Every test runs on four fake CPU devices, with rank promotion an error."""
+"""Every test runs on four fake CPU devices, with rank promotion an error.
+
+Programs are compiled without LLVM's optimisations, which costs half as much; `make test-long` runs the tests that
+compare bits with them once more.
+"""
 
 import os
 
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+FLAGS = os.environ.get("XLA_FLAGS", "")
+LEVEL = "" if "xla_backend_optimization_level" in FLAGS else " --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = FLAGS + LEVEL + " --xla_force_host_platform_device_count=4"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 

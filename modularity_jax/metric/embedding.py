@@ -47,7 +47,8 @@ class _Problem(NamedTuple):
     live: Array  # [M] bool, False where a vertex is isolated
     dtype: jnp.dtype
     tolerance: Callable[[Array], Array]  # eigenvalues [K] -> residuals of the operator for one of TOLERANCE in A
-    # Vectors [K, M] and residuals [K] of the operator -> vectors [K, N], eigenvalues [K] and residuals [K] of A.
+    # Vectors [K, M] and residuals [K] of the operator -> vectors [K, N] and eigenvalues [K] of A, and by how much these
+    # may be too low [K].
     lift: Callable[[Array, Array], tuple[Array, Array, Array]]
 
 
@@ -85,12 +86,12 @@ def embed_from(graph: Graph, draws: Array, *, num_clusters: int, solver: str = "
     dense = solver == "eigh" or (solver == "auto" and size <= DEPTH * (num_clusters + EXTRA))
     solve = _solve_dense if dense else _solve_krylov
     found = solve(problem, draws, min(num_clusters, size))
-    vectors, eigenvalues, residuals = problem.lift(found.vectors, found.residuals)
+    vectors, eigenvalues, excess = problem.lift(found.vectors, found.residuals)
     missing = num_clusters - eigenvalues.size  # a side of fewer than K vertices: what is left of the spectrum is <= 0
     points = jnp.pad(scale[None, :] * vectors, ((0, missing), (0, 0))).T
-    # Ritz values lie below the eigenvalues by no more than the residual's norm (Saad 2011, theorem 4.5), plus what is
+    # Ritz values lie below eigenvalues by no more than the residual's norm (Saad 2011, theorem 4.5), plus what is
     # rounded away of it.
-    most = eigenvalues + residuals + ROUNDING * jnp.finfo(eigenvalues.dtype).eps
+    most = eigenvalues + excess + ROUNDING * jnp.finfo(eigenvalues.dtype).eps
     eigenvalues = jnp.pad(jnp.minimum(eigenvalues, 1), (0, missing))
     return Embedding(points, eigenvalues, jnp.maximum(num_clusters - most.sum(), 0), found.converged)
 
@@ -120,8 +121,9 @@ def _bipartite_problem(sides: Sides, scale: Array) -> _Problem:
         sigma = jnp.linalg.norm(image, axis=1)
         divisor = jnp.where(sigma > 0, sigma, 1)
         joined = sides.join(vectors, image / divisor[:, None]) * 0.5**0.5
-        # Of (x, B x / sigma) / sqrt 2 all residual lies on the smaller side: (B^T B x - sigma^2 x) / (sigma sqrt 2).
-        return joined, sigma, residuals * 0.5**0.5 / divisor
+        # An eigenvalue of B^T B lies within the residual of sigma^2, and the one of A by the root of that.
+        excess = residuals / jnp.maximum(sigma + jnp.sqrt(sigma**2 + residuals), jnp.finfo(sigma.dtype).tiny)
+        return joined, sigma, excess
 
     return _Problem(lambda x: to_small(to_large(x)), small > 0, scale.dtype, tolerance, lift)
 

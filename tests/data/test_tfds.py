@@ -69,6 +69,7 @@ def cifar10_archive(num_records=3):
     return archive.getvalue(), planes.transpose(0, 2, 3, 1), labels[:, 0]
 
 
+@pytest.mark.long
 def test_mnist_prepared_by_tfds_equals_the_idx_files(can_prepare, real_data_dir, home, no_network):
     cache_download(home, "mnist", {path.name: path.read_bytes() for path in (real_data_dir / "mnist").iterdir()})
     for got, expected in zip(data.load("mnist"), idx.load(real_data_dir / "mnist"), strict=True):

@@ -67,6 +67,7 @@ def expected(place):
     return found
 
 
+@pytest.mark.bits
 def test_the_same_bytes(place, expected):
     workdir = place / "two"
     with started(place, workdir, count=2, devices=2) as processes:
@@ -75,6 +76,7 @@ def test_the_same_bytes(place, expected):
     assert not any((workdir / name).exists() for name in ("parts", "processes", "checkpoints"))
 
 
+@pytest.mark.long
 def test_one_of_two_is_killed(place, expected):
     """First number 1, which number 0 finds out; then number 0, without which JAX ends the other; one alone ends it."""
     workdir = place / "killed"
@@ -96,6 +98,7 @@ def test_one_of_two_is_killed(place, expected):
     assert survival.content(workdir) == expected
 
 
+@pytest.mark.long
 def test_one_of_two_is_stopped(place, expected):
     """A scheduler's SIGTERM to one ends both, with everything saved."""
     workdir = place / "stopped"

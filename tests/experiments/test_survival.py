@@ -45,6 +45,7 @@ def mounted(path, *options):
     return path
 
 
+@pytest.mark.long
 def test_killed_at_random_moments(place, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     lines = []

@@ -457,7 +457,8 @@ def assert_spectrum(graph, found, num_clusters):
         exact = np.maximum(exact, 0)  # what is left of a bipartite graph's spectrum is given as 0
     np.testing.assert_allclose(eigenvalues, exact, atol=EIGEN)
     assert np.diff(eigenvalues).max(initial=-1) <= EIGEN
-    np.testing.assert_allclose(found.lower_bound, num_clusters - eigenvalues.sum(), atol=1e-5)
+    # Less what the eigenvalues may be too low by: the root of a residual's rounding where they are 0.
+    assert -1e-5 <= num_clusters - eigenvalues.sum() - found.lower_bound <= 1e-3 * num_clusters
     assert found.lower_bound <= found.ncut + EIGEN
 
 

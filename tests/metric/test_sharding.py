@@ -60,6 +60,7 @@ def same(found, work, rtol=0.0):
         np.testing.assert_allclose(one, other, rtol=rtol)
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("mesh", ["none", "explicit", "auto"])
 @pytest.mark.parametrize("context", ["none", "explicit", "auto"])
 def test_meshes_given_and_set(mesh, context):

@@ -60,11 +60,13 @@ def test_fields_agree_with_each_other():
     np.testing.assert_allclose(found.p_value, (1 + (found.shuffled_ncut <= found.ncut).sum()) / 19, rtol=1e-6)
 
 
+@pytest.mark.bits
 def test_shuffles_are_the_same_whatever_their_number():
     np.testing.assert_array_equal(result(num_shuffles=5).shuffled_ncut, result().shuffled_ncut[:5])
     assert result(num_shuffles=5).ncut == result().ncut
 
 
+@pytest.mark.bits
 def test_a_test_in_parts_is_the_test_in_one():
     settings = SETTINGS | {"method": "layer", "selection": "ncut", "solver": "auto"}
     parts = [shuffled_ncuts(NET, jax.random.key(7), num_shuffles=9, first=first, **settings) for first in (0, 9)]
@@ -73,6 +75,7 @@ def test_a_test_in_parts_is_the_test_in_one():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("devices", [1, 2, 4])
 def test_same_bits_on_any_number_of_devices(devices):
     for one, other in zip(jax.tree.leaves(result()), jax.tree.leaves(result(devices=devices)), strict=True):

@@ -64,11 +64,13 @@ def pick(run, seeds):
     return jax.tree.map(lambda leaf: leaf[np.array(seeds)], run)
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("num_devices", [2, 4])
 def test_the_number_of_devices_changes_no_bit(num_devices):
     assert_same_bits(paper_run(1), paper_run(num_devices))
 
 
+@pytest.mark.bits
 def test_a_seed_alone_equals_the_seed_among_others():
     assert_same_bits(pick(paper_run(1), [2]), paper_run(1, (2,)))
 

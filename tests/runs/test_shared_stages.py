@@ -48,6 +48,7 @@ def alone(tmp_path_factory):
     return content(made.path)
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("count", [2, 4])
 def test_the_bytes_of_one_process(alone, tmp_path, count):
     """Four are more than there are networks."""

@@ -199,6 +199,7 @@ def test_a_second_run_computes_nothing(workdir, forbidden):
     assert {file: file.stat().st_mtime_ns for file in times} == times
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("num_devices", [2, 4])
 def test_another_workdir_gets_the_same_bytes_even_on_more_devices(workdir, tmp_path, num_devices):
     other, mesh = make(tmp_path / "b"), seed_mesh(jax.devices()[:num_devices])

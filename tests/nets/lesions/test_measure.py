@@ -127,6 +127,7 @@ def test_conditional_lesions_equal_rebuilt_networks(metric):
                 np.testing.assert_allclose(found.damaged[t, a, b], expected, atol=1e-4)
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("kind", ["single", "joint", "conditional"])
 def test_batches_and_devices_change_nothing(kind):
     one = run(kind)

@@ -14,7 +14,7 @@ def test_a_fresh_process_compiles_all_it_needs_and_says_what():
     assert 0 < row["compile s"] < row["first result s"]
     assert 0 < row["compile CPU s"] < row["CPU s"]
     assert row["programs"] >= row["above 0.1 s"] == len(programs) > 0
-    assert "_cluster" in [program["program"] for program in programs]
+    assert "partition_alone" in [program["program"] for program in programs]
 
 
 @pytest.mark.long  # the fast lane runs a launcher's demo elsewhere, and a child of `cold` above
