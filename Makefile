@@ -14,7 +14,7 @@ demo: plan $(VENV)/.experiments
 plan:
 	@echo "1. Makes $(VENV) and installs the library and its launchers there: 1 to 3 minutes, the first time only."
 	@echo "2. Trains and prunes 5 networks on handwritten digits, clusters them and shuffled copies, damages their modules:"
-	@echo "   about 3 minutes on 2 cores the first time, most of it compilation, and 1 minute after that."
+	@echo "   half a minute to a minute on 2 cores the first time, a third of it compilation, and 20 to 40 seconds after that."
 	@echo "3. Ends with a table and writes $(WORKDIR)/report.html. Ctrl-C saves; the same command goes on."
 
 install: $(VENV)/.test

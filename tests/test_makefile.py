@@ -55,5 +55,5 @@ def test_no_python_ends_with_what_was_tried(place):
 
 def test_the_demo_says_first_what_will_happen(place):
     _, out, _ = make(place, "-n", "demo")
-    assert "about 3 minutes on 2 cores" in out.split("experiments.run")[0]
+    assert "half a minute to a minute on 2 cores" in out.split("experiments.run")[0]
     assert "runs/digits/report.html" in out

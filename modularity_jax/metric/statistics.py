@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.special
 from jax.scipy.special import betainc
 
 Array = jax.Array
@@ -74,7 +73,11 @@ def clopper_pearson(successes: Any, trials: Any, confidence: float = CONFIDENCE,
     """Exact binomial confidence interval [2] for a probability (Clopper and Pearson 1934)."""
     tail = (1 - confidence) / 2
     hits, misses = (xp.asarray(count, jnp.result_type(float)) for count in (successes, trials - successes))
-    quantile = scipy.special.betaincinv if xp is np else _beta_quantile
+    quantile: Any = _beta_quantile
+    if xp is np:
+        from scipy.special import betaincinv  # here, because it takes long to import
+
+        quantile = betaincinv
     low = quantile(xp.maximum(hits, 1e-3), misses + 1, tail)
     high = quantile(hits + 1, xp.maximum(misses, 1e-3), 1 - tail)
     return xp.stack([xp.where(hits == 0, 0, low), xp.where(misses == 0, 1, high)])

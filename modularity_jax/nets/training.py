@@ -174,11 +174,11 @@ def _batches(key: Array, count: int, recipe: Recipe) -> tuple[Array, Array]:
     size = min(recipe.batch_size, count)  # a larger batch would be padded to its size
     steps = steps_per_epoch(count, size)
     missing = steps * size - count
-    order = jnp.arange(count)
+    order = jnp.arange(count, dtype=jnp.int32)
     if recipe.reshuffle:
         order = permuted_index(order, count, random_words(key), max_size=count)  # a sort takes 20 ms on MNIST
     order = jnp.pad(order, (0, missing))
-    weights = jnp.pad(jnp.ones(count), (0, missing))
+    weights = jnp.pad(jnp.ones(count, jnp.float32), (0, missing))
     return order.reshape(steps, size), weights.reshape(steps, size)
 
 

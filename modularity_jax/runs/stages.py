@@ -28,7 +28,7 @@ from modularity_jax.runs.workdir import Workdir, record_seconds
 # Tells the randomness of the clustering from that of the training, whose networks are numbered from 0.
 _CLUSTER_STREAM = 2**32 - 1
 # Seconds that each stage of the demo compiles on 2 cores where no compiled programs are kept: what a user is told.
-COMPILE_SECONDS = {"train": 15, "cluster": 60, "lesion": 10}
+COMPILE_SECONDS = {"train": 8, "cluster": 2, "lesion": 3}
 
 
 def load_samples(config: RunConfig) -> Samples:

@@ -310,3 +310,20 @@ def test_classes_that_only_the_test_samples_have_count(samples):
         ValueError, match=r"model.widths must end with at least the data's 5 classes, got \(12, 8, 6, 4\)"
     ):
         train(more, SMALL, [0])
+
+
+def test_networks_train_under_x64_too():
+    """Counts and sums keep their types; data and networks stay float32, as they are given."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 6)).astype(np.float32), np.arange(40, dtype=np.int32) % 3
+    settings = {
+        "model": ModelConfig(widths=(6, 5, 3)),
+        "train": TrainConfig(num_seeds=2, epochs=1, batch_size=16),
+        "prune": PruneConfig(epochs=1),
+    }
+    data = training.Samples(*(jnp.asarray(part) for part in (x, y, x, y)))
+    expected = list(sweep.train_seeds(data, **settings))[-1]
+    with jax.enable_x64(True):
+        found = list(sweep.train_seeds(data, **settings))[-1]
+    for one, other in zip(jax.tree.leaves(found.params), jax.tree.leaves(expected.params), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

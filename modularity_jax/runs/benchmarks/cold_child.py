@@ -61,7 +61,12 @@ def _shuffle_test(settings: dict[str, Any]) -> None:
 
 def _digits(settings: dict[str, Any]) -> None:
     """The demo, as its command line runs it."""
-    sys.argv = ["experiments.run", f"--workdir={settings['workdir']}", *settings["digits_flags"]]
+    import experiments
+
+    # Older checkouts look for configs in the current folder only.
+    config = pathlib.Path(experiments.__path__[0]).parent / "configs" / "digits.py"
+    given = [f"--workdir={settings['workdir']}", f"--config={config}", *settings["digits_flags"]]
+    sys.argv = ["experiments.run", *given]
     try:
         runpy.run_module("experiments.run", run_name="__main__", alter_sys=True)
     except SystemExit as end:
