@@ -67,6 +67,7 @@ def deal(stock: Stock, key: Array, keep_places: Array | bool, size: int, *, resa
       size: static; of all blocks together.
       resample: static; draws new values, see `is_resampled`.
     """
+    stock = jax.tree.map(jnp.asarray, stock)  # without jit it is NumPy's
     place_key, value_key = jax.random.split(key)
     words = random_words(place_key)
     values = _resampled(stock, value_key) if resample else stock.values.values

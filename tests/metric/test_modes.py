@@ -130,6 +130,10 @@ def test_same_results_in_brief(name, work):
     assert_same(name, work)
 
 
+def test_a_shuffle_without_jit():
+    assert_same("no jit", "shuffle, layer_all_distribution")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", MODES)
 def test_same_results(name):
