@@ -62,15 +62,16 @@ def cluster(
         has no edge, num_restarts is not a whole number or below 1, selection or solver is unknown, graph is no graph,
         or key is not one key. Under jit the number of all vertices takes the place of the connected ones.
     """
-    checks.check_graph(graph)
     settings = Settings(num_clusters, num_restarts, selection, solver)
     settings.check(graph)
     return _told(graph, partition_alone(graph, checks.as_key(key), settings))
 
 
 def cluster_among_controls(graph: Graph, key: Array, settings: Settings, **how: Any) -> Clustering:
-    """The clustering that a shuffle test with this key compares with its controls; arguments of `partition_graph`."""
-    settings.check(graph)
+    """The clustering that a shuffle test with this key compares with its controls; arguments of `partition_graph`.
+
+    The caller has checked the settings.
+    """
     return _told(graph, partition_graph(graph, key, settings, **how))
 
 

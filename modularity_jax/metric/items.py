@@ -1,7 +1,7 @@
 """A graph as it is and its controls, partitioned by one program.
 
 The graph itself is the control that leaves all weights where they are. Methods, numbers of shuffles and networks of a
-shape then share a program, itself compilation is what a first result waits for.
+shape then share a program, whose compilation is what a first result waits for.
 """
 
 import functools

@@ -72,7 +72,8 @@ def _on_host(arrays: Mapping[str, np.ndarray | Array], dtype: np.dtype) -> tuple
     room = _room(dtype, sum(array.size for array in made.values()))
     unit = dtype.type(1 if largest <= room else 2.0 ** round(math.log2(room / largest)))
     tiny = np.finfo(dtype).tiny
-    return tuple(jax.device_put(np.where(array * unit < tiny, dtype.type(0), array * unit)) for array in made.values())
+    scaled = made.values() if unit == 1 else [array * unit for array in made.values()]
+    return tuple(jax.device_put(np.where(array < tiny, dtype.type(0), array)) for array in scaled)
 
 
 def _room(dtype: np.dtype, size: int) -> float:
