@@ -18,7 +18,7 @@ MAX_WEIGHTS = 2**22
 def count_components(graph: Graph) -> Array:
     """`num_components`, on the host where the weights have values and are not too many."""
     kinds = isinstance(graph, LayeredGraph | SparseGraph)
-    if not kinds or not checks.is_concrete(graph) or sum(x.size for x in jax.tree.leaves(graph)) > MAX_WEIGHTS:
+    if not kinds or not checks.is_concrete(graph) or graph.size > MAX_WEIGHTS:
         return _num_components(graph)
     import scipy.sparse.csgraph  # here, because it is a tenth of the time that the library takes to import
 

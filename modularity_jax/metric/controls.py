@@ -51,7 +51,7 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
     """
     check_method(graph, method)
     key = checks.as_key(key)
-    if not num_weights(graph):
+    if not graph.size:
         return graph
     return _shuffle(graph, stock(graph, method), key, keeps_places(method), is_resampled(method))
 
@@ -109,11 +109,6 @@ def control_of(graph: G, weights: Array) -> G:
     return dataclasses.replace(graph, affinities=tuple(shaped))
 
 
-def num_weights(graph: LayeredGraph | SparseGraph) -> int:
-    """Weights of all blocks, zeros included."""
-    return graph.weights.size if isinstance(graph, SparseGraph) else sum(w.size for w in graph.affinities)
-
-
 def is_resampled(method: str) -> bool:
     """Whether the control draws new values instead of moving the old ones."""
     return method.endswith("distribution")
@@ -126,7 +121,7 @@ def keeps_places(method: str) -> bool:
 
 @functools.partial(jax.jit, static_argnums=4)
 def _shuffle(graph: G, made: Stock, key: Array, keep_places: Array, resample: bool) -> G:
-    return control_of(graph, deal(made, key, keep_places, num_weights(graph), resample=resample))
+    return control_of(graph, deal(made, key, keep_places, graph.size, resample=resample))
 
 
 def check_method(graph: LayeredGraph | SparseGraph, method: str) -> None:

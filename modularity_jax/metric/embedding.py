@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.metric.graph import Graph
+from modularity_jax.metric.graph import Adjacency
 from modularity_jax.metric.krylov import DEPTH, EXTRA, Eigenpairs, leading_eigenpairs
 from modularity_jax.metric.sides import Sides
 
@@ -52,19 +52,13 @@ class _Problem(NamedTuple):
     lift: Callable[[Array, Array], tuple[Array, Array, Array]]
 
 
-def embed(graph: Graph, key: Array, *, num_clusters: int, solver: str = "auto") -> Embedding:
-    """`embed_from` with random numbers of the key."""
-    draws = jax.random.uniform(key, (num_draws(graph, num_clusters),), graph.degrees().dtype)
-    return embed_from(graph, draws, num_clusters=num_clusters, solver=solver)
-
-
-def num_draws(graph: Graph, num_clusters: int) -> int:
-    """Random numbers that `embed_from` takes."""
+def num_draws(graph: Adjacency, num_clusters: int) -> int:
+    """Random numbers that `embed` takes."""
     size = _size(graph)
     return min(num_clusters + EXTRA, size) * size
 
 
-def embed_from(graph: Graph, draws: Array, *, num_clusters: int, solver: str = "auto") -> Embedding:
+def embed(graph: Adjacency, draws: Array, *, num_clusters: int, solver: str = "auto") -> Embedding:
     """Embed the vertices by the num_clusters leading eigenvectors; no check, no jit (see `cluster`).
 
     A layered graph is bipartite, even layers against odd ones. With B the block between two sides of the normalised
@@ -96,7 +90,7 @@ def embed_from(graph: Graph, draws: Array, *, num_clusters: int, solver: str = "
     return Embedding(points, eigenvalues, jnp.maximum(num_clusters - most.sum(), 0), found.converged)
 
 
-def _size(graph: Graph) -> int:
+def _size(graph: Adjacency) -> int:
     """Vertices of the smaller side, or all."""
     sides = graph.sides()
     return graph.num_nodes if sides is None else sides.num_small
@@ -128,7 +122,7 @@ def _bipartite_problem(sides: Sides, scale: Array) -> _Problem:
     return _Problem(lambda x: to_small(to_large(x)), small > 0, scale.dtype, tolerance, lift)
 
 
-def _general_problem(graph: Graph, scale: Array) -> _Problem:
+def _general_problem(graph: Adjacency, scale: Array) -> _Problem:
     """(D^-1/2 A D^-1/2 + I) / 2 on the connected vertices: shifted, so that the leading eigenvalues are the largest."""
     live = scale > 0
 

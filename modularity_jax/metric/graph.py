@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 
 from modularity_jax.metric import checks
 from modularity_jax.metric.libraries import advice
-from modularity_jax.metric.magnitudes import magnitudes
+from modularity_jax.metric.magnitudes import MAX_ON_HOST, magnitudes, on_host
 from modularity_jax.metric.params import layers_in_order
 from modularity_jax.metric.sharding import outside_explicit_mesh
 from modularity_jax.metric.sides import LayerSides, Sides
@@ -28,12 +28,9 @@ Array = jax.Array
 MAX_CANDIDATES = 2**20
 MIN_PARTS = 8
 
-# Weights up to which an accelerator hands them to the host for what a program is not worth its compilation.
-MAX_ON_HOST = 2**26
 
-
-class Graph(Protocol):
-    """What every stage after the graph relies on."""
+class Adjacency(Protocol):
+    """What a partition needs of a graph."""
 
     @property
     def num_nodes(self) -> int:
@@ -42,17 +39,25 @@ class Graph(Protocol):
     def degrees(self) -> Array:
         """Sum of the weights of each vertex's edges, [N]."""
 
-    def connected(self) -> np.ndarray:
-        """Which vertices have an edge, [N] bool, on the host; of concrete weights."""
-
     def matvec(self, x: Array) -> Array:
         """Product of the adjacency matrix [N, N] with each row of x [M, N]; the matrix is never formed."""
 
-    def neighbour_min(self, values: Array) -> Array:
-        """Least value among each vertex's neighbours, [N]; the dtype's largest value where it has none."""
-
     def sides(self) -> Sides | None:
         """The two sides of a graph that is known to be bipartite."""
+
+
+class Graph(Adjacency, Protocol):
+    """What every stage after the graph relies on."""
+
+    @property
+    def size(self) -> int:
+        """Weights that it holds, zeros included."""
+
+    def connected(self) -> np.ndarray:
+        """Which vertices have an edge, [N] bool, on the host; of concrete weights."""
+
+    def neighbour_min(self, values: Array) -> Array:
+        """Least value among each vertex's neighbours, [N]; the dtype's largest value where it has none."""
 
 
 @jax.tree_util.register_dataclass
@@ -116,6 +121,11 @@ class LayeredGraph:
         """Number of vertices N = sum of the widths."""
         return sum(self.widths)
 
+    @property
+    def size(self) -> int:
+        """Weights of all kernels, zeros included."""
+        return sum(w.size for w in self.affinities)
+
     def split(self, x: Array) -> tuple[Array, ...]:
         """The last axis of x [..., N] layer by layer: L + 1 arrays [..., d_l]."""
         return tuple(jnp.split(x, np.cumsum(self.widths)[:-1].tolist(), axis=-1))
@@ -126,7 +136,7 @@ class LayeredGraph:
 
     def connected(self) -> np.ndarray:
         """Which neurons have an edge, [N] bool, on the host; of concrete weights."""
-        if not on_host(self.affinities) and sum(w.size for w in self.affinities) > MAX_ON_HOST:
+        if self.size > MAX_ON_HOST and not all(map(on_host, self.affinities)):
             return np.asarray(_degrees(self)) > 0
         edges = [np.asarray(w) > 0 for w in self.affinities]
         incoming, outgoing = ([edge.any(axis=axis) for edge in edges] for axis in (0, 1))
@@ -267,6 +277,11 @@ class SparseGraph:
         weights = np.concatenate([np.asarray(w)[at] for w, at in zip(graph.affinities, places, strict=True)])
         return cls.from_edges(senders, receivers, weights, num_nodes=graph.num_nodes)
 
+    @property
+    def size(self) -> int:
+        """Edges, those of weight 0 included."""
+        return self.weights.size
+
     def degrees(self) -> Array:
         """Sum of the weights of each vertex's edges, [N]."""
         return self._scatter(jax.ops.segment_sum, self.weights, self.weights, jnp.add)
@@ -310,11 +325,6 @@ class SparseGraph:
 @jax.jit
 def _degrees(graph: LayeredGraph) -> Array:
     return graph.degrees()
-
-
-def on_host(arrays: Sequence[Array]) -> bool:
-    """Whether the arrays lie in the host's memory."""
-    return all(device.platform == "cpu" for array in arrays for device in array.devices())
 
 
 def _block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Array]:

@@ -32,16 +32,10 @@ def grouped_map(fn: Callable[..., Any], items: Any, *shared: Any, group_size: in
     groups = -(-count // (group_size * devices)) * devices
     filled = jax.tree.map(lambda x: _pad(x, groups * group_size).reshape(groups, group_size, *x.shape[1:]), items)
 
-    def map_group(fn: Callable[[Any], Any], group: Any) -> Any:
-        if group_size > 1:
-            return jax.vmap(fn)(group)
-        # Without the batch axis: XLA's CPU backend is slow at batched products, even of a batch of one.
-        return jax.tree.map(lambda y: y[None], fn(jax.tree.map(lambda x: x[0], group)))
-
     def run_group(group: Any, shared: Any) -> Any:
         # XLA unrolls a loop of one group and would then fuse it with what stands around it, which rounds otherwise.
         group, shared = jax.lax.optimization_barrier((group, shared))
-        return jax.lax.optimization_barrier(map_group(lambda item: fn(item, *shared), group))
+        return jax.lax.optimization_barrier(_map_group(lambda item: fn(item, *shared), group, group_size))
 
     def run(part: Any, *shared: Any) -> Any:
         return jax.lax.map(lambda group: run_group(group, shared), part)
@@ -87,9 +81,7 @@ def grouped_range(
             first = (device[0] * each + number) * group_size
             indices = jnp.minimum(first + jnp.arange(group_size, dtype=jnp.int32), count - 1)
             indices = jax.lax.optimization_barrier(indices)
-            # Without the batch axis: XLA's CPU backend is slow at batched products, even of a batch of one.
-            found = jax.vmap(one)(indices) if group_size > 1 else jax.tree.map(lambda y: y[None], one(indices[0]))
-            results, details = jax.lax.optimization_barrier(found)
+            results, details = jax.lax.optimization_barrier(_map_group(one, indices, group_size))
             results = jax.tree.map(
                 lambda room, y: jax.lax.dynamic_update_slice_in_dim(room, y, number * group_size, 0), kept[0], results
             )
@@ -111,12 +103,20 @@ def grouped_range(
 
 def in_order(values: Any, count: int, group_size: int, devices: int) -> Any:
     """The results [count, ...] of `grouped_range` in the order of the items, of one array."""
-    each = -(-count // (group_size * devices)) * group_size
+    each = int(_groups_each(count, group_size, devices)) * group_size
     return values.reshape(devices, -1, *values.shape[1:])[:, :each].reshape(-1, *values.shape[1:])[:count]
 
 
-def _groups_each(count: jax.Array, group_size: int, devices: int) -> jax.Array:
-    """Groups of each device, [] int32."""
+def _map_group(fn: Callable[[Any], Any], group: Any, group_size: int) -> Any:
+    """jax.vmap(fn)(group)."""
+    if group_size > 1:
+        return jax.vmap(fn)(group)
+    # Without the batch axis: XLA's CPU backend is slow at batched products, even of a batch of one.
+    return jax.tree.map(lambda y: y[None], fn(jax.tree.map(lambda x: x[0], group)))
+
+
+def _groups_each(count: Any, group_size: int, devices: int) -> Any:
+    """Groups of each device, of a number or [] int32."""
     return (count + group_size * devices - 1) // (group_size * devices)
 
 

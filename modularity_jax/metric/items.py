@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from modularity_jax.metric import checks
-from modularity_jax.metric.controls import control_of, deal, is_resampled, keeps_places, num_weights
+from modularity_jax.metric.controls import control_of, deal, is_resampled, keeps_places
 from modularity_jax.metric.graph import Graph, LayeredGraph, SparseGraph
 from modularity_jax.metric.group_sizes import controls_at_once
 from modularity_jax.metric.grouping import grouped_range, in_order
@@ -31,6 +31,15 @@ MAX_WEIGHTS = 2**22
 
 # What the key of a shuffle test is folded with to cluster the graph itself; no shuffle is, since r stays below it.
 OBSERVED = 2**32 - 1
+
+
+class _Which(NamedTuple):
+    """Which items a call works on."""
+
+    first: Any  # [] uint32, what the key is folded with for the first of them
+    count: Any  # [] int32
+    keep_places: Any  # [] bool, leaves all values where they are
+    itself: Any  # [] bool, the item is the graph: it is clustered by the whole of its key
 
 
 class Items(NamedTuple):
@@ -62,8 +71,8 @@ def partition_graph(
         return partition_alone(graph, jax.random.fold_in(key, OBSERVED), settings)
     size = group_size or items_at_once(graph, settings)
     made = made or stock(graph, "layer" if isinstance(graph, LayeredGraph) else "layer_nonzero", by_sides=True)
-    itself = np.asarray(True)
-    _, details = _run(graph, made, key, np.uint32(OBSERVED), np.int32(1), itself, itself, False, settings, size, mesh)
+    which = _Which(np.uint32(OBSERVED), np.int32(1), keep_places=np.asarray(True), itself=np.asarray(True))
+    _, details = _run(graph, made, key, which, False, settings, size, mesh)
     found = jax.tree.map(lambda x: np.asarray(x)[0], details)
     if isinstance(graph, LayeredGraph):
         found = found._replace(labels=found.labels[order_by_sides(graph.widths)])
@@ -86,14 +95,13 @@ def partition_controls(
     made = made or stock(graph, method, by_sides=True)
     devices = 1 if mesh is None else mesh.size
     concrete = checks.is_concrete((graph, key, first))
-    keep_places, itself, resample = np.asarray(keeps_places(method)), np.asarray(False), is_resampled(method)
+    keep_places, itself = np.asarray(keeps_places(method)), np.asarray(False)
     parts = []
     for start in range(0, count, CAPACITY):
         number = min(CAPACITY, count - start)
         begin = (np.uint32(first) if concrete else first) + np.uint32(start)
-        found, _ = _run(
-            graph, made, key, begin, np.int32(number), keep_places, itself, resample, settings, group_size, mesh
-        )
+        which = _Which(begin, np.int32(number), keep_places, itself)
+        found, _ = _run(graph, made, key, which, is_resampled(method), settings, group_size, mesh)
         found = jax.device_get(found) if concrete else found
         parts.append(jax.tree.map(lambda x, number=number: in_order(x, number, group_size, devices), found))
     return jax.tree.map(lambda *own: (np if concrete else jnp).concatenate(own), *parts)
@@ -101,12 +109,11 @@ def partition_controls(
 
 def items_at_once(graph: Graph, settings: Settings) -> int:
     """Items under one vmap where the caller leaves it open."""
-    weights = sum(leaf.size for leaf in jax.tree.leaves(graph))
-    return controls_at_once(weights, graph.num_nodes, settings.num_clusters, settings.num_restarts)
+    return controls_at_once(graph.size, graph.num_nodes, settings.num_clusters, settings.num_restarts)
 
 
 def _is_small(graph: Graph) -> bool:
-    return sum(leaf.size for leaf in jax.tree.leaves(graph)) <= MAX_WEIGHTS
+    return graph.size <= MAX_WEIGHTS
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -118,15 +125,12 @@ def partition_alone(graph: Graph, key: Array, settings: Settings) -> Partition:
     return found._replace(labels=found.labels[order_by_sides(graph.widths)])
 
 
-@functools.partial(jax.jit, static_argnums=(7, 8, 9, 10))
+@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7))
 def _run(
     graph: LayeredGraph | SparseGraph,
     made: Stock,
     key: Array,
-    first: Array,
-    count: Array,
-    keep_places: Array,
-    itself: Array,
+    which: _Which,
     resample: bool,
     settings: Settings,
     group_size: int,
@@ -134,21 +138,19 @@ def _run(
 ) -> tuple[Items, Partition]:
     """Results of the items, and the details of the last one that each device began.
 
-    An item is dealt by a part of its key and clustered by another; one that is the graph itself has it whole.
+    A control is dealt by one part of its key and clustered by the other.
     """
     widths = graph.widths if isinstance(graph, LayeredGraph) else None
 
-    def item(
-        index: Array, graph: Any, made: Stock, key: Array, first: Array, keep_places: Array, itself: Array
-    ) -> tuple[Items, Partition]:
-        folded = jax.random.fold_in(key, first + index.astype(jnp.uint32))
+    def item(index: Array, graph: Any, made: Stock, key: Array, which: _Which) -> tuple[Items, Partition]:
+        folded = jax.random.fold_in(key, which.first + index.astype(jnp.uint32))
         shuffle_key, cluster_key = jax.random.split(folded)
-        words = jnp.where(itself, jax.random.key_data(folded), jax.random.key_data(cluster_key))
-        weights = deal(made, shuffle_key, keep_places, num_weights(graph), resample=resample)
+        words = jnp.where(which.itself, jax.random.key_data(folded), jax.random.key_data(cluster_key))
+        weights = deal(made, shuffle_key, which.keep_places, graph.size, resample=resample)
         dealt: Any = BipartiteGraph.from_flat(weights, widths) if widths else control_of(graph, weights)
         found = partition(dealt, jax.random.wrap_key_data(words, impl=checks.THREEFRY), settings)
         return Items(jnp.where(found.num_empty > 0, jnp.nan, found.ncut), found.converged), found
 
     return grouped_range(
-        item, count, graph, made, key, first, keep_places, itself, capacity=CAPACITY, group_size=group_size, mesh=mesh
+        item, which.count, graph, made, key, which, capacity=CAPACITY, group_size=group_size, mesh=mesh
     )

@@ -43,18 +43,12 @@ class _Slots(NamedTuple):
     final: Array  # [X, K, D] centres of the finished restarts
 
 
-def kmeans(points: Array, key: Array, *, weights: Array, num_clusters: int, num_restarts: int) -> KMeans:
-    """`kmeans_from` with random numbers of the key."""
-    uniforms = jax.random.uniform(key, (num_uniforms(num_clusters, num_restarts),), points.dtype)
-    return kmeans_from(points, uniforms, weights=weights, num_clusters=num_clusters, num_restarts=num_restarts)
-
-
 def num_uniforms(num_clusters: int, num_restarts: int) -> int:
-    """Random numbers that `kmeans_from` takes."""
+    """Random numbers that `kmeans` takes."""
     return num_restarts * num_clusters * _num_candidates(num_clusters)
 
 
-def kmeans_from(points: Array, uniforms: Array, *, weights: Array, num_clusters: int, num_restarts: int) -> KMeans:
+def kmeans(points: Array, uniforms: Array, *, weights: Array, num_clusters: int, num_restarts: int) -> KMeans:
     """Cluster points [N, D] whose weights [N] are 0 or 1, from num_restarts greedy k-means++ starts.
 
     A cluster that loses all its points keeps its centre. What is empty at the end takes the point that is farthest from

@@ -19,7 +19,7 @@ from modularity_jax.metric.numerics import power_of_two
 
 Array = jax.Array
 
-# Weights of an array up to which the host makes magnitudes faster than a program for it is compiled.
+# Weights up to which the host does what a program is not worth its compilation.
 MAX_ON_HOST = 2**24
 
 
@@ -35,7 +35,7 @@ def magnitudes(given: Mapping[str, Any]) -> tuple[Array, ...]:
     """
     arrays = {name: checks.as_numbers(name, values) for name, values in given.items()}
     dtype = jnp.result_type(*(_float_dtype(array.dtype) for array in arrays.values()))
-    if all(_is_small_on_host(array) for array in arrays.values()):
+    if all(array.size <= MAX_ON_HOST and on_host(array) for array in arrays.values()):
         return _on_host(arrays, dtype)
     largest = functools.reduce(jnp.maximum, [_largest(name, array, dtype) for name, array in arrays.items()])
     unit = _unit(largest, sum(array.size for array in arrays.values()))
@@ -54,9 +54,9 @@ def as_floats(name: str, values: Any) -> Array:
     return floats
 
 
-def _is_small_on_host(array: np.ndarray | Array) -> bool:
-    """Whether NumPy can have it at no cost, and what it makes of it too."""
-    if array.size > MAX_ON_HOST or not checks.is_concrete(array):
+def on_host(array: np.ndarray | Array) -> bool:
+    """Whether NumPy can have it at no cost."""
+    if not checks.is_concrete(array):
         return False
     return isinstance(array, np.ndarray) or all(device.platform == "cpu" for device in array.devices())
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from modularity_jax.metric import checks
-from modularity_jax.metric.graph import Graph
+from modularity_jax.metric.graph import Adjacency
 from modularity_jax.metric.numerics import full_precision
 from modularity_jax.metric.sharding import outside_explicit_mesh
 
@@ -15,7 +15,7 @@ Array = jax.Array
 
 
 @outside_explicit_mesh
-def ncut(graph: Graph, labels: ArrayLike, *, num_clusters: int) -> Array:
+def ncut(graph: Adjacency, labels: ArrayLike, *, num_clusters: int) -> Array:
     """n-cut of a partition: sum over its clusters c of cut(X_c) / vol(X_c).
 
     cut(X) is the weight between X and all other vertices, vol(X) the sum of degrees in X. It lies between 0 and the
@@ -45,7 +45,7 @@ def ncut(graph: Graph, labels: ArrayLike, *, num_clusters: int) -> Array:
 
 @functools.partial(jax.jit, static_argnames="num_clusters")
 @full_precision
-def batched_ncut(graph: Graph, labels: Array, *, num_clusters: int) -> Array:
+def batched_ncut(graph: Adjacency, labels: Array, *, num_clusters: int) -> Array:
     """n-cuts [X] of X partitions [X, N] of one graph, by one product with the adjacency matrix; unchecked."""
     degrees = graph.degrees()
     members = (labels[:, None, :] == jnp.arange(num_clusters, dtype=jnp.int32)[None, :, None]).astype(degrees.dtype)

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from modularity_jax.metric import checks
-from modularity_jax.metric.embedding import SOLVERS, embed_from, num_draws
-from modularity_jax.metric.graph import Graph
-from modularity_jax.metric.kmeans import kmeans_from, num_uniforms
+from modularity_jax.metric.embedding import SOLVERS, embed, num_draws
+from modularity_jax.metric.graph import Adjacency, Graph
+from modularity_jax.metric.kmeans import kmeans, num_uniforms
 from modularity_jax.metric.ncut import batched_ncut
 from modularity_jax.metric.numerics import full_precision, near_one
 
@@ -49,7 +49,7 @@ class Partition(NamedTuple):
 
 
 @full_precision
-def partition(graph: Graph, key: Array, settings: Settings) -> Partition:
+def partition(graph: Adjacency, key: Array, settings: Settings) -> Partition:
     """The partition of a graph; no check, no jit (see `cluster`)."""
     connected = graph.degrees() > 0
     # All random numbers at once: each call of the generator is a tenth of a second to compile.
@@ -58,8 +58,8 @@ def partition(graph: Graph, key: Array, settings: Settings) -> Partition:
         num_uniforms(settings.num_clusters, settings.num_restarts),
     )
     draws = jax.random.uniform(key, (ours + theirs,), graph.degrees().dtype)
-    embedding = embed_from(graph, draws[:ours], num_clusters=settings.num_clusters, solver=settings.solver)
-    found = kmeans_from(
+    embedding = embed(graph, draws[:ours], num_clusters=settings.num_clusters, solver=settings.solver)
+    found = kmeans(
         near_one(embedding.points),
         draws[ours:],
         weights=connected.astype(embedding.points.dtype),

@@ -127,10 +127,6 @@ class BipartiteGraph:
         """Number of vertices N."""
         return self.num_small + self.num_large
 
-    def connected(self) -> np.ndarray:
-        """Which vertices have an edge, [N] bool, on the host; of concrete weights."""
-        return np.asarray(self.degrees()) > 0
-
     def degrees(self) -> Array:
         """Sum of the weights of each vertex's edges, [N]."""
         small = jnp.concatenate([strip.sum(axis=1) for strip in self.strips])
@@ -140,10 +136,6 @@ class BipartiteGraph:
         """Product of the adjacency matrix with each row of x [M, N]."""
         small, large = self.split(x)
         return self.join(self.to_small(large), self.to_large(small))
-
-    def neighbour_min(self, values: Array) -> Array:
-        """Least of values [N] among each vertex's neighbours, [N]."""
-        raise NotImplementedError("components are counted on the layered graph")
 
     def sides(self) -> "BipartiteGraph":
         """Itself."""

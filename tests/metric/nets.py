@@ -11,6 +11,8 @@ import scipy.stats
 import threadpoolctl
 
 import modularity_jax as mj
+from modularity_jax.metric import embedding
+from modularity_jax.metric import kmeans as k_means
 
 # Hidden and outer vertices of this net: rows and columns set to 0 leave them isolated.
 HOLED_WIDTHS = (7, 9, 6)
@@ -145,3 +147,15 @@ def assert_counts(counts: np.ndarray, expected: np.ndarray | float) -> None:
 def keys(seed: int, count: int) -> jax.Array:
     """Typed keys [count] that are folded in one after the other, as a shuffle test does it."""
     return jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
+
+
+def embed(graph, key, *, num_clusters, solver="auto"):
+    """An embedding from random numbers of a key."""
+    draws = jax.random.uniform(key, (embedding.num_draws(graph, num_clusters),), graph.degrees().dtype)
+    return embedding.embed(graph, draws, num_clusters=num_clusters, solver=solver)
+
+
+def kmeans(points, key, *, weights, num_clusters, num_restarts):
+    """k-means from random numbers of a key."""
+    uniforms = jax.random.uniform(key, (k_means.num_uniforms(num_clusters, num_restarts),), points.dtype)
+    return k_means.kmeans(points, uniforms, weights=weights, num_clusters=num_clusters, num_restarts=num_restarts)

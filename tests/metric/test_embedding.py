@@ -7,11 +7,10 @@ import pytest
 import scipy.linalg
 
 import modularity_jax as mj
-from modularity_jax.metric.embedding import embed
 from modularity_jax.metric.krylov import DEPTH, EXTRA, leading_eigenpairs
 from tests.metric import nets
 
-solve = jax.jit(embed, static_argnames=("num_clusters", "solver"))
+solve = jax.jit(nets.embed, static_argnames=("num_clusters", "solver"))
 
 SMALL, LARGE = (30, 20, 12, 5), (170, 150, 160, 10)
 

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import sklearn.cluster
 
-from modularity_jax.metric.embedding import embed
-from modularity_jax.metric.kmeans import kmeans
 from tests.metric import nets
 
-run = jax.jit(kmeans, static_argnames=("num_clusters", "num_restarts"))
+run = jax.jit(nets.kmeans, static_argnames=("num_clusters", "num_restarts"))
 
 
 def everywhere(points):
@@ -24,7 +22,7 @@ def embedding(num_clusters):
     """Points of a sparse random net, all of them connected."""
     net = nets.random_net(3, (64, 32, 32, 10), 0.3)
     assert (net.degrees() > 0).all()
-    return jax.jit(embed, static_argnames="num_clusters")(net, jax.random.key(0), num_clusters=num_clusters).points
+    return jax.jit(nets.embed, static_argnames="num_clusters")(net, jax.random.key(0), num_clusters=num_clusters).points
 
 
 def slow_inertia(points, labels):
