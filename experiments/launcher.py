@@ -1,11 +1,8 @@
 """What all launchers share: flags and one-line errors."""
 
-import codecs
-import io
 import logging as py_logging
 import os
 import pathlib
-import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -15,14 +12,16 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from experiments import end_at_once
+from experiments.arguments import find_config, prepare
 from modularity_jax.data.dataset import one_line
 from modularity_jax.data.paths import local_path
 from modularity_jax.runs import stopping
-from modularity_jax.runs.config import GROUP_SIZES, check_setting, from_dict
+from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.devices import check_platform, connect, disconnect, keep_compiled_programs, use_all_cores
 from modularity_jax.runs.opening import opened
 from modularity_jax.runs.outcomes import outcome_of
 from modularity_jax.runs.processes import Team
+from modularity_jax.runs.streams import make_printable
 from modularity_jax.runs.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory; runs/<config's name> by default.")
@@ -36,17 +35,15 @@ _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0; as --coordinator.")
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
 
-_CONFIG = ("--config", "-config")
-_ASCII = str.maketrans({"±": "+-", "≤": "<=", "≥": ">=", "–": "-"})
-_CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
-
 
 def define_config(default: str = "configs/digits.py") -> None:
     """Define --config; only launchers that start a run take it, the others read the workdir's config.json."""
-    _check_overrides(sys.argv[1:])
-    sys.argv[1:] = [_without_auto(argument) for argument in _with_config_found(sys.argv[1:])]
+    try:
+        sys.argv[1:] = prepare(sys.argv[1:])
+    except ValueError as error:
+        _fail(error, 2)
     config_flags.DEFINE_config_file(
-        "config", _find_config(default), "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
+        "config", find_config(default), "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
     )
     flags.DEFINE_string(
         "fork_workdir", None, "A new directory for the run, with all of --workdir that is valid under --config."
@@ -91,10 +88,7 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
     logging.use_absl_handler()
     logging.get_absl_handler().addFilter(_is_ours)
     py_logging.getLogger("jax").setLevel(py_logging.WARNING)
-    codecs.register_error("printable", _printable)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="printable")
+    make_printable()
 
     def run(argv: Sequence[str]) -> None:
         try:
@@ -116,17 +110,6 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
     app.run(run, flags_parser=_parse)
 
 
-def _printable(error: UnicodeError) -> tuple[bytes, int]:
-    """For what a terminal's encoding lacks: the bytes of file names as they came, ASCII or escapes for the rest."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    text = error.object[error.start : error.end]
-    try:
-        return text.encode(error.encoding, "surrogateescape"), error.end
-    except UnicodeEncodeError:
-        return text.translate(_ASCII).encode(error.encoding, "backslashreplace"), error.end
-
-
 def _connect() -> None:
     """Meet the other processes, where there are any."""
     given = _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
@@ -140,49 +123,6 @@ def _connect() -> None:
 def _is_ours(record: py_logging.LogRecord) -> bool:
     """Orbax tells every step of every checkpoint; its warnings stay."""
     return record.levelno >= py_logging.WARNING or f"{os.sep}orbax{os.sep}" not in record.pathname
-
-
-def _check_overrides(arguments: Sequence[str]) -> None:
-    """Refuse unknown settings; ml_collections would, with a traceback, while the flag is defined."""
-    try:
-        for argument in arguments:
-            if found := re.match(r"--?config\.([\w.]+)", argument):
-                check_setting(found[1])
-    except ValueError as error:
-        _fail(error, 2)
-
-
-def _without_auto(argument: str) -> str:
-    """The number for the word, which ml_collections would refuse for a field that holds numbers."""
-    found = re.fullmatch(r"(--?config\.([\w.]+))=auto", argument)
-    return f"{found[1]}=0" if found and found[2] in GROUP_SIZES else argument
-
-
-def _with_config_found(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with --config's file where it is."""
-    found, before = [], ""
-    for argument in arguments:
-        flag, equals, value = argument.partition("=")
-        if equals and flag in _CONFIG:
-            argument = f"{flag}={_find_config(value)}"
-        elif before in _CONFIG:
-            argument = _find_config(argument)
-        found.append(argument)
-        before = argument
-    return found
-
-
-def _find_config(given: str) -> str:
-    """A config's file, with its variant, as given; where there is none, the one of that name in the checkout."""
-    if not given:
-        return given
-    try:
-        path = local_path("--config", given)
-    except ValueError as error:
-        _fail(error, 2)
-    file, colon, variant = str(path).partition(":")
-    ours = _CHECKOUT / file
-    return f"{ours}{colon}{variant}" if ours.exists() and not os.path.exists(file) else str(path)
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

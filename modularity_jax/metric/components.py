@@ -1,13 +1,12 @@
 """Connected components."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from modularity_jax.metric import checks
-from modularity_jax.metric.graph import Graph, LayeredGraph, SparseGraph
+from modularity_jax.metric.graph import Graph, LayeredGraph
+from modularity_jax.metric.sparse_graph import SparseGraph
 
 Array = jax.Array
 
@@ -22,23 +21,11 @@ def count_components(graph: Graph) -> Array:
         return _num_components(graph)
     import scipy.sparse.csgraph  # here, because it is a tenth of the time that the library takes to import
 
-    senders, receivers = _edges(graph)
+    ends = graph.ends()
     shape = graph.num_nodes, graph.num_nodes
-    matrix = scipy.sparse.coo_array((np.ones(senders.size, bool), (senders, receivers)), shape)
+    matrix = scipy.sparse.coo_array((np.ones(ends[0].size, bool), ends), shape)
     total = scipy.sparse.csgraph.connected_components(matrix, directed=False, return_labels=False)
-    isolated = graph.num_nodes - np.unique(np.concatenate([senders, receivers])).size
-    return jax.device_put(np.int32(total - isolated))
-
-
-def _edges(graph: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the edges of non-zero weight, [E] each."""
-    if isinstance(graph, SparseGraph):
-        kept = np.asarray(graph.weights) > 0
-        return np.asarray(graph.senders)[kept], np.asarray(graph.receivers)[kept]
-    starts = np.cumsum((0, *graph.widths))
-    places = [np.nonzero(np.asarray(affinity)) for affinity in graph.affinities]
-    senders = np.concatenate([rows + start for (rows, _), start in zip(places, starts, strict=False)])
-    return senders, np.concatenate([columns + start for (_, columns), start in zip(places, starts[1:], strict=False)])
+    return jax.device_put(np.int32(total - (~graph.connected()).sum()))
 
 
 def num_components(graph: Graph) -> Array:

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from modularity_jax.metric import checks
-from modularity_jax.metric.graph import LayeredGraph, SparseGraph
+from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
 from modularity_jax.metric.sharding import outside_explicit_mesh
+from modularity_jax.metric.sparse_graph import SparseGraph
 from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
 
 Array = jax.Array
@@ -139,11 +140,9 @@ def _resampled(stock: Stock, key: Array) -> Array:
     The density of signed weights, folded to magnitudes, is the same as this: the noise is symmetric.
     """
     choice_key, noise_key = jax.random.split(key)
-    values = stock.values.values
-    order = jnp.argsort(values == 0, stable=True)  # block after block, and what is 0 behind all
-    first = jnp.cumsum(stock.num_values, dtype=jnp.int32) - stock.num_values
-    block = stock.values.block
+    values, ends = stock.values.values, jnp.cumsum(stock.num_values, dtype=jnp.int32)
+    block = jnp.searchsorted(ends[:-1], jnp.arange(values.size, dtype=jnp.int32), side="right", method="compare_all")
     most = jnp.maximum(stock.num_values, 1)[block]
-    choice = first[block] + jax.random.randint(choice_key, values.shape, 0, most, jnp.int32)
+    choice = (ends - stock.num_values)[block] + jax.random.randint(choice_key, values.shape, 0, most, jnp.int32)
     noise = KDE_BANDWIDTH * jax.random.normal(noise_key, values.shape, values.dtype)
-    return jnp.abs(values[order[choice]] + noise)
+    return jnp.abs(values[choice] + noise)

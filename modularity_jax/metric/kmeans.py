@@ -37,7 +37,6 @@ class _Slots(NamedTuple):
 
     restart: Array  # [A] int32, which restart each slot works on; X for none
     centres: Array  # [A, K, D]
-    labels: Array  # [A, N], -1 before the first iteration
     iteration: Array  # [A] int32, of the slot's restart
     started: Array  # [] int32, restarts taken up so far
     final: Array  # [X, K, D] centres of the finished restarts
@@ -61,11 +60,11 @@ def kmeans(points: Array, uniforms: Array, *, weights: Array, num_clusters: int,
     starts = _greedy_starts(centred, uniforms.reshape(num_restarts, num_clusters, -1), weights)
     centres = _iterate(centred, weights, starts, tolerance)
     labels = _assign(centred, centres)
-    empty = _members(labels, weights, num_clusters).sum(axis=2) == 0
-    labels = jax.lax.cond(
-        empty.any(), functools.partial(_fill_empty, centred, weights), lambda labels, _: labels, labels, centres
-    )
-    return _measure(centred, weights, labels, num_clusters)
+    sizes = _members(labels, weights, num_clusters).sum(axis=2)
+    fill = functools.partial(_fill_empty, centred, weights, centres)
+    labels, sizes = jax.lax.cond((sizes == 0).any(), fill, lambda *found: found, labels, sizes)
+    inertia = _inertia(centred, weights, labels, sizes)
+    return KMeans(labels, inertia, (sizes == 0).sum(axis=1, dtype=jnp.int32))
 
 
 def _iterate(points: Array, weights: Array, starts: Array, tolerance: Array) -> Array:
@@ -76,22 +75,20 @@ def _iterate(points: Array, weights: Array, starts: Array, tolerance: Array) -> 
     """
     num_restarts = starts.shape[0]
     slots = jnp.arange(min(SLOTS, num_restarts), dtype=jnp.int32)
-    unlabelled = jnp.full((slots.size, points.shape[0]), -1, jnp.int32)
 
     def improve(state: _Slots) -> _Slots:
-        labels = _assign(points, state.centres)
-        means, sizes = _centres(_members(labels, weights, state.centres.shape[1]), points)
-        centres = jnp.where(sizes[:, :, None] > 0, means, state.centres)
+        members = _members(_assign(points, state.centres), weights, state.centres.shape[1])
+        sizes = members.sum(axis=2)
+        centres = jnp.where(sizes[:, :, None] > 0, _means(members, sizes, points), state.centres)
+        # 0 where the labels stay.
         shift = ((centres - state.centres) ** 2).sum(axis=(1, 2))
-        settled = (shift <= tolerance) | (labels == state.labels).all(axis=1)
-        ended = settled | (state.iteration + 1 >= MAX_ITERATIONS)
+        ended = (shift <= tolerance) | (state.iteration + 1 >= MAX_ITERATIONS)
         final = state.final.at[jnp.where(ended, state.restart, num_restarts)].set(centres, mode="drop")
         following = state.started + jnp.cumsum(ended, dtype=jnp.int32) - 1
         following = jnp.minimum(following, num_restarts)
         return _Slots(
             jnp.where(ended, following, state.restart),
             jnp.where(ended[:, None, None], starts[jnp.minimum(following, num_restarts - 1)], centres),
-            jnp.where(ended[:, None], -1, labels),
             jnp.where(ended, 0, state.iteration + 1),
             state.started + ended.sum(dtype=jnp.int32),
             final,
@@ -100,7 +97,7 @@ def _iterate(points: Array, weights: Array, starts: Array, tolerance: Array) -> 
     def unfinished(state: _Slots) -> Array:
         return (state.restart < num_restarts).any()
 
-    first = _Slots(slots, starts[: slots.size], unlabelled, jnp.zeros_like(slots), jnp.int32(slots.size), starts)
+    first = _Slots(slots, starts[: slots.size], jnp.zeros_like(slots), jnp.int32(slots.size), starts)
     return jax.lax.while_loop(unfinished, improve, first).final
 
 
@@ -160,34 +157,33 @@ def _members(labels: Array, weights: Array, num_clusters: int) -> Array:
     )
 
 
-def _centres(members: Array, points: Array) -> tuple[Array, Array]:
-    """Means [X, K, D] and sizes [X, K] of the clusters."""
+def _means(members: Array, sizes: Array, points: Array) -> Array:
+    """Means [X, K, D] of the clusters; members [X, K, N], sizes [X, K]."""
     restarts, clusters, size = members.shape
     sums = (members.reshape(restarts * clusters, size) @ points).reshape(restarts, clusters, points.shape[1])
-    sizes = members.sum(axis=2)
-    return sums / jnp.maximum(sizes, 1)[:, :, None], sizes
+    return sums / jnp.maximum(sizes, 1)[:, :, None]
 
 
-def _fill_empty(points: Array, weights: Array, labels: Array, centres: Array) -> Array:
-    """Give each empty cluster the farthest point that is left; a cluster's nearest point stays. Labels [X, N]."""
-    distances = _own_distances(points, centres, labels)
-    members = _members(labels, weights, centres.shape[1]) > 0
-    nearest = jnp.where(members, distances[:, None, :], jnp.inf).argmin(axis=2)
-    restarts = jnp.arange(labels.shape[0], dtype=jnp.int32)[:, None]
-    empty = ~members.any(axis=2)
-    free = jnp.broadcast_to(weights[None, :] > 0, labels.shape)
-    free = free & ~jnp.zeros_like(free).at[restarts, nearest].max(~empty)
-    farthest = jnp.argsort(jnp.where(free, distances, -1), axis=1, descending=True)
-    # The i-th farthest point goes to the i-th empty cluster.
-    turn = jnp.cumsum(empty, axis=1, dtype=jnp.int32) - 1
-    taken = empty & (turn < free.sum(axis=1, dtype=jnp.int32)[:, None])
-    point = jnp.take_along_axis(farthest, jnp.maximum(turn, 0), axis=1)
-    clusters = jnp.broadcast_to(jnp.arange(centres.shape[1], dtype=jnp.int32), taken.shape)
-    return labels.at[restarts, jnp.where(taken, point, labels.shape[1])].set(clusters, mode="drop")
+def _fill_empty(points: Array, weights: Array, centres: Array, labels: Array, sizes: Array) -> tuple[Array, Array]:
+    """Give each empty cluster, in turn, the farthest point of those that are not alone in theirs.
+
+    Centres [X, K, D]; labels [X, N] and sizes [X, K], before and after.
+    """
+    distances = jnp.where(weights[None, :] > 0, _own_distances(points, centres, labels), -1)
+    places = jnp.arange(labels.shape[1], dtype=jnp.int32)[None, :]
+
+    def fill(cluster: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
+        labels, sizes = found
+        not_alone = jnp.take_along_axis(sizes, labels, axis=1) > 1
+        point = jax.lax.argmax(jnp.where(not_alone, distances, -1), 1, jnp.int32)
+        needed = (sizes[:, cluster] == 0) & (sizes > 1).any(axis=1)
+        labels = jnp.where(needed[:, None] & (places == point[:, None]), cluster, labels)
+        return labels, _members(labels, weights, sizes.shape[1]).sum(axis=2)
+
+    return jax.lax.fori_loop(jnp.int32(0), jnp.int32(sizes.shape[1]), fill, (labels, sizes))
 
 
-def _measure(points: Array, weights: Array, labels: Array, num_clusters: int) -> KMeans:
-    """Inertia by the variance of each cluster around its mean, once the labels are final."""
-    centres, sizes = _centres(_members(labels, weights, num_clusters), points)
-    inertia = _own_distances(points, centres, labels) @ weights
-    return KMeans(labels, inertia, (sizes == 0).sum(axis=1, dtype=jnp.int32))
+def _inertia(points: Array, weights: Array, labels: Array, sizes: Array) -> Array:
+    """Inertia [X] by the variance of each cluster around its mean, once the labels [X, N] are final."""
+    means = _means(_members(labels, weights, sizes.shape[1]), sizes, points)
+    return _own_distances(points, means, labels) @ weights

@@ -73,7 +73,7 @@ def leading_eigenpairs(
         residuals = jnp.linalg.norm(vector_images - values[: KEPT * width, None] * vectors, axis=1)
         converged = (residuals[:num_pairs] <= tolerance(values[:num_pairs])).all()
         # What is new in the last image: all Ritz vectors' residuals lie in it.
-        following = jax.lax.cond(converged, lambda *_: latest, _orthonormal, latest, basis)
+        following = jax.lax.cond(converged, lambda *_: latest, _beyond, latest, basis)
         return _State(
             _first_rows(vectors, basis),
             _first_rows(vector_images, images),
@@ -116,15 +116,21 @@ def _ritz(basis: Array, images: Array) -> tuple[Array, Array]:
     With the images of all basis vectors at hand, Ritz values and residuals cost no further product. A zero row, where
     rank was lacking, gets the value -1, so that no eigenvector to the value 0 is mixed with it.
     """
-    lacking = jnp.linalg.norm(basis, axis=1) < 0.5
+    lacking = (basis**2).sum(axis=1) < 0.5
     projected = images @ basis.T - jnp.diag(lacking.astype(basis.dtype))
-    values, rotation = jnp.linalg.eigh((projected + projected.T) / 2)
+    values, rotation = jnp.linalg.eigh((projected + projected.T) / 2, symmetrize_input=False)
     return values[::-1], rotation[:, ::-1].T
 
 
 def _first_rows(rows: Array, like: Array) -> Array:
     """Rows, and zeros below them, in the shape of `like`."""
     return jnp.zeros_like(like).at[: rows.shape[0]].set(rows)
+
+
+def _beyond(block: Array, basis: Array) -> Array:
+    """What block [B, M] adds to basis [C, M]; twice, as the first round's rounding is large beside a small rest."""
+    rest = block - (block @ basis.T) @ basis
+    return rest - (rest @ basis.T) @ basis
 
 
 def _orthonormal(block: Array, basis: Array) -> Array:
@@ -140,7 +146,7 @@ def _orthonormal(block: Array, basis: Array) -> Array:
     def improve(round_index: Array, block: Array) -> Array:
         least = jnp.where(round_index == 0, 4 * eps, 0.1)
         block = _scaled(block - (block @ basis.T) @ basis, least)
-        _, vectors = jnp.linalg.eigh(block @ block.T)
+        _, vectors = jnp.linalg.eigh(block @ block.T, symmetrize_input=False)
         return _scaled(vectors.T @ block, least)
 
     return jax.lax.fori_loop(0, 2, improve, block)
@@ -148,6 +154,5 @@ def _orthonormal(block: Array, basis: Array) -> Array:
 
 def _scaled(rows: Array, least: Array) -> Array:
     """Rows [B, M] with norm 1; those of a norm up to `least` become 0."""
-    norms = jnp.linalg.norm(rows, axis=1)
-    kept = norms > least
-    return jnp.where(kept[:, None], rows / jnp.where(kept, norms, 1)[:, None], 0)
+    squares = (rows**2).sum(axis=1)
+    return rows * jnp.where(squares > least**2, jax.lax.rsqrt(jnp.maximum(squares, least**2)), 0)[:, None]

@@ -1,6 +1,7 @@
 """The normalised cut of a partition (Shi and Malik 2000)."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -46,13 +47,26 @@ def ncut(graph: Adjacency, labels: ArrayLike, *, num_clusters: int) -> Array:
 @functools.partial(jax.jit, static_argnames="num_clusters")
 @full_precision
 def batched_ncut(graph: Adjacency, labels: Array, *, num_clusters: int) -> Array:
-    """n-cuts [X] of X partitions [X, N] of one graph, by one product with the adjacency matrix; unchecked."""
+    """n-cuts [X] of X partitions [X, N] of one graph, by one product with its edges; unchecked."""
     degrees = graph.degrees()
-    members = (labels[:, None, :] == jnp.arange(num_clusters, dtype=jnp.int32)[None, :, None]).astype(degrees.dtype)
-    received = graph.matvec(members.reshape(-1, degrees.size)).reshape(members.shape)
+    # Those without a cluster have one of their own, whose term is left out.
+    clusters = jnp.arange(num_clusters + 1, dtype=jnp.int32)[None, :, None]
+    members = (jnp.where(labels < 0, num_clusters, labels)[:, None, :] == clusters).astype(degrees.dtype)
     # Summing over the vertices outside, rather than volume minus inner weight, keeps a small cut exact.
-    cut = (received * (1 - members)).sum(axis=2)
-    return _share(cut, members @ degrees).sum(axis=1)
+    sides = graph.sides()
+    if sides is None:
+        cut = (_rows(graph.matvec, members) * (1 - members)).sum(axis=2)
+    else:
+        # Each edge once: what the larger side receives from other clusters is cut for both of its ends'.
+        small, large = sides.split(members)
+        crossing = _rows(sides.to_large, small) * (1 - large)
+        cut = crossing.sum(axis=2) + (large * crossing.sum(axis=1, keepdims=True)).sum(axis=2)
+    return _share(cut, members @ degrees)[:, :num_clusters].sum(axis=1)
+
+
+def _rows(product: Callable[[Array], Array], x: Array) -> Array:
+    """The product with each of the rows of x [X, K, M]."""
+    return product(x.reshape(-1, x.shape[2])).reshape(*x.shape[:2], -1)
 
 
 @jax.custom_jvp

@@ -29,6 +29,13 @@ def as_mesh(mesh: Mesh | None) -> Mesh | None:
     return _automatic(mesh)
 
 
+def on_all_devices(tree: T, mesh: Mesh | None) -> T:
+    """The arrays, copied whole to each device of the mesh, or to the default one; as they are without values."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree)):
+        return tree
+    return jax.device_put(tree, None if mesh is None else NamedSharding(mesh, PartitionSpec()))
+
+
 def without_explicit_sharding(x: jax.Array) -> jax.Array:
     """The array, where its sharding is part of its type without that; it stays where it is, or is whole under jit."""
     mesh = jax.typeof(x).sharding.mesh

@@ -12,10 +12,11 @@ from jax.typing import ArrayLike
 from modularity_jax.metric import checks
 from modularity_jax.metric.clustering import Clustering, cluster_among_controls
 from modularity_jax.metric.controls import check_method
-from modularity_jax.metric.graph import LayeredGraph, SparseGraph
+from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.metric.items import items_at_once, partition_controls
 from modularity_jax.metric.partition import Settings
-from modularity_jax.metric.sharding import as_mesh, outside_explicit_mesh
+from modularity_jax.metric.sharding import as_mesh, on_all_devices, outside_explicit_mesh
+from modularity_jax.metric.sparse_graph import SparseGraph
 from modularity_jax.metric.statistics import compare
 from modularity_jax.metric.stocks import stock
 
@@ -79,7 +80,7 @@ def shuffle_test(
     settings, mesh = Settings(num_clusters, num_restarts, selection, solver), as_mesh(mesh)
     settings.check(graph)
     size = int(shuffles_per_group or items_at_once(graph, settings))
-    made = stock(graph, method, by_sides=True)
+    made = on_all_devices(stock(graph, method, by_sides=True), mesh)  # once, for both calls
     observed = cluster_among_controls(graph, key, settings, made=made, group_size=size, mesh=mesh)
     shuffled = partition_controls(
         graph, key, settings, method=method, made=made, first=0, count=int(num_shuffles), group_size=size, mesh=mesh

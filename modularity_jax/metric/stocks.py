@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from modularity_jax.metric import checks
-from modularity_jax.metric.graph import LayeredGraph, SparseGraph
+from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.metric.permutation import Cells, cells_of, grid_of, hash32, num_outside, numbers_of
 from modularity_jax.metric.sides import places_by_sides
+from modularity_jax.metric.sparse_graph import SparseGraph
 
 Array = Any  # NumPy's or JAX's
 T = TypeVar("T", bound=Any)
@@ -29,12 +30,11 @@ OUTSIDE_AT_ONCE = 2**11
 
 
 class Values(NamedTuple):
-    """The non-zero weights of all blocks, [C] each; those that there are not are 0."""
+    """The non-zero weights of all blocks, one block after the other, [C] each; behind them zeros."""
 
     values: Array
     cells: Cells  # of the rank of each value's place in its line
     line_start: Array  # int32, where the line begins in `Stock.table`
-    block: Array  # int32
 
 
 class Outside(NamedTuple):
@@ -81,7 +81,7 @@ def stock(graph: LayeredGraph | SparseGraph, method: str, *, by_sides: bool = Fa
         lines = _lines(xp, *given, method)
         place = places[index].reshape(block.shape)
         tables.append(_table(xp, lines, (place.T if turned else place).reshape(-1)))
-        made.append(_values(xp, lines, index, first_line, first_place))
+        made.append(_values(xp, lines, first_line, first_place))
         outside.append(_outside(xp, lines, first_line, first_place))
         first_line, first_place = first_line + sum(block.shape), first_place + tables[-1].size
     capacity = sum(block.size for block in weights)
@@ -135,14 +135,14 @@ def _table(xp: ModuleType, lines: _Lines, places: np.ndarray) -> Array:
     return xp.concatenate([own.astype(xp.int32), padding], axis=1).reshape(-1)
 
 
-def _values(xp: ModuleType, lines: _Lines, block: int, first_line: int, first_place: int) -> Values:
+def _values(xp: ModuleType, lines: _Lines, first_line: int, first_place: int) -> Values:
     """The block's values; all of its places where it is not known which of them are 0."""
     at: Array = np.flatnonzero(lines.flat > 0) if xp is np else jnp.arange(lines.flat.size, dtype=jnp.int32)
     line = (at // lines.stride).astype(xp.int32)
     grid = grid_of(xp.maximum(lines.size, xp.uint32(1)), xp)
     cells = cells_of(lines.rank[at].astype(xp.uint32), grid, _salt(xp, line, first_line))
     starts = (first_place + line * _length(lines)).astype(xp.int32)
-    return Values(lines.flat[at], cells, starts, xp.full(at.size, block, xp.int32))
+    return Values(lines.flat[at], cells, starts)
 
 
 def _outside(xp: ModuleType, lines: _Lines, first_line: int, first_place: int) -> Outside:
@@ -193,12 +193,9 @@ def _blocks(graph: LayeredGraph | SparseGraph, xp: ModuleType) -> tuple[list[Arr
     if isinstance(graph, SparseGraph):
         weights = xp.asarray(graph.weights)[None, :]
         return [weights], [xp.ones(1, bool)], [xp.ones(weights.shape[1], bool)]
-    weights = [xp.asarray(affinity) for affinity in graph.affinities]
-    edges = [affinity > 0 for affinity in weights]
-    incoming = [edge.any(axis=0) for edge in edges]
-    outgoing = [edge.any(axis=1) for edge in edges]
-    live = [outgoing[0], *(a | b for a, b in zip(incoming, outgoing[1:], strict=False)), incoming[-1]]
-    return weights, live[:-1], live[1:]
+    connected = graph.connected() if xp is np else graph.degrees() > 0
+    live = xp.split(connected, np.cumsum(graph.widths)[:-1].tolist())
+    return [xp.asarray(affinity) for affinity in graph.affinities], live[:-1], live[1:]
 
 
 def _salt(xp: ModuleType, line: Array, first_line: int) -> Array:

@@ -85,11 +85,13 @@ def measure(
         # Over batches on the host and in float64: the same whatever device had which.
         return undamaged.sum(axis=0, dtype=np.float64), damaged.sum(axis=0, dtype=np.float64)
 
-    sums = [keep(start, functools.partial(compute, start)) for start in range(0, total, work.per_call)]
+    sums: list[Sums] = []
+    for start in range(0, total, work.per_call):
+        sums.append(keep(start, functools.partial(compute, start)))
+        _check_undamaged(undamaged, sums[0][0].sum(), work.class_sizes.sum())  # before all is computed
     damaged = np.concatenate([damaged for _, damaged in sums])
     if not (np.isfinite(sums[0][0]).all() and np.isfinite(damaged).all()):
         raise ValueError("metric must be finite, got sums over samples that are not")
-    _check_undamaged(undamaged, sums[0][0].sum(), work.class_sizes.sum())
     return Measured(work.modules, work.class_sizes, sums[0][0], damaged)
 
 
