@@ -2,10 +2,8 @@ import functools
 import importlib
 import pathlib
 
-import jax
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 from configs import study
 from modularity_jax import data
@@ -76,20 +74,6 @@ def flat(config):
     """Settings as {"section.field": value}."""
     sections = config.to_dict() if isinstance(config, RunConfig) else config
     return {f"{section}.{field}": value for section, fields in sections.items() for field, value in fields.items()}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shared_programs(tmp_path_factory):
-    """A compilation cache: most quick variants are the same programs on other data."""
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-    before = [getattr(jax.config, name) for name in names]
-    for name, value in zip(names, (str(tmp_path_factory.mktemp("cache")), 0), strict=True):
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-    yield
-    for name, value in zip(names, before, strict=True):
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="module", autouse=True)
