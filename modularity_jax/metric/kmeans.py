@@ -4,14 +4,13 @@ Arthur and Vassilvitskii 2007 (k-means++), in the greedy form that scikit-learn 
 few candidates. The restarts at work share one distance product per iteration.
 """
 
-import functools
 import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.metric.numerics import prefix_sums
+from modularity_jax.metric.numerics import count, prefix_sums
 
 Array = jax.Array
 
@@ -27,9 +26,9 @@ SHIFT_TOLERANCE = 1e-4
 class KMeans(NamedTuple):
     """All restarts of one k-means; X is the number of restarts."""
 
-    labels: Array  # [X, N] int32, 0..K - 1; what a vertex of weight 0 gets means nothing
-    inertia: Array  # [X], sum over weighted points of the squared distance to their centre
-    num_empty: Array  # [X], clusters that could not be filled: more clusters than weighted points
+    labels: Array  # [X, N] int32, 0..K - 1; what a point that is not live gets means nothing
+    inertia: Array  # [X], sum over live points of the squared distance to their centre
+    num_empty: Array  # [], clusters of each that could not be filled: more clusters than live points
 
 
 class _Slots(NamedTuple):
@@ -47,24 +46,24 @@ def num_uniforms(num_clusters: int, num_restarts: int) -> int:
     return num_restarts * num_clusters * _num_candidates(num_clusters)
 
 
-def kmeans(points: Array, uniforms: Array, *, weights: Array, num_clusters: int, num_restarts: int) -> KMeans:
-    """Cluster points [N, D] whose weights [N] are 0 or 1, from num_restarts greedy k-means++ starts.
+def kmeans(points: Array, uniforms: Array, *, live: Array, num_clusters: int, num_restarts: int) -> KMeans:
+    """Cluster those of the points [N, D] that are live [N], from num_restarts greedy k-means++ starts.
 
     A cluster that loses all its points keeps its centre. What is empty at the end takes the point that is farthest from
-    its own centre, so that every cluster has a member as long as there are num_clusters weighted points. The uniforms
-    are numbers in [0, 1), [`num_uniforms`].
+    its own centre, so that every cluster has a member as long as there are num_clusters live points. The uniforms are
+    numbers in [0, 1), [`num_uniforms`].
     """
-    count = jnp.maximum(weights.sum(), 1)
-    centred = jnp.where(weights[:, None] > 0, points - (weights @ points)[None, :] / count, 0)
-    tolerance = SHIFT_TOLERANCE * (centred**2).sum() / (count * points.shape[1])
+    weights = live.astype(points.dtype)
+    num_live = count(live)
+    divisor = jnp.maximum(num_live, 1).astype(points.dtype)
+    centred = jnp.where(weights[:, None] > 0, points - (weights @ points)[None, :] / divisor, 0)
+    tolerance = SHIFT_TOLERANCE * (centred**2).sum() / (divisor * points.shape[1])
     starts = _greedy_starts(centred, uniforms.reshape(num_restarts, num_clusters, -1), weights)
     centres = _iterate(centred, weights, starts, tolerance)
     labels = _assign(centred, centres)
-    sizes = _members(labels, weights, num_clusters).sum(axis=2)
-    fill = functools.partial(_fill_empty, centred, weights, centres)
-    labels, sizes = jax.lax.cond((sizes == 0).any(), fill, lambda *found: found, labels, sizes)
+    labels, sizes = _fill_empty(centred, weights, centres, labels)
     inertia = _inertia(centred, weights, labels, sizes)
-    return KMeans(labels, inertia, (sizes == 0).sum(axis=1, dtype=jnp.int32))
+    return KMeans(labels, inertia, jnp.maximum(num_clusters - num_live, 0))
 
 
 def _iterate(points: Array, weights: Array, starts: Array, tolerance: Array) -> Array:
@@ -84,13 +83,13 @@ def _iterate(points: Array, weights: Array, starts: Array, tolerance: Array) -> 
         shift = ((centres - state.centres) ** 2).sum(axis=(1, 2))
         ended = (shift <= tolerance) | (state.iteration + 1 >= MAX_ITERATIONS)
         final = state.final.at[jnp.where(ended, state.restart, num_restarts)].set(centres, mode="drop")
-        following = state.started + jnp.cumsum(ended, dtype=jnp.int32) - 1
-        following = jnp.minimum(following, num_restarts)
+        taken = state.started + jnp.cumsum(ended, dtype=jnp.int32)
+        following = jnp.minimum(taken - 1, num_restarts)
         return _Slots(
             jnp.where(ended, following, state.restart),
             jnp.where(ended[:, None, None], starts[jnp.minimum(following, num_restarts - 1)], centres),
             jnp.where(ended, 0, state.iteration + 1),
-            state.started + ended.sum(dtype=jnp.int32),
+            taken[-1],
             final,
         )
 
@@ -133,7 +132,7 @@ def _num_candidates(num_clusters: int) -> int:
 def _draw(mass: Array, uniforms: Array) -> Array:
     """Indices [X, C] drawn in proportion to mass [X, N], one for each of the uniforms [X, C]."""
     total = prefix_sums(mass)
-    drawn = (total[:, None, :] <= (uniforms * total[:, -1:])[:, :, None]).sum(axis=2, dtype=jnp.int32)
+    drawn = count(total[:, None, :] <= (uniforms * total[:, -1:])[:, :, None])
     return jnp.minimum(drawn, mass.shape[1] - 1)
 
 
@@ -151,7 +150,7 @@ def _own_distances(points: Array, centres: Array, labels: Array) -> Array:
 
 
 def _members(labels: Array, weights: Array, num_clusters: int) -> Array:
-    """Indicator [X, K, N] of the weighted points of each cluster."""
+    """Indicator [X, K, N] of the live points of each cluster, whose weights are 1, not 0."""
     return jnp.where(
         labels[:, None, :] == jnp.arange(num_clusters, dtype=jnp.int32)[None, :, None], weights[None, None, :], 0
     )
@@ -164,23 +163,31 @@ def _means(members: Array, sizes: Array, points: Array) -> Array:
     return sums / jnp.maximum(sizes, 1)[:, :, None]
 
 
-def _fill_empty(points: Array, weights: Array, centres: Array, labels: Array, sizes: Array) -> tuple[Array, Array]:
-    """Give each empty cluster, in turn, the farthest point of those that are not alone in theirs.
+def _fill_empty(points: Array, weights: Array, centres: Array, labels: Array) -> tuple[Array, Array]:
+    """Labels [X, N] and sizes [X, K] once each empty cluster, in turn, has the farthest point of those not alone.
 
-    Centres [X, K, D]; labels [X, N] and sizes [X, K], before and after.
+    Distances are those to the centres [X, K, D].
     """
-    distances = jnp.where(weights[None, :] > 0, _own_distances(points, centres, labels), -1)
     places = jnp.arange(labels.shape[1], dtype=jnp.int32)[None, :]
 
-    def fill(cluster: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
-        labels, sizes = found
-        not_alone = jnp.take_along_axis(sizes, labels, axis=1) > 1
-        point = jax.lax.argmax(jnp.where(not_alone, distances, -1), 1, jnp.int32)
-        needed = (sizes[:, cluster] == 0) & (sizes > 1).any(axis=1)
-        labels = jnp.where(needed[:, None] & (places == point[:, None]), cluster, labels)
-        return labels, _members(labels, weights, sizes.shape[1]).sum(axis=2)
+    def counted(labels: Array) -> Array:
+        return _members(labels, weights, centres.shape[1]).sum(axis=2)
 
-    return jax.lax.fori_loop(jnp.int32(0), jnp.int32(sizes.shape[1]), fill, (labels, sizes))
+    def fill(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        cluster, labels, sizes = state
+        # A point that has been moved is alone, so whose centre its distance is taken to does not matter.
+        distances = _own_distances(points, centres, labels)
+        movable = (weights[None, :] > 0) & (jnp.take_along_axis(sizes, labels, axis=1) > 1)
+        point = jax.lax.argmax(jnp.where(movable, distances, -1), 1, jnp.int32)
+        needed = (sizes[:, cluster] == 0) & (sizes.max(axis=1) > 1)
+        labels = jnp.where(needed[:, None] & (places == point[:, None]), cluster, labels)
+        return cluster + 1, labels, counted(labels)
+
+    def unfinished(state: tuple[Array, Array, Array]) -> Array:
+        cluster, _, sizes = state
+        return (cluster < sizes.shape[1]) & (sizes.min() == 0)
+
+    return jax.lax.while_loop(unfinished, fill, (jnp.int32(0), labels, counted(labels)))[1:]
 
 
 def _inertia(points: Array, weights: Array, labels: Array, sizes: Array) -> Array:

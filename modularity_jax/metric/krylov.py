@@ -36,8 +36,8 @@ class _State(NamedTuple):
     images: Array  # [DEPTH * block, M], of the basis
     following: Array  # [block, M], what the basis is extended by next
     filled: Array  # [], blocks in the basis
-    values: Array  # [block], leading Ritz values
-    residuals: Array  # [block]
+    values: Array  # [KEPT * block], leading Ritz values
+    residuals: Array  # [KEPT * block]
     converged: Array  # [] bool
     restart: Array  # []
 
@@ -79,14 +79,14 @@ def leading_eigenpairs(
             _first_rows(vector_images, images),
             following,
             jnp.int32(KEPT),
-            values[:width],
-            residuals[:width],
+            values[: KEPT * width],
+            residuals,
             converged,
             state.restart + 1,
         )
 
     empty = jnp.zeros((DEPTH * width, start.shape[1]), start.dtype)
-    nothing = jnp.zeros(width, start.dtype)
+    nothing = jnp.zeros(KEPT * width, start.dtype)
     first = _State(empty, empty, start, jnp.int32(0), nothing, nothing, jnp.asarray(False), jnp.int32(0))
     final = jax.lax.while_loop(unfinished, improve, first)
     return Eigenpairs(final.values[:num_pairs], final.basis[:num_pairs], final.residuals[:num_pairs], final.converged)

@@ -6,10 +6,14 @@ from typing import ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Side of a square matrix up to which it may be a constant of a program.
+MAX_CONSTANT = 512
 
 
 def full_precision(fn: Callable[P, T]) -> Callable[P, T]:
@@ -34,6 +38,17 @@ def near_one(values: Array) -> Array:
     return values / jnp.where(largest > 0, power_of_two(largest), 1)
 
 
+def count(mask: Array) -> Array:
+    """Number of true entries along the last axis, int32.
+
+    By floats where they hold it, and of a single line by a product: a third of what XLA compiles for a sum of integers.
+    """
+    if mask.shape[-1] > 2**24:
+        return mask.sum(axis=-1, dtype=jnp.int32)
+    ones = mask.astype(jnp.float32)
+    return (ones @ ones if mask.ndim == 1 else ones.sum(axis=-1)).astype(jnp.int32)
+
+
 def prefix_sums(values: Array) -> Array:
     """Inclusive prefix sums along the last axis of values [X, M], by two products with triangular matrices.
 
@@ -43,6 +58,8 @@ def prefix_sums(values: Array) -> Array:
     width = max(1, int(size**0.5))
     height = -(-size // width)
     blocks = jnp.pad(values, ((0, 0), (0, height * width - size))).reshape(rows * height, width)
-    inner = (blocks @ jnp.triu(jnp.ones((width, width), values.dtype))).reshape(rows, height, width)
-    before = inner[:, :, -1] @ jnp.triu(jnp.ones((height, height), values.dtype), 1)
+    # Constants where they are small: an operation less to compile.
+    triangle = np.tri if width <= MAX_CONSTANT else jnp.tri
+    inner = (blocks @ triangle(width, dtype=values.dtype).T).reshape(rows, height, width)
+    before = inner[:, :, -1] @ triangle(height, k=-1, dtype=values.dtype).T
     return (inner + before[:, :, None]).reshape(rows, height * width)[:, :size]

@@ -11,7 +11,7 @@ from modularity_jax.metric.embedding import SOLVERS, embed, num_draws
 from modularity_jax.metric.graph import Adjacency, Graph
 from modularity_jax.metric.kmeans import kmeans, num_uniforms
 from modularity_jax.metric.ncut import batched_ncut
-from modularity_jax.metric.numerics import full_precision, near_one
+from modularity_jax.metric.numerics import count, full_precision, near_one
 
 Array = jax.Array
 
@@ -62,7 +62,7 @@ def partition(graph: Adjacency, key: Array, settings: Settings) -> Partition:
     found = kmeans(
         near_one(embedding.points),
         draws[ours:],
-        weights=connected.astype(embedding.points.dtype),
+        live=connected,
         num_clusters=settings.num_clusters,
         num_restarts=settings.num_restarts,
     )
@@ -78,7 +78,7 @@ def partition(graph: Adjacency, key: Array, settings: Settings) -> Partition:
         ncut=cut,
         lower_bound=embedding.lower_bound,
         eigenvalues=embedding.eigenvalues,
-        num_isolated=(~connected).sum(dtype=jnp.int32),
-        num_empty=found.num_empty[best],
+        num_isolated=connected.size - count(connected),
+        num_empty=found.num_empty,
         converged=embedding.converged,
     )
