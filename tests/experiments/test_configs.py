@@ -60,6 +60,12 @@ CHANGES = {
     "random_overfitted": {"data.num_train": 3000, "train.reshuffle": False},
 }  # fmt: skip
 DROPOUT_FILES = ("cifar10_dropout", "fashion_mnist_dropout", "mnist_dropout")
+RUNNABLE = (*PROTOCOL, *DROPOUT_FILES)
+# The fast lane runs one config of each kind of data, recipe and clustering; the others differ in values alone.
+OF_EACH_KIND = (
+    "cifar10", "halves_same", "initial", "lines_mnist_separated", "mnist_controls", "mnist_dropout", "mnist_k",
+    "mnist_l1", "random_overfitted",
+)  # fmt: skip
 # The report does not depend on the data: one of each kind.
 REPORTED = ("cifar10", "initial", "mnist_controls")
 NUM_TEST = 2000
@@ -195,7 +201,9 @@ def test_the_quick_variant_is_the_same_at_a_toy_size(name):
     assert flat(quick) == flat(whole) | smaller
 
 
-@pytest.mark.parametrize("name", [*PROTOCOL, *DROPOUT_FILES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in OF_EACH_KIND else pytest.mark.long) for name in RUNNABLE]
+)
 def test_the_quick_variant_runs(name, tmp_path, request):
     """That of digits has other shapes, hence programs of its own; test_launchers runs it as a user does."""
     config = load(name, "quick")

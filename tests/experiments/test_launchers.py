@@ -220,7 +220,8 @@ def test_a_whole_run(place):
     assert re.search("holds its trained networks already", second.stderr)
     assert {name: (workdir / name).read_bytes() for name in tables} == tables
     # Another config is another run, which goes on from the networks and the shuffle tests.
-    forked = python(place, *command, "--config.lesion.correction=holm", f"--fork_workdir={place / 'forked'}")
+    flags = "--config.lesion.correction=holm", f"--fork_workdir={place / 'forked'}"
+    forked = python(place, "experiments.train", *command[1:], *flags)
     assert forked.returncode == 0, forked.stderr
     assert f"takes from {workdir}: networks: init unpruned pruned, shuffle_tests: 6" in forked.stderr
     assert {name: (place / "forked" / name).read_bytes() for name in tables} == tables
