@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 import jax
 from absl import flags
 
+from experiments.benchmarks import cold, device_rows
+from experiments.benchmarks.device import measure_device
+from experiments.benchmarks.lesion import lesion_rows
+from experiments.benchmarks.measure import Row, text_table
+from experiments.benchmarks.scale import scale_rows, slope
+from experiments.benchmarks.shuffle_test import shuffle_test_rows
+from experiments.benchmarks.train import train_rows
 from modularity_jax.data.paths import local_path
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.runs.benchmarks import cold, device_rows
-from modularity_jax.runs.benchmarks.device import measure_device
-from modularity_jax.runs.benchmarks.lesion import lesion_rows
-from modularity_jax.runs.benchmarks.measure import Row, text_table
-from modularity_jax.runs.benchmarks.scale import scale_rows, slope
-from modularity_jax.runs.benchmarks.shuffle_test import shuffle_test_rows
-from modularity_jax.runs.benchmarks.train import train_rows
 from modularity_jax.runs.commands import command_line
 from modularity_jax.runs.progress import Progress
-from modularity_jax.runs.stages import load_params, load_samples
+from modularity_jax.runs.stages.inputs import load_params, load_samples
 from modularity_jax.runs.workdir import describe_machine, open_workdir, write_json
 
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds, of which the median is reported.", lower_bound=1)

@@ -2,8 +2,8 @@
 
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.processes import Team
+from modularity_jax.runs.stages.cluster import cluster_stage
 from modularity_jax.runs.workdir import Workdir
 
 

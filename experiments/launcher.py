@@ -15,12 +15,12 @@ from experiments import end_at_once
 from experiments.arguments import find_config, prepare
 from modularity_jax.data.dataset import one_line
 from modularity_jax.data.paths import local_path
-from modularity_jax.runs import stopping
+from modularity_jax.runs import signals as stopping
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.devices import check_platform, connect, disconnect, keep_compiled_programs, use_all_cores
-from modularity_jax.runs.opening import opened
-from modularity_jax.runs.outcomes import outcome_of
+from modularity_jax.runs.exit_codes import outcome_of
 from modularity_jax.runs.processes import Team
+from modularity_jax.runs.session import opened
 from modularity_jax.runs.streams import make_printable
 from modularity_jax.runs.workdir import Workdir
 

@@ -1,10 +1,10 @@
 """Draw a run's figures and write its report: `python -m experiments.report --workdir=...`."""
 
 from experiments import launcher
+from modularity_jax.report import write_report
+from modularity_jax.report.findings import caveats, terminal_table
+from modularity_jax.runs.cluster_files import with_p
 from modularity_jax.runs.processes import Team
-from modularity_jax.runs.report import write_report
-from modularity_jax.runs.shuffled import with_p
-from modularity_jax.runs.summary import caveats, terminal_table
 from modularity_jax.runs.tables import read_table
 from modularity_jax.runs.workdir import Workdir
 

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 import jax
 from absl import flags
 
+from experiments.papers import TABLES, Table, across_text, cells, run_table, table_text
 from modularity_jax.data.paths import local_path
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.runs import stopping
+from modularity_jax.runs import signals as stopping
 from modularity_jax.runs.adopt import adopt_networks
-from modularity_jax.runs.clustering import cluster_stage
 from modularity_jax.runs.config import RunConfig, from_dict
-from modularity_jax.runs.lesions import lesion_stage
-from modularity_jax.runs.opening import opened
-from modularity_jax.runs.reproduce import TABLES, Table, across_text, cells, run_table, table_text
-from modularity_jax.runs.training import train_stage
+from modularity_jax.runs.session import opened
+from modularity_jax.runs.stages.cluster import cluster_stage
+from modularity_jax.runs.stages.lesion import lesion_stage
+from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.workdir import Workdir
 
 _TABLE = flags.DEFINE_enum("table", None, tuple(TABLES), "The table.")

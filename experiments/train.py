@@ -3,7 +3,7 @@
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs.processes import Team
-from modularity_jax.runs.training import train_stage
+from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.workdir import Workdir
 
 

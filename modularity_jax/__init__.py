@@ -7,13 +7,13 @@ Axis letters in every docstring: S seeds, B batch, L layers, N vertices, K clust
 E edges, d_l the width of layer l.
 """
 
+from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.controls import METHODS, shuffle
-from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
-from modularity_jax.metric.sparse_graph import SparseGraph
-from modularity_jax.nets.lesions.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
+from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 
 __all__ = [
     "METHODS",

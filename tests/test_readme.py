@@ -8,7 +8,7 @@ import numpy as np
 
 import modularity_jax as mj
 from tests.metric import nets
-from tests.nets.lesions import slow
+from tests.probes import slow
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from modularity_jax.metric import checks
-from modularity_jax.metric.components import count_components
-from modularity_jax.metric.graph import Graph
+from modularity_jax.graphs import checks
+from modularity_jax.graphs.components import count_components
+from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.items import partition_alone, partition_graph
 from modularity_jax.metric.partition import Partition, Settings
-from modularity_jax.metric.sharding import outside_explicit_mesh
+from modularity_jax.parallel import outside_explicit_mesh
 
 Array = jax.Array
 

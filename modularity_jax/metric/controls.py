@@ -12,12 +12,12 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.metric import checks
-from modularity_jax.metric.graph import LayeredGraph
+from modularity_jax.graphs import checks
+from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
-from modularity_jax.metric.sharding import outside_explicit_mesh
-from modularity_jax.metric.sparse_graph import SparseGraph
 from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
+from modularity_jax.parallel import outside_explicit_mesh
 
 Array = jax.Array
 G = TypeVar("G", bound=LayeredGraph | SparseGraph)

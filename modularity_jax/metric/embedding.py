@@ -9,9 +9,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.metric.graph import Adjacency
+from modularity_jax.graphs.protocol import Adjacency
+from modularity_jax.graphs.sides import Sides
 from modularity_jax.metric.krylov import DEPTH, EXTRA, Eigenpairs, leading_eigenpairs
-from modularity_jax.metric.sides import Sides
 
 Array = jax.Array
 

@@ -12,15 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from modularity_jax.metric import checks
+from modularity_jax.graphs import checks
+from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.protocol import Graph
+from modularity_jax.graphs.sides import BipartiteGraph, order_by_sides
+from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.metric.controls import control_of, deal, is_resampled, keeps_places
-from modularity_jax.metric.graph import Graph, LayeredGraph
 from modularity_jax.metric.group_sizes import controls_at_once
-from modularity_jax.metric.grouping import grouped_range, in_order
 from modularity_jax.metric.partition import Partition, Settings, partition
-from modularity_jax.metric.sides import BipartiteGraph, order_by_sides
-from modularity_jax.metric.sparse_graph import SparseGraph
 from modularity_jax.metric.stocks import Stock, stock
+from modularity_jax.parallel import grouped_range, in_order
 
 Array = jax.Array
 

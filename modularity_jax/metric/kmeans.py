@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.metric.numerics import count, prefix_sums
+from modularity_jax.graphs.numerics import count, prefix_sums
 
 Array = jax.Array
 

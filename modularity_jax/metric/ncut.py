@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from modularity_jax.metric import checks
-from modularity_jax.metric.graph import Adjacency
-from modularity_jax.metric.numerics import full_precision
-from modularity_jax.metric.sharding import outside_explicit_mesh
+from modularity_jax.graphs import checks
+from modularity_jax.graphs.numerics import full_precision
+from modularity_jax.graphs.protocol import Adjacency
+from modularity_jax.parallel import outside_explicit_mesh
 
 Array = jax.Array
 

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.metric import checks
+from modularity_jax.graphs import checks
+from modularity_jax.graphs.numerics import count, full_precision, near_one
+from modularity_jax.graphs.protocol import Adjacency, Graph
 from modularity_jax.metric.embedding import SOLVERS, embed, num_draws
-from modularity_jax.metric.graph import Adjacency, Graph
 from modularity_jax.metric.kmeans import kmeans, num_uniforms
 from modularity_jax.metric.ncut import batched_ncut
-from modularity_jax.metric.numerics import count, full_precision, near_one
 
 Array = jax.Array
 

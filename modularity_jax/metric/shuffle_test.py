@@ -9,16 +9,16 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
-from modularity_jax.metric import checks
+from modularity_jax.graphs import checks
+from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.metric.clustering import Clustering, cluster_among_controls
 from modularity_jax.metric.controls import check_method
-from modularity_jax.metric.graph import LayeredGraph
 from modularity_jax.metric.items import items_at_once, partition_controls
 from modularity_jax.metric.partition import Settings
-from modularity_jax.metric.sharding import as_mesh, on_all_devices, outside_explicit_mesh
-from modularity_jax.metric.sparse_graph import SparseGraph
 from modularity_jax.metric.statistics import compare
 from modularity_jax.metric.stocks import stock
+from modularity_jax.parallel import as_mesh, on_all_devices, outside_explicit_mesh
 
 Array = jax.Array
 

@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modularity_jax.metric import checks
-from modularity_jax.metric.graph import LayeredGraph
+from modularity_jax.graphs import checks
+from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.sides import places_by_sides
+from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.metric.permutation import Cells, cells_of, grid_of, hash32, num_outside, numbers_of
-from modularity_jax.metric.sides import places_by_sides
-from modularity_jax.metric.sparse_graph import SparseGraph
 
 Array = Any  # NumPy's or JAX's
 T = TypeVar("T", bound=Any)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from modularity_jax.metric.checks import check_at_least, check_choice
+from modularity_jax.graphs.checks import check_at_least, check_choice
 
 ON_NAN = ("mark", "fail")
 MAX_COUNT = 2**31 - 1  # counts are int32 on the device

@@ -10,7 +10,6 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
-from modularity_jax.metric.grouping import grouped_map
 from modularity_jax.nets import mlp
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.group_sizes import networks_at_once
@@ -26,6 +25,7 @@ from modularity_jax.nets.training import (
     steps_per_epoch,
     train_epoch,
 )
+from modularity_jax.parallel import grouped_map
 
 Array = jax.Array
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from absl import logging
 
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.networks import copy_networks, is_trained
+from modularity_jax.runs.stages.networks import copy_networks, is_trained
 from modularity_jax.runs.tables import read_json
 from modularity_jax.runs.workdir import PACKAGES, Workdir, open_workdir, record
 

@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from modularity_jax.metric.checks import check_choice
+from modularity_jax.graphs.checks import check_choice
 from modularity_jax.metric.controls import METHODS
 from modularity_jax.metric.embedding import SOLVERS
 from modularity_jax.metric.partition import SELECTIONS
@@ -18,9 +18,9 @@ from modularity_jax.nets.config import (
     TrainConfig,
     check_between,
 )
-from modularity_jax.nets.lesions.verdicts import CORRECTIONS
 from modularity_jax.nets.sweep import PHASES
-from modularity_jax.runs.coerce import coerce
+from modularity_jax.probes.verdicts import CORRECTIONS
+from modularity_jax.runs.plain_values import coerce
 
 # Fields that bound the memory of what is computed at once; they change rounding. "auto" is another word for their 0:
 # `group_sizes` puts a number in its place before anything is computed.

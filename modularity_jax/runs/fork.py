@@ -8,13 +8,13 @@ from typing import Any
 
 from absl import logging
 
-from modularity_jax.runs import cluster_tables, lesion_tables
 from modularity_jax.runs.adopt import other_rounding, same_networks
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import resolve
-from modularity_jax.runs.networks import METRICS_COLUMNS, copy_networks, finished_phases, is_trained
+from modularity_jax.runs.stages import cluster_tables, lesion_tables
+from modularity_jax.runs.stages.networks import METRICS_COLUMNS, copy_networks, finished_phases, is_trained
+from modularity_jax.runs.stages.train import training_settings
 from modularity_jax.runs.tables import read_json, read_table
-from modularity_jax.runs.training import training_settings
 from modularity_jax.runs.workdir import Workdir, open_workdir, record
 
 _CURVE = ("num_clusters", "num_restarts", "selection", "solver", "curve_epochs")

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 
 from modularity_jax.data.dataset import one_line
-from modularity_jax.runs import stopping
+from modularity_jax.runs import signals as stopping
 
 BEAT_SECONDS = 1.0
 SILENCE_SECONDS = 20.0  # after which a process is taken for dead

@@ -48,11 +48,6 @@ class Workdir:
         return self.path / "clusterability.csv"
 
     @property
-    def across_seeds(self) -> pathlib.Path:
-        """The table of what all seeds say together."""
-        return self.path / "across_seeds.csv"
-
-    @property
     def learning_curve(self) -> pathlib.Path:
         """The table of n-cuts along training."""
         return self.path / "learning_curve.csv"

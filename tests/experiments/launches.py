@@ -11,8 +11,8 @@ import sys
 import tempfile
 import traceback
 
-import modularity_jax.runs.report
-import modularity_jax.runs.stages  # noqa: F401  all that the launchers need, without starting JAX's devices
+import modularity_jax.report
+import modularity_jax.runs.stages.inputs  # noqa: F401  all that the launchers need, without starting JAX's devices
 from experiments import launcher  # noqa: F401
 
 

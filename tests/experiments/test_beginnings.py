@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from modularity_jax.report.figures import write_figures
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.figures import write_figures
 from modularity_jax.runs.workdir import write_json
 from tests.experiments.test_launchers import REPOSITORY, environment
 from tests.runs import workdirs
@@ -137,7 +137,7 @@ def test_as_a_module_within_its_folder(place):
 @pytest.mark.parametrize("program", ["import experiments.run, experiments.benchmark", "import experiments.reproduce"])
 def test_matplotlib_is_imported_only_to_draw(place, program):
     _, _, said = ended(place, "-X", "importtime", "-c", program)
-    assert "modularity_jax.runs.stages" in said
+    assert "modularity_jax.runs.stages.inputs" in said
     assert "matplotlib" not in said
 
 

@@ -9,12 +9,12 @@ from configs import study
 from modularity_jax import data
 from modularity_jax.data import cifar
 from modularity_jax.metric.controls import METHODS
-from modularity_jax.runs.clustering import cluster_stage
+from modularity_jax.report import write_report
 from modularity_jax.runs.config import RunConfig, from_dict
-from modularity_jax.runs.lesions import lesion_stage
-from modularity_jax.runs.report import write_report
+from modularity_jax.runs.stages.cluster import cluster_stage
+from modularity_jax.runs.stages.lesion import lesion_stage
+from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.tables import read_arrays, read_csv
-from modularity_jax.runs.training import train_stage
 from modularity_jax.runs.workdir import create_workdir
 from tests.conftest import SHARED_DATA
 

@@ -13,7 +13,7 @@ import pytest
 
 import modularity_jax as mj
 from tests.metric import nets
-from tests.nets.lesions import slow
+from tests.probes import slow
 
 WIDTHS = (12, 9, 8, 5)
 KERNELS = nets.random_weights(0, WIDTHS, 0.8)

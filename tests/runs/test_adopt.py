@@ -7,8 +7,8 @@ import pytest
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.runs.adopt import adopt_networks
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.networks import METRICS_COLUMNS, is_trained
-from modularity_jax.runs.stages import load_params
+from modularity_jax.runs.stages.inputs import load_params
+from modularity_jax.runs.stages.networks import METRICS_COLUMNS, is_trained
 from modularity_jax.runs.tables import read_csv, read_json, write_arrays, write_csv
 from modularity_jax.runs.workdir import create_workdir
 

@@ -8,18 +8,21 @@ import shutil
 import pytest
 
 from modularity_jax.metric.shuffle_test import shuffled_ncuts
-from modularity_jax.nets.lesions.lesion_test import double_lesion_test, lesion_test
-from modularity_jax.runs import cluster_tables, clustering, lesion_tables, lesions, stopping
+from modularity_jax.probes.lesion_test import double_lesion_test, lesion_test
+from modularity_jax.runs import signals as stopping
 from modularity_jax.runs.fork import check_fork, fork_workdir
-from modularity_jax.runs.opening import opened
 from modularity_jax.runs.processes import ALONE
+from modularity_jax.runs.session import opened
+from modularity_jax.runs.stages import cluster as clustering
+from modularity_jax.runs.stages import cluster_tables, lesion_tables
+from modularity_jax.runs.stages import lesion as lesions
+from modularity_jax.runs.stages.train import METRICS_COLUMNS, train_stage
 from modularity_jax.runs.tables import read_arrays, read_csv, read_json, write_csv
-from modularity_jax.runs.training import METRICS_COLUMNS, train_stage
 from modularity_jax.runs.workdir import create_workdir
+from tests.runs.stages.test_shared_stages import all_stages
+from tests.runs.stages.test_stages import CONFIG as STAGES
+from tests.runs.stages.test_stages import content, interrupt, note_epochs
 from tests.runs.test_processes import together
-from tests.runs.test_shared_stages import all_stages
-from tests.runs.test_stages import CONFIG as STAGES
-from tests.runs.test_stages import content, interrupt, note_epochs
 
 
 def change(config, section, **values):

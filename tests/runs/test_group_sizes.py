@@ -8,11 +8,13 @@ import pytest
 
 from modularity_jax.metric import group_sizes as rules
 from modularity_jax.nets.group_sizes import networks_at_once, samples_at_once
-from modularity_jax.runs import clustering, lesions, training
 from modularity_jax.runs.config import GROUP_SIZES, RunConfig, from_dict
+from modularity_jax.runs.exit_codes import outcome_of
 from modularity_jax.runs.fork import as_donor
 from modularity_jax.runs.group_sizes import _RULES, naming, resolve
-from modularity_jax.runs.outcomes import outcome_of
+from modularity_jax.runs.stages import cluster as clustering
+from modularity_jax.runs.stages import lesion as lesions
+from modularity_jax.runs.stages import train as training
 from modularity_jax.runs.tables import read_json
 from modularity_jax.runs.workdir import create_workdir, open_workdir
 

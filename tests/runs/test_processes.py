@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from modularity_jax.runs import processes, stopping
+from modularity_jax.runs import processes
+from modularity_jax.runs import signals as stopping
 from modularity_jax.runs.processes import ALONE, Team, joined
 
 

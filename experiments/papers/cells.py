@@ -1,0 +1,101 @@
+"""Which cells a table has: the papers' figures, and the places for which they give none."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from modularity_jax.graphs.checks import check_choice
+from modularity_jax.report.published import published
+from modularity_jax.runs.tables import Row
+
+NCUT_QUANTITIES = ("n-cut", "z layer", "z layer_nonzero", "test accuracy")
+
+
+class Cell(NamedTuple):
+    """One figure of a paper, and where ours is to be found."""
+
+    config: str
+    phase: str
+    num_clusters: int
+    quantity: str  # one of NCUT_QUANTITIES, or a lesion's, see `measured`
+    mean: float | None = None  # None where the papers give no figure, or none in a form we have
+    std: float | None = None  # over trainings, where it was published
+    trainings: int | None = None
+    source: str | None = None
+    epoch: int | None = None  # of a learning curve
+
+    @property
+    def place(self) -> tuple[str, str, int, str, int | None]:
+        """What tells it from other cells, whatever its figure."""
+        return self.config, self.phase, self.num_clusters, self.quantity, self.epoch
+
+
+class Table(NamedTuple):
+    """A table of the papers."""
+
+    num_clusters: tuple[int, ...]
+    num_seeds: int  # as many as the paper trained; where it shows one network, enough to see how far seeds scatter
+    read: Callable[[], Iterable[Cell]]  # the published cells, of which the table takes those with its num_clusters
+    phases: tuple[str, ...] = ("init", "unpruned", "pruned")
+    configs: tuple[str, ...] = ()  # whose n-cuts are shown even where nothing is published
+    curve_epochs: tuple[int, ...] = ()  # epochs of a learning curve; none for the figures at the ends of phases
+    stage: str = "cluster"  # what measures it: "cluster" or "lesion"
+
+
+def cells(table: str) -> list[Cell]:
+    """All cells of a table: those published, in the order of their file, then those that are not, config by config.
+
+    Raises:
+      ValueError: if the table is unknown.
+    """
+    check_choice("table", table, tuple(TABLES))
+    wanted = TABLES[table]
+    found = [cell for cell in wanted.read() if cell.num_clusters in wanted.num_clusters and cell.phase in wanted.phases]
+    places = {cell.place for cell in found}
+    grid = itertools.product(wanted.configs, wanted.phases, wanted.num_clusters, NCUT_QUANTITIES)
+    return found + [cell for cell in itertools.starmap(Cell, grid) if cell.place not in places]
+
+
+def _ncut() -> Iterator[Cell]:
+    for row in published("ncut.csv"):
+        # Networks that were never trained do not depend on the data; they come with MNIST's.
+        head = _config("mnist" if row["dataset"] == "none" else row["dataset"], row), row["phase"], row["k"]
+        figures = zip(
+            NCUT_QUANTITIES,
+            ("ncut_mean", "layer_z_mean", "nonzero_z_mean", "test_accuracy"),
+            (row["ncut_std"], None, None, None),
+            strict=True,
+        )
+        for quantity, column, std in figures:
+            if row[column] is not None:
+                yield Cell(*head, quantity, row[column], std, row["trainings"], row["source"])
+
+
+def _curve() -> Iterator[Cell]:
+    for row in published("learning_curve.csv"):
+        head = _config(row["dataset"], row), row["phase"], row["k"]
+        yield Cell(*head, "n-cut", row["ncut"], None, row["trainings"], row["source"], row["epoch"])
+
+
+def _lesions() -> Iterator[Cell]:
+    for row in published("lesions.csv"):
+        head = _config(row["dataset"], row), row["phase"], row["k"]
+        yield Cell(*head, row["quantity"], row["mean"], row["std"], row["trainings"], row["source"])
+
+
+def _config(data: str, row: Row) -> str:
+    return f"{data}_dropout" if row["dropout"] else data
+
+
+_PAIRS = ("lines_mnist", "lines_cifar10", "mnist_cifar10")
+_MIXTURES = tuple(
+    f"{pair}{how}{dropout}" for pair in _PAIRS for how in ("", "_separated") for dropout in ("", "_dropout")
+)
+TABLES = {
+    "ncut_k4": Table((4,), 10, _ncut),
+    "ncut_k": Table((2, 4, 7, 10, 12), 10, _ncut, phases=("pruned",), configs=("mnist", "mnist_dropout")),
+    "ncut_k12": Table((12,), 5, _ncut),
+    "learning_curve": Table((4,), 5, _curve, curve_epochs=(5, 10, 15, 20)),
+    "lesions": Table((10,), 5, _lesions, stage="lesion"),
+    "mixtures": Table((4,), 5, tuple, phases=("unpruned", "pruned"), configs=_MIXTURES),
+}

@@ -1,0 +1,1 @@
+"""A network, a matrix or a list of edges -> a graph."""

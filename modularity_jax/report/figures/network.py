@@ -1,0 +1,151 @@
+"""The net drawn layer by layer: every neuron a cell in its module's colour, weight as ribbons between modules."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.path import Path
+
+from modularity_jax.report.figures import modules as mod
+from modularity_jax.report.figures.style import (
+    INK,
+    ISOLATED_COLOUR,
+    bare,
+    lighten,
+    module_colour,
+    new_figure,
+    styled,
+    write_on,
+)
+
+_HALF_WIDTH = 0.085  # of a column, where neighbouring columns are 1 apart
+_GAP = 0.008  # between two modules of a layer, where a column is 1 high
+_THINNEST = 0.0004  # ribbons below this are not seen and left out
+_CODES = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
+
+
+@styled
+def network_figure(kernels: Sequence[np.ndarray], labels: np.ndarray, *, num_clusters: int, network: str) -> Figure:
+    """One network, inputs at the left, neurons sorted and coloured by module.
+
+    Every column is stretched to the same height. At each module's block the ribbons fill its edge in proportion to
+    their |weight|: the coloured part stays within the module, the grey part is cut.
+
+    Args:
+      kernels: L arrays [d_{l-1}, d_l].
+      labels: [N] label per neuron, -1 where isolated.
+      num_clusters: k.
+      network: which network it is, for the title.
+
+    Returns:
+      The figure.
+    """
+    widths = [kernels[0].shape[0], *(kernel.shape[1] for kernel in kernels)]
+    modules = mod.rank_modules(labels, widths, num_clusters)
+    flows = mod.module_flows(kernels, modules)
+    figure = new_figure(10, 6.4, f"{network}, in {num_clusters} modules")
+    axes = figure.subplots()
+    bare(axes)
+    blocks = [_blocks(modules, layer) for layer in range(len(widths))]
+    for layer, flow in enumerate(flows):
+        _draw_ribbons(axes, layer, flow, blocks[layer], blocks[layer + 1])
+    strengths = _strengths(kernels)
+    for layer, name in enumerate(mod.layer_names(len(widths))):
+        _draw_neurons(axes, layer, modules, blocks[layer], strengths[layer])
+        axes.text(layer, 1.02, f"{name}\n{widths[layer]} neurons", ha="center", va="top", fontsize=9)
+    axes.set(xlim=(-0.15, len(widths) - 0.85), ylim=(1.08, -0.01))
+    _legend(axes, modules, mod.cut_shares(flows))
+    return figure
+
+
+def _blocks(modules: mod.Modules, layer: int) -> np.ndarray:
+    """Top and bottom of each module's block in a column, then of the isolated neurons', [k + 1, 2], 0 at the top."""
+    counts = np.append(modules.counts[layer], modules.isolated[layer])
+    gaps = np.where(counts > 0, _GAP, 0.0)
+    heights = counts / counts.sum() * (1.0 - gaps.sum() + _GAP)
+    bottoms = np.cumsum(heights + gaps) - gaps
+    return np.stack([bottoms - heights, bottoms], axis=1)
+
+
+def _strengths(kernels: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The degree of every neuron, one array [d_l] per layer."""
+    outgoing = [np.abs(kernel).sum(1) for kernel in kernels]
+    incoming = [np.abs(kernel).sum(0) for kernel in kernels]
+    middle = [i + o for i, o in zip(incoming[:-1], outgoing[1:], strict=True)]
+    return [outgoing[0], *middle, incoming[-1]]
+
+
+def _draw_neurons(axes: Axes, layer: int, modules: mod.Modules, blocks: np.ndarray, strength: np.ndarray) -> None:
+    """Cells from the strongest neuron (full colour) down to the weakest (paler)."""
+    labels, k = modules.labels[layer], len(blocks) - 1
+    for block, (top, bottom) in enumerate(blocks):
+        members = np.flatnonzero(labels == (block if block < k else -1))
+        if not len(members):
+            continue
+        colour = module_colour(block) if block < k else ISOLATED_COLOUR
+        relative = np.sort(strength[members])[::-1] / max(strength[members].max(), 1e-30)
+        edges = np.linspace(top, bottom, len(members) + 1)
+        left, right = layer - _HALF_WIDTH, layer + _HALF_WIDTH
+        cells = [[(left, a), (right, a), (right, b), (left, b)] for a, b in itertools.pairwise(edges)]
+        # Cells of a few pixels get a white line between them; thinner ones would only turn white.
+        line = 0.5 if (bottom - top) / len(members) > 0.008 else 0.0
+        colours = lighten(colour, 0.45 * (1.0 - relative) if block < k else np.zeros(len(members)))
+        patches = PolyCollection(cells, facecolors=colours, edgecolors="white", linewidths=line, zorder=3)
+        patches.set(antialiased=line > 0, rasterized=line == 0)
+        axes.add_collection(patches)
+        if block < k and bottom - top > 0.024:
+            middle = edges[len(members) // 2 : len(members) // 2 + 2].mean()
+            write_on(axes, layer, float(middle), str(block + 1), colour, 9)
+
+
+def _draw_ribbons(axes: Axes, layer: int, flow: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    """Ribbons of one gap: cut weight in grey below, kept weight in its module's colour above."""
+    k = len(flow)
+    starts, ends = _ports(flow, left), _ports(flow.T, right).transpose(1, 0, 2)
+    cut: list[Path] = []
+    kept: list[Path] = []
+    colours: list[str] = []
+    for a in range(k):
+        for b in range(k):
+            if max(np.ptp(starts[a, b]), np.ptp(ends[a, b])) < _THINNEST:
+                continue
+            path = _ribbon(layer + _HALF_WIDTH, layer + 1 - _HALF_WIDTH, starts[a, b], ends[a, b])
+            (kept if a == b else cut).append(path)
+            if a == b:
+                colours.append(module_colour(a))
+    axes.add_collection(PathCollection(cut, facecolors="#9A9A9A", alpha=0.28, linewidths=0, zorder=1))
+    axes.add_collection(PathCollection(kept, facecolors=colours, alpha=0.7, linewidths=0, zorder=2))
+
+
+def _ports(flow: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Where on the edge of block a the ribbon to block b lies, [k, k, 2]; each edge is filled."""
+    top, height = blocks[:-1, :1], np.diff(blocks[:-1])
+    total = flow.sum(1, keepdims=True)
+    share = np.divide(flow, total, out=np.zeros_like(flow), where=total > 0)
+    lower = top + height * np.cumsum(share, axis=1)
+    return np.stack([lower - height * share, lower], axis=2)
+
+
+def _ribbon(x0: float, x1: float, start: np.ndarray, end: np.ndarray) -> Path:
+    middle = (x0 + x1) / 2
+    upper = [(x0, start[0]), (middle, start[0]), (middle, end[0]), (x1, end[0])]
+    lower = [(x1, end[1]), (middle, end[1]), (middle, start[1]), (x0, start[1])]
+    return Path([*upper, *lower, upper[0]], _CODES)
+
+
+def _legend(axes: Axes, modules: mod.Modules, cuts: np.ndarray) -> None:
+    sizes = modules.counts.sum(0)
+    handles = [
+        Patch(color=module_colour(module), label=f"{module + 1}: {size} neurons, {cut:.0%} cut")
+        for module, (size, cut) in enumerate(zip(sizes, cuts, strict=True))
+    ]
+    if modules.isolated.any():
+        handles.append(Patch(color=ISOLATED_COLOUR, label=f"{modules.isolated.sum()} isolated neurons"))
+    handles.append(Patch(facecolor="#9A9A9A", alpha=0.28, label="weight between modules"))
+    title = f"n-cut {cuts.sum():.3f} = sum of cut shares"
+    legend = axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title, title_fontsize=9)
+    legend.get_title().set_color(INK)

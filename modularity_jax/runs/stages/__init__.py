@@ -1,0 +1,1 @@
+"""What a run does in turn: train, cluster, lesion."""

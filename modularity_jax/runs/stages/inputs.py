@@ -1,0 +1,124 @@
+"""What a run's stages share: its samples and networks, the clustering's keys, and the time that a stage takes."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from jax.sharding import Mesh
+
+from modularity_jax import data
+from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.metric.clustering import Clustering, cluster_among_controls
+from modularity_jax.metric.partition import Settings
+from modularity_jax.nets.mlp import layer_name
+from modularity_jax.nets.sweep import PHASES, run_key
+from modularity_jax.nets.training import Samples
+from modularity_jax.runs.compilation import CompileWatch
+from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.processes import Team
+from modularity_jax.runs.stages import left_out
+from modularity_jax.runs.tables import read_arrays, read_table
+from modularity_jax.runs.workdir import Workdir, record_seconds
+
+# Tells the randomness of the clustering from that of the training, whose networks are numbered from 0.
+_CLUSTER_STREAM = 2**32 - 1
+# Seconds that each stage of the demo compiles on 2 cores where no compiled programs are kept: what a user is told.
+COMPILE_SECONDS = {"train": 8, "cluster": 2, "lesion": 3}
+
+
+def load_samples(config: RunConfig) -> Samples:
+    """The run's data set as device arrays."""
+    found = data.load(config.data.name, config.data.dir, num_train=config.data.num_train or None)
+    return Samples(*(jax.numpy.asarray(array) for array in (found.x_train, found.y_train, found.x_test, found.y_test)))
+
+
+def load_params(
+    workdir: Workdir, phase: str, seeds: Sequence[int] | None = None
+) -> list[dict[str, dict[str, np.ndarray]]]:
+    """Parameters of each seed's network at the end of a phase, as Flax has them; of all seeds by default."""
+    arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
+    layers = [layer_name(layer) for layer in range(len(workdir.config.model.widths) - 1)]
+    return [
+        {layer: {part: arrays[f"seed_{seed}/{layer}/{part}"] for part in ("kernel", "bias")} for layer in layers}
+        for seed in (range(workdir.config.train.num_seeds) if seeds is None else seeds)
+    ]
+
+
+def finite_seeds(workdir: Workdir, phase: str) -> list[int]:
+    """The networks whose loss stayed finite to the end of a phase; the others are left out of what follows."""
+    rows = read_table(workdir.path, "metrics.csv", ("seed", "phase", "nonfinite_step"))
+    upto = PHASES[: PHASES.index(phase) + 1]
+    bad = {row["seed"] for row in rows if row["phase"] in upto and row["nonfinite_step"] is not None}
+    seeds = [seed for seed in range(workdir.config.train.num_seeds) if seed not in bad]
+    if not seeds:
+        logging.warning("no %s network has a finite loss, and none is tested; try a lower train.learning_rate", phase)
+    return seeds
+
+
+def cluster_key(config: RunConfig, seed: int) -> jax.Array:
+    """The key of one network's shuffle tests. They share it, so all start from the same clustering of the network."""
+    return _cluster_key(np.uint32(config.train.seed), np.uint32(seed))
+
+
+@jax.jit
+def _cluster_key(run_seed: jax.Array, seed: jax.Array) -> jax.Array:
+    return jax.random.fold_in(jax.random.fold_in(run_key(run_seed), _CLUSTER_STREAM), seed)
+
+
+def cluster_network(
+    graph: LayeredGraph, config: RunConfig, seed: int, num_clusters: int, mesh: Mesh | None = None
+) -> Clustering:
+    """One network's clustering, the same as its shuffle tests start from; with their mesh, by their program."""
+    own = config.cluster
+    settings = Settings(num_clusters, own.num_restarts, own.selection, own.solver)
+    found = cluster_among_controls(
+        graph, cluster_key(config, seed), settings, group_size=own.shuffles_per_group, mesh=mesh
+    )
+    return jax.device_get(found)
+
+
+def same_labels(one: RunConfig, other: RunConfig) -> bool:
+    """Whether `cluster_network` finds the same in the same network."""
+    names = ("num_restarts", "selection", "solver")
+    return all(getattr(one.cluster, name) == getattr(other.cluster, name) for name in names)
+
+
+def own_part(workdir: Workdir, stage: str, team: Team) -> Workdir:
+    """Where this process writes: one alone writes the run's own files."""
+    return workdir if team.count == 1 else workdir.part(stage, f"process_{team.index}")
+
+
+def collect(workdir: Workdir, stage: str, team: Team, add: Callable[[list[Workdir]], None]) -> None:
+    """The first process adds what the parts hold to the run's own files, and the others wait.
+
+    Call it when no process is at work on the stage: before, for the parts of a start that was cut short, whatever the
+    number of processes was then, and after.
+    """
+    if team.is_first:
+        if parts := workdir.parts(stage):
+            add(parts)
+            left_out.add_parts(workdir, stage, parts)
+            shutil.rmtree(workdir.path / "parts" / stage)
+        for emptied in (f"checkpoints/{stage}", "checkpoints", "parts"):
+            with contextlib.suppress(OSError):
+                (workdir.path / emptied).rmdir()
+    team.wait()
+
+
+@contextlib.contextmanager
+def timed(workdir: Workdir, stage: str, team: Team) -> Iterator[Any]:
+    """Logs a stage's time, and how much of it went to compilation or to fetching compiled programs; the first process
+    notes it.
+    """
+    start = time.monotonic()
+    with CompileWatch() as watch:
+        yield
+    seconds = time.monotonic() - start
+    logging.info("%s took %.1f s, of which compilation %.1f s", stage, seconds, watch.seconds)
+    if team.is_first:
+        record_seconds(workdir, stage, seconds, watch.seconds)

@@ -1,0 +1,84 @@
+"""left_out.csv: the networks that a stage could not test, and why; all others are tested."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from absl import logging
+
+from modularity_jax.graphs.checks import check_num_clusters
+from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.nets.sweep import PHASES
+from modularity_jax.runs.tables import Row, recover_csv, write_csv
+from modularity_jax.runs.workdir import Workdir
+
+COLUMNS = ("stage", "phase", "seed", "num_clusters", "reason")
+_STAGES = ("cluster", "lesion")
+_TESTS = {"cluster": "clustered", "lesion": "damaged"}
+_FLAGS = {
+    "cluster": "--config.cluster.phases and --config.cluster.num_clusters can leave them out",
+    "lesion": "--config.lesion.phases can leave them out, --config.lesion.num_shuffles=0 all lesions",
+}
+
+
+class Case(NamedTuple):
+    """A network and the number of clusters for which a stage tests it."""
+
+    phase: str
+    seed: int
+    num_clusters: int
+
+
+def why_not(graph: LayeredGraph, num_clusters: int) -> str | None:
+    """Why a network cannot be cut into so many clusters; None if it can."""
+    try:
+        check_num_clusters(num_clusters, graph)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def read(workdir: Workdir, stage: str) -> dict[Case, str]:
+    """The reasons that a stage has noted."""
+    return {Case(row["phase"], row["seed"], row["num_clusters"]): row["reason"] for row in _rows(workdir, (stage,))}
+
+
+def note(workdir: Workdir, stage: str, reasons: dict[Case, str]) -> None:
+    """Add reasons to those that are noted; in whatever order they come, the file is the same."""
+    noted = read(workdir, stage)
+    if not reasons.keys() - noted.keys():
+        return
+    mine = [{"stage": stage, **case._asdict(), "reason": why} for case, why in (noted | reasons).items()]
+    others = [name for name in _STAGES if name != stage]
+    write_csv(workdir.left_out, sorted([*mine, *_rows(workdir, others)], key=_place), COLUMNS, keep_previous=True)
+
+
+def add_parts(workdir: Workdir, stage: str, parts: Iterable[Workdir]) -> None:
+    """To the run's own reasons what its parts hold."""
+    for part in parts:
+        note(workdir, stage, read(part, stage))
+
+
+def warn(workdir: Workdir, stage: str) -> None:
+    """Name in the log what a stage has left out."""
+    for sentence in sentences(_rows(workdir, (stage,))):
+        logging.warning("%s %s", sentence, _FLAGS[stage])
+
+
+def sentences(rows: Iterable[Row]) -> list[str]:
+    """One for all seeds of a phase, number of clusters and reason."""
+    seeds: dict[tuple[str, str, int, str], list[int]] = {}
+    for row in rows:
+        seeds.setdefault((row["stage"], row["phase"], row["num_clusters"], row["reason"]), []).append(row["seed"])
+    return [
+        f"The {phase} network{'s' if len(own) > 1 else ''} of seed{'s' if len(own) > 1 else ''} "
+        f"{', '.join(map(str, own))} could not be {_TESTS.get(stage, stage)} at k = {count}: {reason}."
+        for (stage, phase, count, reason), own in seeds.items()
+    ]
+
+
+def _rows(workdir: Workdir, stages: Collection[str]) -> list[Row]:
+    return [row for row in recover_csv(workdir.left_out, COLUMNS) if row["stage"] in stages]
+
+
+def _place(row: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    return _STAGES.index(row["stage"]), PHASES.index(row["phase"]), row["num_clusters"], row["seed"]
