@@ -15,7 +15,7 @@ from experiments import end_at_once
 from experiments.arguments import find_config, prepare
 from modularity_jax.data.dataset import one_line
 from modularity_jax.data.paths import local_path
-from modularity_jax.runs import signals as stopping
+from modularity_jax.runs import signals
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.devices import check_platform, connect, disconnect, keep_compiled_programs, use_all_cores
 from modularity_jax.runs.exit_codes import outcome_of
@@ -74,7 +74,7 @@ def launch(main: Callable[[Workdir, Team], None]) -> None:
             local_path("--config.data.dir", config.data.dir)
         if config and flags.FLAGS.fork_workdir:
             path, donor = local_path("--fork_workdir", flags.FLAGS.fork_workdir), path
-        stopping.install()
+        signals.install()
         with opened(path, config, donor) as (workdir, team):
             main(workdir, team)
 
@@ -102,7 +102,7 @@ def start(main: Callable[[Sequence[str]], None]) -> None:
             main(argv[1:])
         except (Exception, KeyboardInterrupt) as error:
             outcome = outcome_of(error)
-            if outcome is None or (_TRACEBACK.value and not isinstance(error, stopping.StoppedError)):
+            if outcome is None or (_TRACEBACK.value and not isinstance(error, signals.StoppedError)):
                 raise
             _fail(*outcome)
         disconnect()
@@ -115,7 +115,7 @@ def _connect() -> None:
     given = _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
     if _DISTRIBUTED.value:
         ended = "this process was ended from outside, or by JAX because others did not come or process 0 is gone"
-        connect(*given, last_word=f"error: {stopping.farewell(ended)}")
+        connect(*given, last_word=f"error: {signals.farewell(ended)}")
     elif given != (None, None, None):
         raise ValueError("--coordinator, --num_processes and --process_id need --distributed")
 

@@ -14,9 +14,9 @@ from absl import flags
 from experiments.papers import TABLES, Table, across_text, cells, run_table, table_text
 from modularity_jax.data.paths import local_path
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.runs import signals as stopping
-from modularity_jax.runs.adopt import adopt_networks
+from modularity_jax.runs import signals
 from modularity_jax.runs.config import RunConfig, from_dict
+from modularity_jax.runs.lending import take_from
 from modularity_jax.runs.session import opened
 from modularity_jax.runs.stages.cluster import cluster_stage
 from modularity_jax.runs.stages.lesion import lesion_stage
@@ -41,7 +41,7 @@ def _load(name: str) -> RunConfig:
 def _run(path: pathlib.Path, config: RunConfig, table: Table, donors: Sequence[pathlib.Path]) -> Workdir:
     with opened(path, config) as (workdir, team):
         if team.is_first:
-            adopt_networks(workdir, donors)
+            take_from(workdir, donors)
         team.wait()
         train_stage(workdir, seed_mesh(), team)
         {"cluster": cluster_stage, "lesion": lesion_stage}[table.stage](workdir, seed_mesh(), team)
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
     chosen = _CONFIGS.value or list(known)
     if unknown := [name for name in chosen if name not in known]:
         raise ValueError(f"--configs must name configs of the table, {', '.join(known)}, got {', '.join(unknown)}")
-    stopping.install()
+    signals.install()
     rows = run_table(_TABLE.value, root, {name: _load(name) for name in chosen}, _run)
     together = across_text(_TABLE.value, root, chosen)
     if jax.process_index() == 0:

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 
 from modularity_jax.data.dataset import one_line
-from modularity_jax.runs import signals as stopping
+from modularity_jax.runs import signals
 
 BEAT_SECONDS = 1.0
 SILENCE_SECONDS = 20.0  # after which a process is taken for dead
@@ -63,7 +63,7 @@ class Team:
         self._reached += 1
         self._write()
         while not all(found and found["reached"] >= self._reached for found in map(self._read, self._heard)):
-            stopping.check()
+            signals.check()
             time.sleep(0.05)
 
     def takes(self, piece: str) -> bool:
@@ -107,7 +107,7 @@ class Team:
         """Of a file that is written anew while we look, so that it is not one of an earlier start."""
         deadline, before = time.monotonic() + JOIN_SECONDS, None
         while time.monotonic() < deadline:
-            stopping.check()
+            signals.check()
             found = self._parse(0)
             if found and before and found["token"] == before["token"] and found["beats"] != before["beats"]:
                 return str(found["token"])
@@ -126,9 +126,9 @@ class Team:
             trouble = next(filter(None, map(self._trouble, self._heard)), None)
             if trouble and since is None:
                 since = time.monotonic()
-                stopping.want(trouble)
+                signals.want(trouble)
             if since and time.monotonic() - since > GRACE_SECONDS:
-                stopping.end_now(trouble or "another process is gone")
+                signals.end_now(trouble or "another process is gone")
 
     def _trouble(self, other: int) -> str | None:
         """What is wrong with another process, in words."""

@@ -11,8 +11,8 @@ from absl import logging
 from modularity_jax.runs.commands import command_line
 from modularity_jax.runs.config import RunConfig, differences
 from modularity_jax.runs.feasibility import check_feasible
-from modularity_jax.runs.fork import as_donor, check_fork, fork_workdir
 from modularity_jax.runs.group_sizes import resolve
+from modularity_jax.runs.lending import as_donor, check_donor, take_from
 from modularity_jax.runs.lock import locked
 from modularity_jax.runs.processes import Team, joined, team_of
 from modularity_jax.runs.workdir import Workdir, check_jax_settings, create_workdir, open_workdir
@@ -41,7 +41,7 @@ def opened(
     if config is None:
         open_workdir(path)  # or an error, before the lock makes the directory
     if donor:
-        check_fork(donor, path)  # the same
+        check_donor(donor, path)  # the same
         config = config and as_donor(config, open_workdir(donor).config)
     with contextlib.ExitStack() as stack:
         if jax.process_index() == 0:
@@ -53,7 +53,7 @@ def opened(
             for sentence in left_out:
                 logging.warning("%s", sentence)
             if donor:
-                fork_workdir(workdir, open_workdir(donor))
+                take_from(workdir, [donor])
         team.wait()
         if not team.is_first:
             workdir = open_workdir(path)

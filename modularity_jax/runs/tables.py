@@ -2,12 +2,13 @@
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
 import pathlib
 import re
-import shutil
+import uuid
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -30,29 +31,26 @@ _STAGES = {
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str], *, keep_previous: bool = False) -> Iterator[pathlib.Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path` that takes its place when the block ends without an error.
 
-    A reader sees the old file or the whole new one, never a part. The temporary name keeps the suffix, because
-    `np.savez` and `Figure.savefig` look at it.
+    A reader sees the old file or the whole new one, never a part, even after the machine has lost its power. The
+    temporary name keeps the suffix, because `np.savez` and `Figure.savefig` look at it.
 
     Args:
       path: the file to write; its folder is made where it is missing.
-      keep_previous: keeps the file that it replaces beside it, hidden, for `recover_csv` and `recover_arrays`.
 
     Yields:
       The path to write to.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")  # hosts may share a folder
     try:
         yield temporary
-        if keep_previous and path.exists():
-            previous = _previous(path)
-            previous.unlink(missing_ok=True)
-            shutil.copyfile(path, previous)
+        _sync(temporary)
         os.replace(temporary, path)
+        _sync_names(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -61,8 +59,6 @@ def write_csv(
     path: str | os.PathLike[str],
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str],
-    *,
-    keep_previous: bool = False,
 ) -> None:
     """Writes rows as a CSV file that is the same, byte for byte, whenever the values are the same.
 
@@ -72,7 +68,6 @@ def write_csv(
       path: the file; written atomically.
       rows: one mapping per row, with exactly the keys of `columns`.
       columns: the header, in order.
-      keep_previous: as `atomic_write`.
 
     Raises:
       ValueError: if a row lacks a column or has another one.
@@ -82,7 +77,7 @@ def write_csv(
             odd = sorted(set(row) ^ set(columns))
             raise ValueError(f"row {index} for {path} does not have the table's columns: {', '.join(odd)} differ")
     with (
-        atomic_write(path, keep_previous=keep_previous) as temporary,
+        atomic_write(path) as temporary,
         open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
@@ -184,47 +179,18 @@ def read_arrays(
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def write_arrays(
-    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], *, keep_previous: bool = False
-) -> None:
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
     """Writes named arrays as an .npz file that is the same, byte for byte, whenever they are the same.
 
     Args:
       path: the file; written atomically.
       arrays: by name.
-      keep_previous: as `atomic_write`.
     """
-    with atomic_write(path, keep_previous=keep_previous) as temporary, zipfile.ZipFile(temporary, "w") as file:
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
         for name, array in arrays.items():
             # A ZipInfo has a fixed date, where NumPy's own writer takes the present one.
             with file.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-
-
-def recover_csv(path: pathlib.Path, columns: Sequence[str]) -> list[Row]:
-    """A table; where it is damaged, the one that it replaced, and the log names it; no rows where there is none."""
-    for candidate in (path, _previous(path)) if path.exists() else ():
-        if candidate.exists():
-            try:
-                return read_csv(candidate, columns)
-            except ValueError as error:
-                logging.warning("%s; going on with what was there before", error)
-    return []
-
-
-def recover_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """`recover_csv` for an .npz file."""
-    for candidate in (path, _previous(path)) if path.exists() else ():
-        if candidate.exists():
-            try:
-                return read_arrays(candidate.parent, candidate.name)
-            except ValueError as error:
-                logging.warning("%s; going on with what was there before", error)
-    return {}
-
-
-def _previous(path: pathlib.Path) -> pathlib.Path:
-    return path.with_name(f".{path.stem}.previous{path.suffix}")
 
 
 def is_readable(path: str | os.PathLike[str]) -> bool:
@@ -244,6 +210,26 @@ def is_readable(path: str | os.PathLike[str]) -> bool:
         logging.warning("%s is damaged and is made again: %s", path, error)
         return False
     return True
+
+
+def _sync(temporary: pathlib.Path) -> None:
+    """Have the content on the disk before the name."""
+    with open(temporary, "rb+") as handle:
+        try:
+            os.fsync(handle.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # file systems that cannot
+                raise
+
+
+def _sync_names(folder: pathlib.Path) -> None:
+    """Have a folder's names on the disk, where the operating system lets it be opened."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def plain(value: Any) -> Any:

@@ -15,10 +15,11 @@ import jax
 from modularity_jax.runs.commands import launcher_command
 from modularity_jax.runs.config import RunConfig, differences, from_dict
 from modularity_jax.runs.group_sizes import resolve
+from modularity_jax.runs.store import Store
 from modularity_jax.runs.tables import atomic_write, read_json
 
 # What claims a directory for its config.
-_RESULTS = ("*.csv", "clusters/*", "lesions/*", "checkpoints/*/*", "parts/*/*")
+_RESULTS = ("*.csv", "clusters/*", "lesions/*", "checkpoints/*/*/*")
 
 # What decides random bits or rounding beside the versions; JAX takes each from an environment variable of its name.
 JAX_SETTINGS = (
@@ -67,6 +68,15 @@ class Workdir:
         """The table of what could not be tested, and why."""
         return self.path / "left_out.csv"
 
+    @property
+    def pieces(self) -> pathlib.Path:
+        """The folder of finished pieces."""
+        return self.path / "pieces"
+
+    def store(self) -> Store:
+        """The finished pieces, with those of the runs that lend theirs."""
+        return Store(self.pieces, [pathlib.Path(path) / "pieces" for path in read_versions(self).get("lenders", [])])
+
     def lesion_arrays(self, phase: str) -> pathlib.Path:
         """Accuracies of a phase's damaged networks, controls included."""
         return self.path / "lesions" / f"{phase}.npz"
@@ -78,14 +88,6 @@ class Workdir:
     def clusters(self, phase: str) -> pathlib.Path:
         """All labels and shuffled n-cuts of a phase."""
         return self.path / "clusters" / f"{phase}.npz"
-
-    def part(self, stage: str, name: object) -> "Workdir":
-        """A part of this run, which holds the same files; several processes write one each."""
-        return Workdir(self.path / "parts" / stage / str(name), self.config)
-
-    def parts(self, stage: str) -> list["Workdir"]:
-        """The parts that are there."""
-        return [self.part(stage, path.name) for path in sorted(self.path.glob(f"parts/{stage}/*"))]
 
 
 def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) -> Workdir:

@@ -51,9 +51,9 @@ def error_of(place, workdir, index):
     return errors[0]
 
 
-def wait_for(processes, *folders):
-    """Until one of them holds a file, so that something can be lost."""
-    while not any(file for folder in folders for file in folder.rglob("*.csv")):
+def wait_for(processes, workdir, *pieces):
+    """Until there is one of these kinds, so that something can be lost."""
+    while not any(file for piece in pieces for file in workdir.glob(f"pieces/{piece}-*.npz")):
         assert all(process.poll() is None for process in processes)
         time.sleep(0.02)
 
@@ -73,7 +73,7 @@ def test_the_same_bytes(place, expected):
     with started(place, workdir, count=2, devices=2) as processes:
         assert [process.wait(timeout=300) for process in processes] == [0, 0]
     assert survival.content(workdir) == expected
-    assert not any((workdir / name).exists() for name in ("parts", "processes", "checkpoints"))
+    assert not any((workdir / name).exists() for name in ("processes", "checkpoints"))
 
 
 @pytest.mark.long
@@ -81,7 +81,7 @@ def test_one_of_two_is_killed(place, expected):
     """First number 1, which number 0 finds out; then number 0, without which JAX ends the other; one alone ends it."""
     workdir = place / "killed"
     with started(place, workdir, count=2) as processes:
-        wait_for(processes, workdir / "parts" / "train")
+        wait_for(processes, workdir, "network")
         processes[1].send_signal(signal.SIGKILL)
         assert processes[0].wait(timeout=60) == 1
     line = error_of(place, workdir, 0)
@@ -89,7 +89,7 @@ def test_one_of_two_is_killed(place, expected):
     assert "has not been heard of for 2" in line
     assert "all that was finished is saved, go on with: python -m experiments.run" in line
     with started(place, workdir, count=2) as processes:
-        wait_for(processes, workdir / "parts" / "cluster", workdir / "parts" / "lesion")
+        wait_for(processes, workdir, "controls", "lesions")
         processes[0].send_signal(signal.SIGKILL)
         assert processes[1].wait(timeout=60) != 0
     assert "by JAX because others did not come or process 0 is gone; all that was" in error_of(place, workdir, 1)
@@ -103,7 +103,7 @@ def test_one_of_two_is_stopped(place, expected):
     """A scheduler's SIGTERM to one ends both, with everything saved."""
     workdir = place / "stopped"
     with started(place, workdir, count=2) as processes:
-        wait_for(processes, workdir / "parts")
+        wait_for(processes, workdir, "network")
         processes[1].send_signal(signal.SIGTERM)
         assert [process.wait(timeout=60) for process in processes] == [1, 128 + signal.SIGTERM]
     assert "error: stopped by SIGTERM" in error_of(place, workdir, 1)

@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from modularity_jax.runs.stages.cluster_tables import CLUSTERABILITY_COLUMNS, Place, row_of
 
 import modularity_jax as mj
 from modularity_jax.metric.shuffle_test import compare_with
 from modularity_jax.report.findings import caveats, summarise, terminal_table
 from modularity_jax.report.run import read_run
 from modularity_jax.runs.cluster_files import shuffled_ncuts, with_p
-from modularity_jax.runs.stages.cluster_tables import CLUSTERABILITY_COLUMNS, Place, row_of
 from modularity_jax.runs.tables import read_csv, write_csv
 from tests.metric import nets
 from tests.runs import workdirs

@@ -7,18 +7,17 @@ import time
 
 import pytest
 
-from modularity_jax.runs import processes
-from modularity_jax.runs import signals as stopping
+from modularity_jax.runs import processes, signals
 from modularity_jax.runs.processes import ALONE, Team, joined
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Heartbeats in a hurry, nobody wishes to stop, and no test ends the process."""
-    monkeypatch.setattr(stopping, "end_now", lambda reason: None)
+    monkeypatch.setattr(signals, "end_now", lambda reason: None)
     for name, seconds in {"BEAT": 0.02, "SILENCE": 0.5, "JOIN": 1.5, "GRACE": 0.6}.items():
         monkeypatch.setattr(processes, f"{name}_SECONDS", seconds)
-    monkeypatch.setattr(stopping, "_wish", None)
+    monkeypatch.setattr(signals, "_wish", None)
 
 
 def together(folder, count, work):
@@ -97,7 +96,7 @@ def test_who_leaves_early_ends_the_others_with_the_reason(tmp_path):
 
     first, second = together(tmp_path / "processes", 2, work)
     assert isinstance(second, ValueError)
-    assert isinstance(first, stopping.StoppedError)
+    assert isinstance(first, signals.StoppedError)
     assert "process 1 of 2 on " in str(first)
     assert str(first).endswith("has left: no such file")
     assert first.exit_code == 1
@@ -112,7 +111,7 @@ def test_who_falls_silent_ends_the_others(tmp_path):
     thread = threading.Thread(target=other.start)
     thread.start()
     thread.join()
-    with pytest.raises(stopping.StoppedError, match=r"process 1 of 2 on .* has not been heard of for \d+ s$"):
+    with pytest.raises(signals.StoppedError, match=r"process 1 of 2 on .* has not been heard of for \d+ s$"):
         team.wait()
     start = time.monotonic()
     team.leave("stopped")
@@ -122,7 +121,7 @@ def test_who_falls_silent_ends_the_others(tmp_path):
 def test_who_never_comes_ends_the_first_with_a_hint(tmp_path):
     team = Team(tmp_path / "processes", 0, 2)
     team.start()
-    with pytest.raises(stopping.StoppedError, match=rf"process 1 of 2 has .* in {tmp_path}, which all hosts must see"):
+    with pytest.raises(signals.StoppedError, match=rf"process 1 of 2 has .* in {tmp_path}, which all hosts must see"):
         team.wait()
     team.leave("stopped")
 
@@ -134,7 +133,7 @@ def test_without_the_first_there_is_no_start(tmp_path):
 
 def test_a_process_that_cannot_stop_is_ended(tmp_path, monkeypatch):
     ended = []
-    monkeypatch.setattr(stopping, "end_now", ended.append)
+    monkeypatch.setattr(signals, "end_now", ended.append)
 
     def work(team):
         if team.index == 0:

@@ -125,28 +125,6 @@ def test_arrays_are_written_under_their_names(tmp_path):
     assert again.read_bytes() == (tmp_path / "weights" / "a.npz").read_bytes()
 
 
-def test_what_a_file_replaces_is_kept_for_when_it_is_damaged(tmp_path, caplog):
-    path = tmp_path / "table.csv"
-    assert tables.recover_csv(path, ("a",)) == []
-    tables.write_csv(path, [{"a": 1}], ("a",), keep_previous=True)
-    tables.write_csv(path, [{"a": 1}, {"a": 2}], ("a",), keep_previous=True)
-    assert tables.recover_csv(path, ("a",)) == [{"a": 1}, {"a": 2}]
-    path.write_text("a\n1\n2")
-    assert tables.recover_csv(path, ("a",)) == [{"a": 1}]
-    assert f"{path} is cut off in line 3; going on with what was there before" in caplog.text
-    path.unlink()  # by hand, to have it made again
-    assert tables.recover_csv(path, ("a",)) == []
-
-
-def test_arrays_that_are_damaged_give_way_to_the_previous_ones(tmp_path, caplog):
-    path = tmp_path / "arrays.npz"
-    for last in (1, 2):
-        tables.write_arrays(path, {"a": np.arange(last)}, keep_previous=True)
-    path.write_bytes(path.read_bytes()[:-10])
-    assert tables.recover_arrays(path)["a"].tolist() == [0]
-    assert f"{path} is damaged" in caplog.text
-
-
 @pytest.mark.parametrize("value", [np.float32(0.1), np.float32(1e-8), np.float64(0.1), np.int32(7)])
 def test_a_plain_value_is_written_as_the_scalar_is(tmp_path, value):
     for name, cell in (("a", value), ("b", tables.plain(value))):

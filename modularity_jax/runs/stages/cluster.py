@@ -1,166 +1,219 @@
 """The clustering stage of a run: clusterability.csv and clusters/<phase>.npz."""
 
-import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.metric.clustering import Clustering
 from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with, shuffled_ncuts
-from modularity_jax.runs import signals as stopping
-from modularity_jax.runs.checkpoints import Checkpoints
+from modularity_jax.runs import signals
+from modularity_jax.runs.cluster_files import Group, group_of
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
-from modularity_jax.runs.stages.cluster_tables import (
-    Place,
-    Tests,
-    add_parts,
-    arrays_of,
-    finished,
-    row_of,
-    write,
-)
+from modularity_jax.runs.stages import left_out
 from modularity_jax.runs.stages.inputs import (
     COMPILE_SECONDS,
+    Network,
     cluster_key,
-    cluster_network,
-    collect,
-    finite_seeds,
-    left_out,
-    load_params,
-    own_part,
+    clustering_key,
+    kept_clustering,
+    load_networks,
     timed,
 )
 from modularity_jax.runs.stages.left_out import Case, why_not
-from modularity_jax.runs.tables import read_table
+from modularity_jax.runs.store import Store
+from modularity_jax.runs.tables import Row, is_readable, plain, read_csv, read_table, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir, check_jax_settings
 
-# Controls of one test between two chances to save them and to stop.
+CLUSTERABILITY_COLUMNS = (
+    "seed", "phase", "num_clusters", "method", "ncut", "lower_bound", "shuffled_mean", "shuffled_std", "z_score",
+    "p_value", "p_upper", "p_low", "p_high", "effect_size", "num_shuffles", "num_left_out", "num_isolated",
+    "num_components", "num_empty", "converged", "test_accuracy",
+)  # fmt: skip
+
+# Controls of one piece.
 CHUNK = 1000
 
-Graphs = Mapping[tuple[str, int], LayeredGraph]  # by phase and seed
+Networks = Mapping[tuple[str, int], Network]  # by phase and seed
+
+
+class ShuffleTestCase(NamedTuple):
+    """A shuffle test, in the order of the table."""
+
+    phase: str
+    seed: int
+    num_clusters: int
+    method: str
+
+    @property
+    def group(self) -> Group:
+        """The key of its row."""
+        return self.seed, self.phase, self.num_clusters, self.method
 
 
 def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) -> None:
     """Cluster every network and its controls.
 
-    A test whose row and controls are there is not computed again, and a long one that was interrupted goes on after its
-    last checkpoint. A network with fewer connected neurons than clusters is left out, and `left_out.csv` says so.
-    Mesh: the devices share a test's controls. Team: the processes share the tests.
+    What is in the run's store is not computed again. A network with fewer connected neurons than clusters is left out,
+    and `left_out.csv` says so. Mesh: the devices share a test's controls. Team: the processes share the tests.
 
     Raises:
       ValueError: if no network can be clustered.
       FileNotFoundError: if the networks are missing; it names the command that trains them.
-      StoppedError: after saving, if it was asked to stop.
+      StoppedError: between two pieces, if it was asked to stop.
     """
     config = workdir.config
-    accuracy = _final_accuracy(workdir)
     phases = [phase for phase in config.phases if phase in config.cluster.phases]
-    nets = {phase: load_params(workdir, phase) for phase in phases}
-    networks = [(phase, seed) for phase in phases for seed in finite_seeds(workdir, phase)]
-    graphs = {(phase, seed): LayeredGraph.from_params(nets[phase][seed]) for phase, seed in networks}
-    tests = itertools.product(networks, config.cluster.num_clusters, config.cluster.methods)
-    places = [Place(*network, count, method) for network, count, method in tests]
-    collect(workdir, "cluster", team, functools.partial(add_parts, workdir, places))
-    found = finished(workdir, phases)
-    left = _missing(workdir, places, found, graphs, team)
-    if not left:
+    networks = load_networks(workdir, phases)
+    tests = itertools.product([*networks], config.cluster.num_clusters, config.cluster.methods)
+    cases = [ShuffleTestCase(*network, count, method) for network, count, method in tests]
+    if _is_done(workdir, phases, cases):
         logging.info("%s holds its clusterings already", workdir.path)
         return
-    check_jax_settings(workdir)
-    part = own_part(workdir, "cluster", team)
-    mine = found if part == workdir else Tests({}, {phase: {} for phase in phases})
-    title = f"clustering {len({place[:2] for place in left})} networks"
-    shown = Progress(title, len(left), compiling=COMPILE_SECONDS["cluster"])
-    with timed(workdir, "cluster", team), shown as progress:
-        observed: dict[tuple[str, int, int], Clustering] = {}  # of the network in hand, which all controls share
-        for place in left:
-            if not team.takes(f"cluster-{place.name}"):
-                progress.advance("by another process")
-                continue
-            graph, key = graphs[place.phase, place.seed], place[:3]
-            if key not in observed:
-                observed = {key: cluster_network(graph, config, place.seed, place.num_clusters, mesh)}
-            checkpoints = Checkpoints(workdir.path, f"cluster/{place.name}", config.to_dict())
-            with naming(config, "cluster.shuffles_per_group"):
-                test = _test(graph, observed[key], place, config, mesh, checkpoints)
-            mine.rows[place.group] = row_of(place, test, accuracy[place.phase, place.seed])
-            mine.arrays[place.phase] |= arrays_of(place, test)
-            write(part, mine, places, place.phase)
-            checkpoints.clear()
-            progress.advance(
-                f"{place.phase} seed {place.seed}, k = {place.num_clusters}, {place.method}: n-cut {test.ncut:.3f}, "
-                f"z {test.z_score:.1f}"
-            )
-            stopping.check()
-        team.wait()
-    collect(workdir, "cluster", team, functools.partial(add_parts, workdir, places))
-
-
-def _missing(workdir: Workdir, places: Sequence[Place], found: Tests, graphs: Graphs, team: Team) -> list[Place]:
-    """The tests to be done; those that a network does not allow are noted, and named in the log."""
-    left = [place for place in places if place.group not in found.rows]
-    cases = dict.fromkeys(Case(*place[:3]) for place in left)
-    asked = {case: why_not(graphs[case.phase, case.seed], case.num_clusters) for case in cases}
-    reasons = {case: why for case, why in asked.items() if why}
+    reasons = _impossible(cases, networks)
+    cases = [case for case in cases if Case(*case[:3]) not in reasons]
     if team.is_first:
         left_out.note(workdir, "cluster", reasons)
         left_out.warn(workdir, "cluster")
-    left = [place for place in left if Case(*place[:3]) not in reasons]
-    if not left and not found.rows:
+    if not cases:
         first = next(iter(reasons.values()), "none has a finite loss; try a lower train.learning_rate")
         raise ValueError(f"{workdir.path}: no network can be clustered: {first}")
-    return left
+    check_jax_settings(workdir)
+    store = workdir.store()
+    left = [case for case in cases if not all(key in store for key in _keys(networks[case[:2]], config, case))]
+    title = f"clustering {len({case[:2] for case in left})} networks"
+    shown = Progress(title, len(left), compiling=COMPILE_SECONDS["cluster"])
+
+    def test_of(case: ShuffleTestCase) -> ShuffleTest:
+        with naming(config, "cluster.shuffles_per_group"):
+            return _test(store, networks[case[:2]], case, config, mesh)
+
+    with timed(workdir, "cluster", team), shown as progress:
+        for case in left:
+            if not team.takes(f"cluster-{'-'.join(map(str, case))}"):
+                progress.advance("by another process")
+                continue
+            test = test_of(case)
+            progress.advance(
+                f"{case.phase} seed {case.seed}, k = {case.num_clusters}, {case.method}: n-cut {test.ncut:.3f}, "
+                f"z {test.z_score:.1f}"
+            )
+        team.wait()
+        if team.is_first:
+            _collate(workdir, phases, {case: test_of(case) for case in cases})
+        team.wait()
 
 
-def _test(
-    graph: LayeredGraph,
-    observed: Clustering,
-    place: Place,
-    config: RunConfig,
-    mesh: Mesh | None,
-    checkpoints: Checkpoints,
-) -> ShuffleTest:
-    """One shuffle test, in chunks where it has many controls."""
-    settings, total = config.cluster, config.cluster.num_shuffles
-    size = min(CHUNK, total)
-    saved = checkpoints.latest() if total > size else None
-    parts = [saved.arrays] if saved else []
-    for first in range(sum(len(part["ncut"]) for part in parts), total, size):
-        # The last chunk is computed whole and cut, so that all share a program.
-        ncut, converged = shuffled_ncuts(
-            graph,
-            cluster_key(config, place.seed),
-            num_clusters=place.num_clusters,
-            num_shuffles=size,
-            first=first,
-            method=place.method,
-            num_restarts=settings.num_restarts,
-            selection=settings.selection,
-            solver=settings.solver,
-            shuffles_per_group=settings.shuffles_per_group,
-            mesh=mesh,
-        )
-        parts.append({"ncut": np.asarray(ncut)[: total - first], "converged": np.asarray(converged)[: total - first]})
-        if first + size < total and (checkpoints.is_due() or stopping.is_wanted()):
-            parts = [_join(parts)]
-            checkpoints.save(parts[0], {})
-            stopping.check()
-    whole = _join(parts)
-    return compare_with(observed, whole["ncut"], whole["converged"])
+def _is_done(workdir: Workdir, phases: Sequence[str], cases: Iterable[ShuffleTestCase]) -> bool:
+    """Whether the table has a row for each test that is not left out, and the arrays are there."""
+    if not all(map(is_readable, (workdir.clusterability, *map(workdir.clusters, phases)))):
+        return False
+    known = {group_of(row) for row in read_csv(workdir.clusterability)}
+    noted = left_out.read(workdir, "cluster")
+    return bool(known) and all(case.group in known or Case(*case[:3]) in noted for case in cases)
 
 
-def _join(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in ("ncut", "converged")}
+def _impossible(cases: Iterable[ShuffleTestCase], networks: Networks) -> dict[Case, str]:
+    """The networks that cannot be cut into so many clusters, and why."""
+    asked = dict.fromkeys(Case(*case[:3]) for case in cases)
+    found = {case: why_not(networks[case[:2]].graph, case.num_clusters) for case in asked}
+    return {case: why for case, why in found.items() if why}
 
 
-def _final_accuracy(workdir: Workdir) -> dict[tuple[str, int], float]:
-    """Test accuracy at the end of each phase, by phase and seed."""
-    rows = read_table(workdir.path, "metrics.csv", ("seed", "phase", "test_accuracy"))
-    return {(row["phase"], row["seed"]): row["test_accuracy"] for row in rows}
+def _keys(network: Network, config: RunConfig, case: ShuffleTestCase) -> list[dict[str, Any]]:
+    """What decides the pieces of a test's controls, in order."""
+    shared = clustering_key(network, config, case.num_clusters) | {"piece": "controls", "method": case.method}
+    total = config.cluster.num_shuffles
+    return [shared | {"first": first, "count": min(CHUNK, total - first)} for first in range(0, total, CHUNK)]
+
+
+def _test(store: Store, network: Network, case: ShuffleTestCase, config: RunConfig, mesh: Mesh | None) -> ShuffleTest:
+    """A shuffle test of its pieces; those that are missing are computed.
+
+    Raises:
+      StoppedError: between two of them, if it was asked to stop.
+    """
+    settings, parts = config.cluster, []
+    observed = kept_clustering(store, network, config, case.num_clusters, mesh)
+    for key in _keys(network, config, case):
+        part = store.get(key)
+        if part is None:
+            signals.check()
+            ncut, converged = shuffled_ncuts(
+                network.graph,
+                cluster_key(config, case.seed),
+                num_clusters=case.num_clusters,
+                num_shuffles=key["count"],
+                first=key["first"],
+                method=case.method,
+                num_restarts=settings.num_restarts,
+                selection=settings.selection,
+                solver=settings.solver,
+                shuffles_per_group=settings.shuffles_per_group,
+                mesh=mesh,
+            )
+            part = {"ncut": np.asarray(ncut), "converged": np.asarray(converged)}
+            store.put(key, part)
+        parts.append(part)
+    return compare_with(observed, *(np.concatenate([part[name] for part in parts]) for name in ("ncut", "converged")))
+
+
+def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[ShuffleTestCase, ShuffleTest]) -> None:
+    """The arrays and the table of all tests; it comes last, for it tells that the stage is done."""
+    for phase in phases:
+        arrays: dict[str, np.ndarray] = {}
+        for case, test in tests.items():
+            if case.phase == phase:
+                arrays |= _arrays(case, test)
+        write_arrays(workdir.clusters(phase), dict(sorted(arrays.items())))
+    metrics = read_table(workdir.path, "metrics.csv", ("seed", "phase", "test_accuracy"))
+    accuracy = {(row["phase"], row["seed"]): row["test_accuracy"] for row in metrics}  # of a phase's last epoch
+    rows = [_row(case, test, accuracy[case[:2]]) for case, test in tests.items()]
+    write_csv(workdir.clusterability, rows, CLUSTERABILITY_COLUMNS)
+
+
+def _row(case: ShuffleTestCase, test: ShuffleTest, accuracy: float) -> Row:
+    """Of the table; accuracy is the network's on the test set."""
+    found: Clustering = test.clustering
+    row = {
+        "seed": case.seed,
+        "phase": case.phase,
+        "num_clusters": case.num_clusters,
+        "method": case.method,
+        "ncut": test.ncut,
+        "lower_bound": found.lower_bound,
+        "shuffled_mean": test.mean,
+        "shuffled_std": test.std,
+        "z_score": test.z_score,
+        "p_value": test.p_value,
+        "p_upper": test.p_upper,
+        "p_low": test.p_interval[0],
+        "p_high": test.p_interval[1],
+        "effect_size": test.effect_size,
+        "num_shuffles": test.shuffled_ncut.size,
+        "num_left_out": test.num_left_out,
+        "num_isolated": found.num_isolated,
+        "num_components": found.num_components,
+        "num_empty": found.num_empty,
+        "converged": bool(found.converged and test.all_converged),
+        "test_accuracy": accuracy,
+    }
+    plain_row = {name: plain(value) for name, value in row.items()}
+    return {name: None if value != value else value for name, value in plain_row.items()}  # nan: no control compares
+
+
+def _arrays(case: ShuffleTestCase, test: ShuffleTest) -> dict[str, np.ndarray]:
+    """What the table leaves out: labels, eigenvalues and each control's n-cut."""
+    prefix = f"seed_{case.seed}/k_{case.num_clusters}"
+    arrays = {
+        f"{prefix}/labels": test.clustering.labels,
+        f"{prefix}/eigenvalues": test.clustering.eigenvalues,
+        f"{prefix}/{case.method}/shuffled_ncut": test.shuffled_ncut,
+    }
+    return {name: np.asarray(array) for name, array in arrays.items()}

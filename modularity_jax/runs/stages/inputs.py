@@ -1,10 +1,9 @@
-"""What a run's stages share: its samples and networks, the clustering's keys, and the time that a stage takes."""
+"""What a run's stages share: its samples and networks, their clusterings, keys, and the time that a stage takes."""
 
 import contextlib
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -21,12 +20,14 @@ from modularity_jax.nets.training import Samples
 from modularity_jax.runs.compilation import CompileWatch
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.processes import Team
-from modularity_jax.runs.stages import left_out
+from modularity_jax.runs.store import Store, digest
 from modularity_jax.runs.tables import read_arrays, read_table
-from modularity_jax.runs.workdir import Workdir, record_seconds
+from modularity_jax.runs.workdir import Workdir, jax_settings, record_seconds
 
 # Tells the randomness of the clustering from that of the training, whose networks are numbered from 0.
 _CLUSTER_STREAM = 2**32 - 1
+# Of what a piece holds beside its key; one more where random bits or the rounding of results change.
+BITS = 1
 # Seconds that each stage of the demo compiles on 2 cores where no compiled programs are kept: what a user is told.
 COMPILE_SECONDS = {"train": 8, "cluster": 2, "lesion": 3}
 
@@ -47,6 +48,31 @@ def load_params(
         {layer: {part: arrays[f"seed_{seed}/{layer}/{part}"] for part in ("kernel", "bias")} for layer in layers}
         for seed in (range(workdir.config.train.num_seeds) if seeds is None else seeds)
     ]
+
+
+class Network(NamedTuple):
+    """A trained network."""
+
+    seed: int
+    params: dict[str, dict[str, np.ndarray]]
+    graph: LayeredGraph
+    key: dict[str, Any]  # what decides any result on it: its weights, its stream of random numbers, JAX's settings
+
+
+def load_networks(workdir: Workdir, phases: Sequence[str]) -> dict[tuple[str, int], Network]:
+    """Those whose loss stayed finite, by phase and seed.
+
+    Raises:
+      FileNotFoundError: if a file of the training is missing; it names the command that makes it.
+    """
+    found = {}
+    for phase in phases:
+        seeds = finite_seeds(workdir, phase)
+        for seed, params in zip(seeds, load_params(workdir, phase, seeds), strict=True):
+            stream = [workdir.config.train.seed, seed]
+            key = {"network": digest(jax.tree.leaves(params)), "stream": stream, "bits": BITS, **jax_settings()}
+            found[phase, seed] = Network(seed, params, LayeredGraph.from_params(params), key)
+    return found
 
 
 def finite_seeds(workdir: Workdir, phase: str) -> list[int]:
@@ -82,32 +108,30 @@ def cluster_network(
     return jax.device_get(found)
 
 
-def same_labels(one: RunConfig, other: RunConfig) -> bool:
-    """Whether `cluster_network` finds the same in the same network."""
-    names = ("num_restarts", "selection", "solver")
-    return all(getattr(one.cluster, name) == getattr(other.cluster, name) for name in names)
+def clustering_key(network: Network, config: RunConfig, num_clusters: int) -> dict[str, Any]:
+    """What decides a network's clustering."""
+    own = config.cluster
+    return network.key | {
+        "piece": "clustering",
+        "num_clusters": num_clusters,
+        "num_restarts": own.num_restarts,
+        "selection": own.selection,
+        "solver": own.solver,
+        "shuffles_per_group": own.shuffles_per_group,
+    }
 
 
-def own_part(workdir: Workdir, stage: str, team: Team) -> Workdir:
-    """Where this process writes: one alone writes the run's own files."""
-    return workdir if team.count == 1 else workdir.part(stage, f"process_{team.index}")
-
-
-def collect(workdir: Workdir, stage: str, team: Team, add: Callable[[list[Workdir]], None]) -> None:
-    """The first process adds what the parts hold to the run's own files, and the others wait.
-
-    Call it when no process is at work on the stage: before, for the parts of a start that was cut short, whatever the
-    number of processes was then, and after.
-    """
-    if team.is_first:
-        if parts := workdir.parts(stage):
-            add(parts)
-            left_out.add_parts(workdir, stage, parts)
-            shutil.rmtree(workdir.path / "parts" / stage)
-        for emptied in (f"checkpoints/{stage}", "checkpoints", "parts"):
-            with contextlib.suppress(OSError):
-                (workdir.path / emptied).rmdir()
-    team.wait()
+def kept_clustering(
+    store: Store, network: Network, config: RunConfig, num_clusters: int, mesh: Mesh | None
+) -> Clustering:
+    """`cluster_network`, computed once in a run."""
+    key = clustering_key(network, config, num_clusters)
+    arrays = store.get(key)
+    if arrays is None:
+        found = cluster_network(network.graph, config, network.seed, num_clusters, mesh)
+        arrays = {name: np.asarray(value) for name, value in found._asdict().items()}
+        store.put(key, arrays)
+    return Clustering(**arrays)  # type: ignore[arg-type]  # NumPy's arrays for JAX's
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from absl import logging
 from modularity_jax.graphs.checks import check_num_clusters
 from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.nets.sweep import PHASES
-from modularity_jax.runs.tables import Row, recover_csv, write_csv
+from modularity_jax.runs.tables import Row, is_readable, read_csv, write_csv
 from modularity_jax.runs.workdir import Workdir
 
 COLUMNS = ("stage", "phase", "seed", "num_clusters", "reason")
@@ -49,13 +49,7 @@ def note(workdir: Workdir, stage: str, reasons: dict[Case, str]) -> None:
         return
     mine = [{"stage": stage, **case._asdict(), "reason": why} for case, why in (noted | reasons).items()]
     others = [name for name in _STAGES if name != stage]
-    write_csv(workdir.left_out, sorted([*mine, *_rows(workdir, others)], key=_place), COLUMNS, keep_previous=True)
-
-
-def add_parts(workdir: Workdir, stage: str, parts: Iterable[Workdir]) -> None:
-    """To the run's own reasons what its parts hold."""
-    for part in parts:
-        note(workdir, stage, read(part, stage))
+    write_csv(workdir.left_out, sorted([*mine, *_rows(workdir, others)], key=_place), COLUMNS)
 
 
 def warn(workdir: Workdir, stage: str) -> None:
@@ -77,7 +71,8 @@ def sentences(rows: Iterable[Row]) -> list[str]:
 
 
 def _rows(workdir: Workdir, stages: Collection[str]) -> list[Row]:
-    return [row for row in recover_csv(workdir.left_out, COLUMNS) if row["stage"] in stages]
+    rows = read_csv(workdir.left_out, COLUMNS) if is_readable(workdir.left_out) else []
+    return [row for row in rows if row["stage"] in stages]
 
 
 def _place(row: Mapping[str, Any]) -> tuple[int, int, int, int]:

@@ -1,215 +1,249 @@
 """The lesion stage of a run: lesions.csv, double_lesions.csv and lesions/<phase>.npz."""
 
-import functools
 import itertools
-from collections.abc import Callable, Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.nets.training import Samples
-from modularity_jax.probes.lesion_test import (
-    KINDS,
-    DoubleLesionTest,
-    LesionTest,
-    double_lesion_test,
-    lesion_test,
-)
+from modularity_jax.probes.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 from modularity_jax.probes.measure import Keep, Sums
-from modularity_jax.runs import signals as stopping
-from modularity_jax.runs.checkpoints import Checkpoints
+from modularity_jax.runs import signals
+from modularity_jax.runs.checkpoints import SECONDS
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
+from modularity_jax.runs.stages import left_out
 from modularity_jax.runs.stages.inputs import (
     COMPILE_SECONDS,
+    Network,
     cluster_key,
-    cluster_network,
-    collect,
-    finite_seeds,
-    left_out,
-    load_params,
+    kept_clustering,
+    load_networks,
     load_samples,
-    own_part,
     timed,
 )
 from modularity_jax.runs.stages.left_out import Case, why_not
 from modularity_jax.runs.stages.lesion_tables import (
-    Place,
-    Tests,
-    add_parts,
-    arrays_of,
-    double_rows,
-    finished,
-    lesion_kinds,
-    lesion_phases,
-    prefix_of,
-    single_rows,
-    write,
+    DOUBLE_LESION_COLUMNS,
+    LESION_COLUMNS,
+    as_piece,
 )
-from modularity_jax.runs.tables import recover_arrays, write_arrays
+from modularity_jax.runs.store import Store, digest, unpacked
+from modularity_jax.runs.tables import Row, is_readable, read_arrays, read_csv, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir, check_jax_settings
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
 _LESION_STREAM = 2**32 - 2
 
 
+class LesionCase(NamedTuple):
+    """A test of one network, in the order of the tables."""
+
+    phase: str
+    seed: int
+    kind: str  # "single", "joint" or "conditional"
+
+
+class _Stage(NamedTuple):
+    """What all tests of the stage need."""
+
+    store: Store
+    config: RunConfig
+    networks: Mapping[tuple[str, int], Network]
+    samples: Samples
+    samples_digest: str
+    mesh: Mesh | None
+
+
 def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) -> None:
     """Damage every sub-module and pair of the run's networks, on the test set.
 
-    A test whose rows and controls are there is not computed again, and a long one that was interrupted goes on after
-    its last checkpoint. A network that cannot be tested is left out, and `left_out.csv` says why. Mesh: the devices
-    share the samples. Team: the processes share the tests.
+    What is in the run's store is not computed again, and a long test goes on in its middle. A network that cannot be
+    tested is left out, and `left_out.csv` says why. Mesh: the devices share the samples. Team: the processes share the
+    tests.
 
     Raises:
       FileNotFoundError: if the networks are missing; it names the command that trains them.
       StoppedError: after saving, if it was asked to stop.
     """
     config = workdir.config
-    phases = lesion_phases(config)
-    nets = {phase: load_params(workdir, phase) for phase in phases}
-    networks = [(phase, seed) for phase in phases for seed in finite_seeds(workdir, phase)]
-    places = [Place(*network, kind) for network, kind in itertools.product(networks, lesion_kinds(config))]
-    collect(workdir, "lesion", team, functools.partial(add_parts, workdir, places))
-    found = finished(workdir, phases)
-    graphs = {network: LayeredGraph.from_params(nets[network[0]][network[1]]) for network in networks}
-    reasons = left_out.read(workdir, "lesion") | _impossible(config, graphs)
-    left = [place for place in places if place not in found.rows and _case(place, config) not in reasons]
-    if not left:
-        _name_left_out(workdir, team, reasons)
+    phases = [phase for phase in config.phases if phase in config.lesion.phases and config.lesion.num_shuffles]
+    networks = load_networks(workdir, phases)
+    kinds = ["single", *(kind for kind in KINDS if getattr(config.lesion, kind))]
+    cases = [LesionCase(*network, kind) for network, kind in itertools.product([*networks], kinds)]
+    reasons = left_out.read(workdir, "lesion") | _impossible(config, networks)
+    cases = [case for case in cases if _left_out(case, config) not in reasons]
+    if not cases or _is_done(workdir, phases, cases):
+        _note(workdir, team, reasons)
         logging.info("%s holds its lesions already, or its config asks for none", workdir.path)
         return
     check_jax_settings(workdir)
     samples = load_samples(config)
-    part = own_part(workdir, "lesion", team)
-    mine = found if part == workdir else Tests({}, {phase: {} for phase in phases})
-    shown = Progress(f"damaging {len(graphs)} networks", len(left), compiling=COMPILE_SECONDS["lesion"])
+    drawn_on = digest((samples.x_test, samples.y_test))
+    stage = _Stage(workdir.store(), config, networks, samples, drawn_on, mesh)
+    left = [case for case in cases if _key(stage, case) not in stage.store]
+    shown = Progress(f"damaging {len(networks)} networks", len(left), compiling=COMPILE_SECONDS["lesion"])
     with timed(workdir, "lesion", team), shown as progress:
-        for place in left:
-            if not team.takes(f"lesion-{place.name}"):
+        for case in left:
+            if not team.takes(f"lesion-{'-'.join(map(str, case))}"):
                 progress.advance("by another process")
                 continue
-            labels = _labels(workdir, part, place, graphs[place[:2]], mesh)
-            checkpoints = Checkpoints(workdir.path, f"lesion/{place.name}", config.to_dict())
-            params, keep = nets[place.phase][place.seed], _Parts(checkpoints)
-            with naming(config, "lesion.samples_per_batch"):
-                test = _attempt(params, labels, samples, place, config, mesh, keep)
-            if isinstance(test, str):
-                left_out.note(part, "lesion", {_case(place, config): test})
-            else:
-                _add(mine, place, config, test)
-                write(part, mine, places, place.phase)
-            checkpoints.clear()
-            progress.advance(f"{place.phase} seed {place.seed}, {place.kind}: {_outcome(test)}")
-            stopping.check()
+            signals.check()
+            told = unpacked(_piece(stage, case)["outcome"])
+            progress.advance(f"{case.phase} seed {case.seed}, {case.kind}: {told}")
         team.wait()
-    collect(workdir, "lesion", team, functools.partial(add_parts, workdir, places))
-    _name_left_out(workdir, team, reasons)
+        if team.is_first:
+            pieces = {case: _piece(stage, case) for case in cases}
+            failed = {case: unpacked(piece["reason"]) for case, piece in pieces.items() if "reason" in piece}
+            reasons |= {_left_out(case, config): why for case, why in failed.items()}
+            _collate(workdir, stage, phases, {c: piece for c, piece in pieces.items() if c not in failed})
+        team.wait()
+    _note(workdir, team, reasons)
 
 
-def _case(place: Place, config: RunConfig) -> Case:
-    return Case(place.phase, place.seed, config.lesion.num_clusters)
+def _is_done(workdir: Workdir, phases: Iterable[str], cases: Iterable[LesionCase]) -> bool:
+    """Whether the tables have rows of each test, and the arrays are there."""
+    tables = (workdir.lesions, workdir.double_lesions)
+    if not all(map(is_readable, (*tables, *map(workdir.lesion_arrays, phases)))):
+        return False
+    known = {LesionCase(row["phase"], row["seed"], row.get("kind", "single")) for t in tables for row in read_csv(t)}
+    return all(case in known for case in cases)
 
 
-def _impossible(config: RunConfig, graphs: Mapping[tuple[str, int], LayeredGraph]) -> dict[Case, str]:
+def _left_out(case: LesionCase, config: RunConfig) -> Case:
+    return Case(case.phase, case.seed, config.lesion.num_clusters)
+
+
+def _impossible(config: RunConfig, networks: Mapping[tuple[str, int], Network]) -> dict[Case, str]:
     """What is known of the networks without their labels: what they do not allow, and why."""
     count = config.lesion.num_clusters
     if len(config.model.widths) < 3:
-        return {Case(*network, count): "there is no hidden layer whose neurons could be damaged" for network in graphs}
-    found = {Case(*network, count): why_not(graph, count) for network, graph in graphs.items()}
+        return {Case(*name, count): "there is no hidden layer whose neurons could be damaged" for name in networks}
+    found = {Case(*name, count): why_not(network.graph, count) for name, network in networks.items()}
     return {case: why for case, why in found.items() if why}
 
 
-def _name_left_out(workdir: Workdir, team: Team, reasons: dict[Case, str]) -> None:
+def _note(workdir: Workdir, team: Team, reasons: dict[Case, str]) -> None:
     if team.is_first:
         left_out.note(workdir, "lesion", reasons)
         left_out.warn(workdir, "lesion")
 
 
-def _add(tests: Tests, place: Place, config: RunConfig, test: LesionTest | DoubleLesionTest) -> None:
-    head = {"seed": place.seed, "phase": place.phase, "num_clusters": config.lesion.num_clusters}
-    made = single_rows(head, test) if isinstance(test, LesionTest) else double_rows(head, place.kind, test)
-    tests.rows[place] = made
-    tests.arrays[place.phase] |= arrays_of(prefix_of(place, config.lesion.num_clusters), test)
+def _key(stage: _Stage, case: LesionCase) -> dict[str, Any]:
+    """What decides a test."""
+    clustering, own = stage.config.cluster, stage.config.lesion
+    return stage.networks[case[:2]].key | {
+        "piece": "lesions",
+        "kind": case.kind,
+        "samples": stage.samples_digest,
+        "num_clusters": own.num_clusters,
+        "num_shuffles": own.num_shuffles if case.kind == "single" else getattr(own, case.kind),
+        "correction": own.correction,
+        "samples_per_batch": own.samples_per_batch,
+        "labels": [clustering.num_restarts, clustering.selection, clustering.solver, clustering.shuffles_per_group],
+    }
 
 
-class _Parts:
-    """Keeps the finished parts of a test in checkpoints, and stops between two where that is wanted."""
-
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        self._checkpoints = checkpoints
-        saved = checkpoints.latest()
-        self._arrays = dict(saved.arrays) if saved else {}
-
-    def __call__(self, start: int, compute: Callable[[], Sums]) -> Sums:
-        names = f"{start:08d}/undamaged", f"{start:08d}/damaged"
-        if names[0] in self._arrays:
-            return self._arrays[names[0]], self._arrays[names[1]]
-        # Asked before a part rather than after it: the last needs no checkpoint, its test is about to be written.
-        if self._arrays and (self._checkpoints.is_due() or stopping.is_wanted()):
-            self._checkpoints.save(self._arrays, {})
-            stopping.check()
-        sums = compute()
-        self._arrays |= dict(zip(names, sums, strict=True))
-        return sums
+def _piece(stage: _Stage, case: LesionCase) -> dict[str, np.ndarray]:
+    """A test's rows, as JSON, arrays and outcome in words; or the reason why the network does not allow it."""
+    key = _key(stage, case)
+    piece = stage.store.get(key)
+    if piece is None:
+        keep = _Parts(stage.store, key | {"piece": "lesions-under-way"})
+        head = {"seed": case.seed, "phase": case.phase, "num_clusters": stage.config.lesion.num_clusters}
+        with naming(stage.config, "lesion.samples_per_batch"):
+            piece = as_piece(head, case.kind, _test(stage, case, keep))
+        stage.store.put(key, piece)
+        keep.drop()
+    return piece
 
 
-def _labels(workdir: Workdir, part: Workdir, place: Place, graph: LayeredGraph, mesh: Mesh | None) -> np.ndarray:
-    """The network's labels at the lesions' number of clusters: the clustering stage's, or made as it would."""
-    count = workdir.config.lesion.num_clusters
-    name = f"seed_{place.seed}/k_{count}/labels"
-    for source in dict.fromkeys((workdir, part)):
-        arrays = recover_arrays(source.clusters(place.phase))
-        if name in arrays:
-            return arrays[name]
-    arrays[name] = np.asarray(cluster_network(graph, workdir.config, place.seed, count, mesh).labels)
-    write_arrays(part.clusters(place.phase), dict(sorted(arrays.items())), keep_previous=True)
-    return arrays[name]
+def _test(stage: _Stage, case: LesionCase, keep: Keep) -> LesionTest | DoubleLesionTest | str:
+    """One test of one network, with a key of its own; or why the network does not allow it.
 
-
-def _test(
-    params: Mapping[str, Any],
-    labels: np.ndarray,
-    samples: Samples,
-    place: Place,
-    config: RunConfig,
-    mesh: Mesh | None,
-    keep: Keep,
-) -> LesionTest | DoubleLesionTest:
-    """One test of one network, with a key of its own."""
-    settings, x, y = config.lesion, samples.x_test, samples.y_test
-    stream = jax.random.fold_in(cluster_key(config, place.seed), _LESION_STREAM)
+    What is wrong with the settings ends a run before it trains.
+    """
+    network, settings = stage.networks[case[:2]], stage.config.lesion
+    labels = np.asarray(kept_clustering(stage.store, network, stage.config, settings.num_clusters, stage.mesh).labels)
+    stream = jax.random.fold_in(cluster_key(stage.config, case.seed), _LESION_STREAM)
     keys = dict(zip(("single", *KINDS), jax.random.split(stream, 1 + len(KINDS)), strict=True))
     shared: dict[str, Any] = {
         "num_clusters": settings.num_clusters,
         "correction": settings.correction,
         "samples_per_batch": settings.samples_per_batch,
-        "mesh": mesh,
+        "mesh": stage.mesh,
         "keep": keep,
     }
-    key = keys[place.kind]
-    if place.kind == "single":
-        return lesion_test(params, labels, x, y, key, num_shuffles=settings.num_shuffles, **shared)
-    count = getattr(settings, place.kind)
-    return double_lesion_test(params, labels, x, y, key, kind=place.kind, num_shuffles=count, **shared)
-
-
-def _attempt(*given: Any) -> LesionTest | DoubleLesionTest | str:
-    """`_test`, or why the network does not allow it: what is wrong with the settings ends a run before it trains."""
+    given = network.params, labels, stage.samples.x_test, stage.samples.y_test, keys[case.kind]
     try:
-        return _test(*given)
+        if case.kind == "single":
+            return lesion_test(*given, num_shuffles=settings.num_shuffles, **shared)
+        count = getattr(settings, case.kind)
+        return double_lesion_test(*given, kind=case.kind, num_shuffles=count, **shared)
     except ValueError as error:
         return str(error)
 
 
-def _outcome(test: LesionTest | DoubleLesionTest | str) -> str:
-    if isinstance(test, str):
-        return f"left out, {test}"
-    if isinstance(test, LesionTest):
-        return f"{test.taxonomy.count('important')} of {len(test.taxonomy)} sub-modules important"
-    return f"{test.important.sum()} of {len(test.important)} pairs important"
+class _Parts:
+    """Keeps the finished parts of a long test as a piece, and stops between two where that is wanted."""
+
+    def __init__(self, store: Store, key: dict[str, Any]) -> None:
+        self._store, self._key = store, key
+        self._arrays = store.get(key) or {}
+        self._saved_at = time.monotonic()
+
+    def __call__(self, start: int, compute: Callable[[], Sums]) -> Sums:
+        names = f"{start:08d}/undamaged", f"{start:08d}/damaged"
+        if names[0] in self._arrays:
+            return self._arrays[names[0]], self._arrays[names[1]]
+        # Asked before a part rather than after it: the last needs no saving, its test is about to be.
+        if self._arrays and (signals.is_wanted() or time.monotonic() - self._saved_at > SECONDS):
+            self._store.put(self._key, self._arrays)
+            self._saved_at = time.monotonic()
+            signals.check()
+        sums = compute()
+        self._arrays |= dict(zip(names, map(np.asarray, sums), strict=True))
+        return sums
+
+    def drop(self) -> None:
+        """The test is done."""
+        self._store.drop(self._key)
+
+
+def _collate(
+    workdir: Workdir, stage: _Stage, phases: Iterable[str], pieces: Mapping[LesionCase, Mapping[str, np.ndarray]]
+) -> None:
+    """The arrays of all tests, labels included, and the tables, which come last and so tell that the stage is done."""
+    count = stage.config.lesion.num_clusters
+    for phase in phases:
+        arrays: dict[str, np.ndarray] = {}
+        labels: dict[str, np.ndarray] = {}
+        for case, piece in pieces.items():
+            if case.phase == phase:
+                prefix = f"seed_{case.seed}/k_{count}"
+                own = {
+                    name.removeprefix("arrays/"): array for name, array in piece.items() if name.startswith("arrays/")
+                }
+                arrays |= {f"{prefix}/{case.kind}/{name}": array for name, array in own.items()}
+                found = kept_clustering(stage.store, stage.networks[case[:2]], stage.config, count, stage.mesh)
+                labels[f"{prefix}/labels"] = np.asarray(found.labels)
+        write_arrays(workdir.lesion_arrays(phase), dict(sorted(arrays.items())))
+        file = workdir.clusters(phase)
+        there = read_arrays(workdir.path, f"clusters/{phase}.npz") if is_readable(file) else {}
+        if labels.keys() - there.keys():
+            write_arrays(file, dict(sorted((labels | there).items())))
+    rows = {case: unpacked(piece["rows"]) for case, piece in pieces.items()}
+    by_class = tuple(f"accuracy_{c}" for c in range(stage.config.model.widths[-1]))
+    write_csv(workdir.double_lesions, _rows(rows, KINDS), DOUBLE_LESION_COLUMNS)
+    write_csv(workdir.lesions, _rows(rows, ("single",)), LESION_COLUMNS + by_class)
+
+
+def _rows(rows: Mapping[LesionCase, list[Row]], kinds: Sequence[str]) -> list[Row]:
+    return [row for case, own in rows.items() if case.kind in kinds for row in own]

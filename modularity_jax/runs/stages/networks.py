@@ -1,10 +1,21 @@
-"""What training leaves of a run's networks: weights/<phase>.npz, metrics.csv and learning_curve.csv."""
+"""A run's networks as pieces, and as its files: weights/<phase>.npz, metrics.csv and learning_curve.csv."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from modularity_jax.runs.tables import is_readable, read_arrays, read_csv, read_table, write_arrays, write_csv
-from modularity_jax.runs.workdir import Workdir
+import jax
+import numpy as np
+from absl import logging
+
+from modularity_jax.nets.mlp import Params
+from modularity_jax.nets.sweep import PHASES
+from modularity_jax.nets.sweep import Progress as Epoch
+from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.stages.inputs import BITS
+from modularity_jax.runs.store import Store, packed, unpacked
+from modularity_jax.runs.tables import Row, is_readable, read_csv, write_arrays, write_csv
+from modularity_jax.runs.workdir import Workdir, jax_settings
 
 METRICS_COLUMNS = (
     "seed", "phase", "epoch", "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "sparsity",
@@ -15,41 +26,129 @@ CURVE_COLUMNS = (
 )  # fmt: skip
 
 
-def is_trained(workdir: Workdir) -> bool:
-    """Whether the training stage has left all its files, none of them damaged."""
-    return finished_phases(workdir) == workdir.config.phases
+def _network_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
+    """What decides a network at the end of a phase."""
+    values = config.to_dict()
+    train = {name: value for name, value in values["train"].items() if name not in ("num_seeds", "on_nan")}
+    decides = {"data": values["data"], "model": values["model"], "train": train}
+    decides |= {"prune": values["prune"]} if phase == "pruned" else {}
+    return {"piece": "network", "phase": phase, "network": seed, "bits": BITS, **decides, **jax_settings()}
 
 
-def finished_phases(workdir: Workdir) -> tuple[str, ...]:
-    """The phases that training has left at their end, from the first on, none of their files damaged.
-
-    The rows of metrics.csv are written last, so where they are there the phase's other files are of this training.
-    """
-    config = workdir.config
-    tables = [workdir.metrics] + [workdir.learning_curve] * bool(config.cluster.curve_epochs)
-    if not all(map(is_readable, tables)):
-        return ()
-    last = {"init": 0, "unpruned": config.train.epochs, "pruned": config.prune.epochs}
-    rows = {(row["phase"], row["epoch"]) for row in read_csv(workdir.metrics, ("phase", "epoch"))}
-    ended = itertools.takewhile(lambda phase: (phase, last[phase]) in rows, config.phases)
-    return tuple(itertools.takewhile(lambda phase: is_readable(workdir.weights(phase)), ended))
+def _curve_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
+    """What decides a network's learning curve within a phase."""
+    own = config.to_dict()["cluster"]
+    names = ("num_clusters", "num_restarts", "selection", "solver", "shuffles_per_group", "curve_epochs")
+    return _network_key(config, phase, seed) | {"piece": "curve", "cluster": {name: own[name] for name in names}}
 
 
-def copy_networks(source: Workdir, target: Workdir, phases: Sequence[str], seeds: Sequence[int]) -> None:
-    """Copy what training has left of some phases and seeds; in the order in which it writes.
+def phases_in(store: Store, config: RunConfig, seed: int) -> tuple[str, ...]:
+    """The phases of a network that the store has undamaged, from the first on; with their learning curve if asked."""
+
+    def is_there(phase: str) -> bool:
+        keys = [_network_key(config, phase, seed)]
+        keys += [_curve_key(config, phase, seed)] if config.cluster.curve_epochs else []
+        return all(store.get(key) is not None for key in keys)
+
+    return tuple(itertools.takewhile(is_there, config.phases))
+
+
+def read_network(
+    store: Store, config: RunConfig, phase: str, seed: int
+) -> tuple[dict[str, np.ndarray], list[Row], list[Row]]:
+    """A network's parameters at the end of a phase, as `layer_<ll>/kernel`, and its rows of the two tables.
 
     Raises:
-      FileNotFoundError: if a file is missing.
-      ValueError: if one is damaged; nothing is written then.
+      ValueError: if a piece is missing or damaged, or its loss was not finite where the config wants to stop at that.
     """
-    tables: dict[str, Sequence[str]] = {"learning_curve.csv": CURVE_COLUMNS, "metrics.csv": METRICS_COLUMNS}
-    if not target.config.cluster.curve_epochs:
-        del tables["learning_curve.csv"]
-    prefixes = tuple(f"seed_{seed}/" for seed in seeds)
-    weights = {phase: read_arrays(source.path, f"weights/{phase}.npz", prefixes) for phase in phases}
-    rows = {name: read_table(source.path, name, columns) for name, columns in tables.items()}
-    for phase, arrays in weights.items():
-        write_arrays(target.weights(phase), arrays)
-    for name, columns in tables.items():
-        kept = [row for row in rows[name] if row["phase"] in phases and row["seed"] in seeds]
-        write_csv(target.path / name, kept, columns)
+    piece = store.get(_network_key(config, phase, seed))
+    curve = store.get(_curve_key(config, phase, seed)) if config.cluster.curve_epochs else {"rows": packed([])}
+    if piece is None or curve is None:
+        raise ValueError(f"a piece of the {phase} network of seed {seed} was damaged; the same command makes it again")
+    rows = unpacked(piece.pop("rows"))
+    if config.train.on_nan == "fail":
+        check_finite(rows, config)
+    return piece, rows, unpacked(curve["rows"])
+
+
+def keep_networks(
+    store: Store, config: RunConfig, epoch: Epoch, seeds: Sequence[int], rows: list[Row], curve: list[Row]
+) -> None:
+    """The end of a phase as pieces."""
+    params = _flat(jax.device_get(epoch.params))
+    for index, seed in enumerate(seeds):
+        mine = [row for row in rows if (row["phase"], row["seed"]) == (epoch.phase, seed)]
+        if config.cluster.curve_epochs:
+            points = [row for row in curve if (row["phase"], row["seed"]) == (epoch.phase, seed)]
+            store.put(_curve_key(config, epoch.phase, seed), {"rows": packed(points)})
+        arrays = {name: leaf[index] for name, leaf in params.items()}
+        store.put(_network_key(config, epoch.phase, seed), {"rows": packed(mine), **arrays})
+
+
+def collate_networks(workdir: Workdir) -> None:
+    """The run's files of its pieces; metrics.csv comes last, and so tells that the others are of this training."""
+    config, store = workdir.config, workdir.store()
+    metrics: list[Row] = []
+    curve: list[Row] = []
+    for phase in config.phases:
+        arrays: dict[str, np.ndarray] = {}
+        for seed in range(config.train.num_seeds):
+            params, rows, points = read_network(store, config, phase, seed)
+            arrays |= {f"seed_{seed}/{name}": array for name, array in params.items()}
+            metrics += rows
+            curve += points
+        write_arrays(workdir.weights(phase), arrays)
+    if config.cluster.curve_epochs:
+        write_csv(workdir.learning_curve, sorted(curve, key=table_order), CURVE_COLUMNS)
+    write_csv(workdir.metrics, sorted(metrics, key=table_order), METRICS_COLUMNS)
+
+
+def table_order(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The place of a row in the training's tables."""
+    return PHASES.index(row["phase"]), row["epoch"], row["seed"]
+
+
+def check_finite(rows: list[Row], config: RunConfig) -> None:
+    """Says so in the epoch in which a network's loss, in one of its rows, became other than finite; or stops the run.
+
+    Raises:
+      ValueError: if the config wants to stop.
+    """
+    for row in rows:
+        step = row["nonfinite_step"]
+        if step is None:
+            continue
+        where = f"seed {row['seed']}: the loss is not finite at step {step} of the {row['phase']} phase"
+        if config.train.on_nan == "fail":
+            raise ValueError(f"{where} (train.on_nan is 'fail'); a lower train.learning_rate may help")
+        if step > row["step"] - row["step"] // row["epoch"]:
+            logging.warning("%s; the network is left out of what follows", where)
+
+
+def nested(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Parameters as Flax has them, of arrays `layer_<ll>/kernel` and `/bias`."""
+    params: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        layer, _, part = name.rpartition("/")
+        params.setdefault(layer, {})[part] = array
+    return params
+
+
+def _flat(params: Params) -> dict[str, np.ndarray]:
+    """The reverse of `nested`, layer after layer."""
+    return {
+        f"{layer}/{part}": np.asarray(values)
+        for layer, parts in sorted(params.items())
+        for part, values in sorted(parts.items(), reverse=True)
+    }
+
+
+def is_trained(workdir: Workdir) -> bool:
+    """Whether the training stage has left all its files, none of them damaged."""
+    config = workdir.config
+    tables = [workdir.metrics] + [workdir.learning_curve] * bool(config.cluster.curve_epochs)
+    if not all(map(is_readable, (*tables, *map(workdir.weights, config.phases)))):
+        return False
+    last = {"init": 0, "unpruned": config.train.epochs, "pruned": config.prune.epochs}
+    rows = {(row["phase"], row["epoch"]) for row in read_csv(workdir.metrics, ("phase", "epoch"))}
+    return all((phase, last[phase]) in rows for phase in config.phases)

@@ -40,15 +40,6 @@ def test_nothing_left_out_makes_no_file(tmp_path):
     assert left_out.read(workdir, "cluster") == {}
 
 
-def test_what_parts_hold_is_added(tmp_path):
-    workdir = Workdir(tmp_path, RunConfig())
-    parts = [workdir.part("lesion", f"process_{i}") for i in range(2)]
-    for seed, part in enumerate(parts):
-        left_out.note(part, "lesion", {Case("pruned", seed, 4): "why"})
-    left_out.add_parts(workdir, "lesion", parts)
-    assert left_out.read(workdir, "lesion") == {Case("pruned", seed, 4): "why" for seed in range(2)}
-
-
 def test_sentences_take_seeds_together(tmp_path):
     workdir = Workdir(tmp_path, RunConfig())
     for stage, reasons in NOTES:

@@ -12,8 +12,9 @@ from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.stages import lesion as lesions
 from modularity_jax.runs.stages.cluster import cluster_stage
 from modularity_jax.runs.stages.train import train_stage
-from modularity_jax.runs.tables import read_arrays, read_csv, read_json, write_arrays
+from modularity_jax.runs.tables import read_arrays, read_csv, read_json
 from modularity_jax.runs.workdir import create_workdir
+from tests.runs.stages.test_stages import content, lose_pieces, lose_results
 
 CONFIG = from_dict(
     {
@@ -132,15 +133,12 @@ def test_a_second_run_computes_nothing(workdir, monkeypatch):
     assert set(read_json(workdir.path, "versions.json")["stage_seconds"]) == {"train", "lesion"}
 
 
-@pytest.mark.parametrize("lost", [("lesions.csv",), NAMES], ids=["between the tables", "before any"])
-def test_an_interrupted_run_goes_on_to_the_same_tables(workdir, copy, lost):
-    """The second network's rows are missing, in one table or in both."""
-    for name in lost:
-        lines = (copy.path / name).read_text().splitlines(keepends=True)
-        (copy.path / name).write_text("".join(line for line in lines if not line.startswith("1,")))
+@pytest.mark.parametrize("keep", [0, 3, 6], ids=["nothing", "some tests", "all tests"])
+def test_an_interrupted_run_goes_on_to_the_same_files(workdir, copy, keep):
+    lose_results(copy, "lesion")
+    lose_pieces(copy, "lesions-*", keep=keep)
     lesions.lesion_stage(copy, seed_mesh())
-    for name in NAMES:
-        assert (copy.path / name).read_bytes() == (workdir.path / name).read_bytes()
+    assert content(copy.path) == content(workdir.path)
 
 
 def test_what_the_config_leaves_out(copy):
@@ -164,11 +162,16 @@ def test_too_many_clusters_leave_out_the_lesions(copy, caplog):
 
 def test_a_network_that_cannot_be_tested_leaves_the_others(workdir, copy, monkeypatch, caplog):
     """Its labels put each hidden layer into one module; once noted, it is not tried again."""
-    for name in NAMES:
-        (copy.path / name).unlink()
-    arrays = read_arrays(copy.path, "clusters/pruned.npz")
-    labels = np.repeat([0, 1, 2, 0], (64, 30, 24, 10))
-    write_arrays(copy.clusters("pruned"), arrays | {"seed_0/k_3/labels": labels})
+    lose_results(copy, "lesion")
+    lose_pieces(copy, "lesions-*")
+    kept = lesions.kept_clustering
+
+    def one_module_a_layer(store, network, *rest):
+        found = kept(store, network, *rest)
+        labels = np.repeat([0, 1, 2, 0], (64, 30, 24, 10))
+        return found._replace(labels=labels) if network.seed == 0 else found
+
+    monkeypatch.setattr(lesions, "kept_clustering", one_module_a_layer)
     lesions.lesion_stage(copy)
     for name in NAMES:
         assert read_csv(copy.path / name) == [row for row in read_csv(workdir.path / name) if row["seed"] == 1]
@@ -195,6 +198,6 @@ def test_a_network_without_hidden_layers_has_no_lesions(tmp_path, caplog):
 
 def test_lesions_without_networks_name_the_command(tmp_path):
     empty = create_workdir(tmp_path / "empty", CONFIG, "a command")
-    message = rf"no weights/pruned.npz; run `python -m experiments.train --workdir={empty.path}`"
+    message = rf"no metrics.csv; run `python -m experiments.train --workdir={empty.path}`"
     with pytest.raises(FileNotFoundError, match=message):
         lesions.lesion_stage(empty)

@@ -6,14 +6,13 @@ import shutil
 
 import pytest
 
-from modularity_jax.runs import signals as stopping
+from modularity_jax.runs import signals
 from modularity_jax.runs.processes import Team
 from modularity_jax.runs.stages import cluster as clustering
 from modularity_jax.runs.stages import train as training
 from modularity_jax.runs.stages.cluster import cluster_stage
 from modularity_jax.runs.stages.lesion import lesion_stage
 from modularity_jax.runs.stages.train import train_stage
-from modularity_jax.runs.tables import read_csv
 from modularity_jax.runs.workdir import create_workdir
 from tests.runs.stages.test_stages import CONFIG as STAGES
 from tests.runs.stages.test_stages import content, interrupt
@@ -25,7 +24,6 @@ CONFIG = dataclasses.replace(
     cluster=dataclasses.replace(STAGES.cluster, curve_epochs=(1,)),
     lesion=dataclasses.replace(STAGES.lesion, num_clusters=2, num_shuffles=4, joint=2, conditional=0),
 )
-NAMES = ("train", "cluster", "lesion")
 
 
 def all_stages(workdir, team):
@@ -40,7 +38,7 @@ def share(workdir, count, work=all_stages):
 
 @pytest.fixture(autouse=True)
 def _nobody_wishes_to_stop(monkeypatch):
-    monkeypatch.setattr(stopping, "_wish", None)
+    monkeypatch.setattr(signals, "_wish", None)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +57,7 @@ def test_the_bytes_of_one_process(alone, tmp_path, count):
     found = content(made.path)
     assert {"learning_curve.csv", "lesions.csv", "double_lesions.csv"} <= set(found)
     assert found == alone
-    assert not (made.path / "parts").exists()
+    assert not (made.path / "checkpoints").exists()
 
 
 def test_another_number_of_processes_goes_on(alone, tmp_path, monkeypatch):
@@ -67,8 +65,8 @@ def test_another_number_of_processes_goes_on(alone, tmp_path, monkeypatch):
     made = create_workdir(tmp_path / "a", CONFIG, "a command")
     trained, train = [], training._train
 
-    def noted(share, *rest):
-        train(share, *rest)
+    def noted(workdir, share, *rest):
+        train(workdir, share, *rest)
         trained.append(share.seeds)
         if len(trained) < 3:
             raise OSError("gone")
@@ -77,20 +75,18 @@ def test_another_number_of_processes_goes_on(alone, tmp_path, monkeypatch):
     assert all(share(made, 3))
     assert trained
 
-    write = clustering.write
+    test = clustering._test
 
-    def write_once(part, *rest):
-        write(part, *rest)
-        raise stopping.StoppedError("gone")
+    def test_once(*arguments):
+        test(*arguments)
+        raise signals.StoppedError("gone")
 
-    monkeypatch.setattr(clustering, "write", write_once)
-    assert all(isinstance(error, stopping.StoppedError) for error in share(made, 2))
-    assert sorted(trained) == [(0,), (1,), (2,)]
+    monkeypatch.setattr(clustering, "_test", test_once)
+    assert all(isinstance(error, signals.StoppedError) for error in share(made, 2))
+    assert sorted(trained, key=min) == [range(1), range(1, 2), range(2, 3)]
     monkeypatch.undo()
-    parts = made.parts("cluster")
-    assert [part.path.name for part in parts] == ["process_0", "process_1"]
-    done = [len(read_csv(part.clusterability)) for part in parts]
-    assert done == [1, 1]
+    assert len(list(made.pieces.glob("controls-*"))) == 2
+    assert not made.clusterability.exists()
     shutil.rmtree(made.path / "processes")
     all_stages(made, Team())
     assert content(made.path) == alone
@@ -103,22 +99,21 @@ def test_a_training_of_one_process_is_not_divided(alone, tmp_path, monkeypatch):
     shares = []
     train = training._train
 
-    def noted(share, *rest):
+    def noted(workdir, share, *rest):
         shares.append(share.seeds)
-        train(share, *rest)
+        train(workdir, share, *rest)
 
     monkeypatch.setattr(training, "_train", noted)
     assert share(made, 2) == [None, None]
-    assert shares == [(0, 1, 2)]
+    assert shares == [range(3)]
     assert content(made.path) == alone
 
 
 def test_what_is_left_when_the_end_is_cut_short(alone, tmp_path):
-    """The results are there, and the parts too: a process ended between writing the one and removing the other."""
+    """The results are there, and checkpoints too: a process ended between writing the one and removing the other."""
     made = create_workdir(tmp_path / "a", CONFIG, "a command")
     all_stages(made, Team())
-    for stage in NAMES:
-        made.part(stage, "process_0" if stage != "train" else "seeds_00000-00002").path.mkdir(parents=True)
+    (made.path / "checkpoints" / "train" / "seeds_00000-00002").mkdir(parents=True)
     all_stages(made, Team())
     assert content(made.path) == alone
-    assert not (made.path / "parts").exists()
+    assert not (made.path / "checkpoints").exists()

@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 import itertools
 import logging
@@ -13,12 +12,12 @@ from modularity_jax import data
 from modularity_jax.metric.shuffle_test import shuffled_ncuts
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.report import write_report
-from modularity_jax.runs import checkpoints
-from modularity_jax.runs import signals as stopping
+from modularity_jax.runs import checkpoints, signals
 from modularity_jax.runs.cluster_files import group_of
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.stages import cluster as clustering
 from modularity_jax.runs.stages import inputs as stages
+from modularity_jax.runs.stages import networks
 from modularity_jax.runs.stages import train as training
 from modularity_jax.runs.stages.cluster import cluster_stage
 from modularity_jax.runs.stages.lesion import lesion_stage
@@ -54,12 +53,28 @@ def make(path, config=CONFIG):
 
 
 def content(path):
-    """The bytes of a workdir's results; versions.json holds wall-clock times, hidden files what was there before."""
+    """The bytes of a workdir's results; versions.json holds wall-clock times, pieces are what results are made of."""
     return {
         str(file.relative_to(path)): file.read_bytes()
         for file in sorted(path.rglob("*"))
-        if file.is_file() and file.name != "versions.json" and not file.name.startswith(".")
+        if file.is_file() and file.name != "versions.json" and file.parent.name != "pieces"
     }
+
+
+def lose_results(workdir, *stages):
+    """Removes the tables and arrays of stages, and leaves the pieces."""
+    names = {"cluster": ("clusterability.csv", "clusters"), "lesion": ("lesions.csv", "double_lesions.csv", "lesions")}
+    for name in (name for stage in stages for name in names[stage]):
+        path = workdir.path / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def lose_pieces(workdir, pattern="*", keep=0):
+    """Removes pieces, of which the first few may stay; how many are gone."""
+    files = sorted(workdir.pieces.glob(pattern))[keep:]
+    for file in files:
+        file.unlink()
+    return len(files)
 
 
 @pytest.fixture(scope="module")
@@ -216,13 +231,9 @@ def test_another_workdir_gets_the_same_bytes_even_on_more_devices(workdir, tmp_p
 
 
 def test_a_half_finished_clustering_goes_on(workdir, copy, monkeypatch):
-    """Interrupted within the fourth network: the first three stay as they are, and the whole ends the same."""
-    with open(copy.clusterability, newline="") as file:
-        lines = list(csv.reader(file))
-    copy.clusterability.write_text("\n".join(",".join(line) for line in lines[: 1 + 3 * 2]) + "\n")
-    copy.clusters("pruned").unlink()
-    arrays = read_arrays(copy.path, "clusters/unpruned.npz", "seed_0")
-    np.savez(copy.clusters("unpruned"), **arrays)
+    """Of the controls of twelve tests those of five are there: the others are computed, and the whole ends the same."""
+    lose_results(copy, "cluster")
+    assert lose_pieces(copy, "controls-*", keep=5) == 7
     calls = []
 
     def counted(graph, key, **settings):
@@ -231,29 +242,36 @@ def test_a_half_finished_clustering_goes_on(workdir, copy, monkeypatch):
 
     monkeypatch.setattr(clustering, "shuffled_ncuts", counted)
     cluster_stage(copy)
-    assert calls == ["layer", "layer_nonzero"] * 3
-    assert copy.clusterability.read_bytes() == workdir.clusterability.read_bytes()
-    for phase in ("init", "unpruned", "pruned"):
-        mine, yours = (read_arrays(w.path, f"clusters/{phase}.npz") for w in (copy, workdir))
-        assert mine.keys() == yours.keys()
-        assert all((mine[name] == yours[name]).all() for name in mine)
+    assert len(calls) == 7
+    assert content(copy.path) == content(workdir.path)
+
+
+def test_tables_are_made_of_pieces_alone(workdir, copy, forbidden):
+    lose_results(copy, "cluster")
+    cluster_stage(copy)
+    assert content(copy.path) == content(workdir.path)
 
 
 @pytest.mark.parametrize("missing", ["metrics.csv", "weights/unpruned.npz"])
-def test_training_starts_again_where_a_file_is_missing(copy, forbidden, missing):
+def test_a_file_of_the_training_that_is_missing_is_made_of_pieces(workdir, copy, forbidden, missing):
     (copy.path / missing).unlink()
+    train_stage(copy)
+    assert content(copy.path) == content(workdir.path)
+
+
+def test_without_pieces_training_starts_again(copy, forbidden):
+    copy.metrics.unlink()
+    lose_pieces(copy)
     with pytest.raises(AssertionError, match="computed already"):
         train_stage(copy)
 
 
-@pytest.mark.parametrize("lost", ["the rows", "the networks"])
-def test_a_finished_phase_is_not_trained_again(workdir, copy, monkeypatch, lost):
-    """The end was cut short between the last networks and their rows, or the last networks are gone."""
-    if lost == "the rows":
-        lines = copy.metrics.read_text().splitlines(keepends=True)
-        copy.metrics.write_text("".join(line for line in lines if ",pruned," not in line))
-    else:
-        copy.weights("pruned").unlink()
+@pytest.mark.parametrize("seeds", [(0, 1), (1,)])
+def test_a_finished_phase_is_not_trained_again(workdir, copy, monkeypatch, seeds):
+    """The end was cut short within the last phase, for both networks or for one."""
+    copy.metrics.unlink()
+    for seed in seeds:
+        copy.store().drop(networks._network_key(CONFIG, "pruned", seed))
     trained = note_epochs(monkeypatch)
     train_stage(copy)
     assert trained == [("pruned", 1)]
@@ -276,8 +294,7 @@ def test_too_many_clusters_for_some_networks_leave_out_these(workdir, copy, forb
 
 
 def test_where_nothing_can_be_clustered_the_stage_says_so(copy, forbidden):
-    for file in (copy.clusterability, *copy.path.glob("clusters/*")):
-        file.unlink()
+    lose_results(copy, "cluster")
     cluster = dataclasses.replace(CONFIG.cluster, num_clusters=(103,))
     asked = dataclasses.replace(copy, config=dataclasses.replace(CONFIG, cluster=cluster))
     message = r"no network can be clustered: num_clusters must be at most the number of connected neurons, 102, got 103"
@@ -319,6 +336,7 @@ def test_results_under_other_settings_of_jax_are_not_gone_on_with(copy, forbidde
 
 def test_only_the_phases_that_the_config_asks_for(copy, monkeypatch):
     copy.clusterability.unlink()
+    lose_pieces(copy, "controls-*")
     seen = []
 
     def refuse(graph, key, **settings):
@@ -385,12 +403,12 @@ def interrupt(monkeypatch, stage, workdir, pieces):
 
     def check():
         if next(seen) >= pieces:
-            raise stopping.StoppedError("stopped by SIGTERM")
+            raise signals.StoppedError("stopped by SIGTERM")
 
     with monkeypatch.context() as patch:
-        patch.setattr(stopping, "is_wanted", lambda: True)
-        patch.setattr(stopping, "check", check)
-        with pytest.raises(stopping.StoppedError, match="stopped by SIGTERM"):
+        patch.setattr(signals, "is_wanted", lambda: True)
+        patch.setattr(signals, "check", check)
+        with pytest.raises(signals.StoppedError, match="stopped by SIGTERM"):
             stage(workdir)
 
 
@@ -406,14 +424,14 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(workdir, tmp_path, mo
 
 
 def test_a_long_test_in_chunks_goes_on_to_the_same_bytes(workdir, tmp_path, copy, monkeypatch):
-    """Six controls in chunks of four, stopped after the first chunk of the first two tests."""
-    for file in (copy.clusterability, *copy.path.glob("clusters/*")):
-        file.unlink()
+    """Six controls in chunks of four, stopped in the middle of the first test and of the second."""
+    lose_results(copy, "cluster")
+    lose_pieces(copy)
     monkeypatch.setattr(clustering, "CHUNK", 4)
-    interrupt(monkeypatch, cluster_stage, copy, 1)
+    interrupt(monkeypatch, cluster_stage, copy, 2)
+    interrupt(monkeypatch, cluster_stage, copy, 3)
     assert not copy.clusterability.exists()
-    interrupt(monkeypatch, cluster_stage, copy, 2)  # the end of the first test, then the first chunk of the second
-    assert len(read_csv(copy.clusterability)) == 1
+    assert len(list(copy.pieces.glob("controls-*"))) == 3
     firsts = []
 
     def counted(graph, key, *, first, **settings):
@@ -431,10 +449,11 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(workdir, tmp_
     caplog.set_level(logging.INFO, logger="absl")
     monkeypatch.setattr(checkpoints, "SECONDS", -1.0)  # a checkpoint after every epoch
     interrupt(monkeypatch, train_stage, other, 3)
-    newest = max((other.path / "checkpoints" / "train").iterdir(), key=lambda path: int(path.name))
+    newest = max(other.path.glob("checkpoints/train/seeds_00000-00001/*"), key=lambda path: int(path.name))
     data_file = max((f for f in newest.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
     data_file.write_bytes(data_file.read_bytes()[: data_file.stat().st_size // 2])
-    other.weights("unpruned").unlink()  # the end of the phase, which would be further
+    for seed in (0, 1):  # the end of the phase would be further
+        other.store().drop(networks._network_key(CONFIG, "unpruned", seed))
     train_stage(other)
     assert f"checkpoint {newest} is damaged" in caplog.text
     assert "goes on after epoch 1 of the unpruned phase" in caplog.text
@@ -449,16 +468,20 @@ def test_a_checkpoint_of_other_settings_is_not_taken(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"another config .*train.learning_rate: 0.001 and 0.01"):
         make(tmp_path / "b", config)
     changed = dataclasses.replace(other, config=config)
-    assert (
-        training._saved(changed, checkpoints.Checkpoints(other.path, "train", training.training_settings(config))).rows
-        == []
-    )
+    (share,) = training._shares(other)
+    kept = checkpoints.Checkpoints(other.path, f"train/{share.name}", training.training_settings(config))
+    assert kept.latest() is None
+    assert training._left(changed, share, kept).rows == []
 
 
-@pytest.mark.parametrize("name", ["clusterability.csv", "clusters/unpruned.npz", "weights/init.npz", "metrics.csv"])
+@pytest.mark.parametrize(
+    "name", ["clusterability.csv", "clusters/unpruned.npz", "weights/init.npz", "metrics.csv", "pieces/controls-*"]
+)
 def test_a_damaged_file_is_named_and_made_again(workdir, copy, name, caplog):
-    path = copy.path / name
+    path = min(copy.path.glob(name))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    if name.startswith("pieces"):
+        lose_results(copy, "cluster")
     train_stage(copy)
     cluster_stage(copy)
     assert f"{path} is" in caplog.text
