@@ -1,4 +1,4 @@
-# make demo | install | lint | type | test | test-long | format | clean. The environment is .venv; VENV=... and PYTHON=... choose another.
+# make demo | install | lint | type | test | test-long | docs | format | clean. The environment is .venv; VENV=... and PYTHON=... choose another.
 PYTHONS := python3.14 python3.13 python3.12 python3.11
 # The newest that starts and can make an environment: a name on the path may be a shim, or lack its venv package.
 PYTHON ?= $(shell for python in $(PYTHONS); do $$python -c 'import ensurepip, venv' >/dev/null 2>&1 && echo $$python && break; done)
@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKDIR ?= runs/digits
 
-.PHONY: demo plan install lint type test test-long format clean
+.PHONY: demo plan install lint type test test-long docs format clean
 
 demo: plan $(VENV)/.experiments
 	$(BIN)/python -m experiments.run --workdir=$(WORKDIR)
@@ -34,6 +34,12 @@ LONG ?= tests
 test-long: $(VENV)/.test
 	XLA_FLAGS=--xla_backend_optimization_level=3 $(BIN)/python -m pytest -m "long or bits" $(LONG)
 
+# The site of docs/ and of the docstrings; a warning, such as a link that leads nowhere, is an error.
+SITE ?= build/site
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet docs $(SITE)
+	@echo "The site: $(SITE)/index.html"
+
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -55,4 +61,8 @@ $(VENV)/.experiments: setup.cfg pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[experiments,tfds,test]'
+	touch $@
+
+$(VENV)/.docs: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@

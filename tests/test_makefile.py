@@ -53,6 +53,13 @@ def test_no_python_ends_with_what_was_tried(place):
     assert "error: none of python3.14 python3.13 python3.12 python3.11 is here" in err
 
 
+def test_the_site_has_an_extra_of_its_own_and_is_built_although_there_is_a_folder_docs(place):
+    code, out, _ = make(place, "-n", "docs")
+    assert code == 0
+    assert "'.[docs]'" in out
+    assert "--fail-on-warning" in out
+
+
 def test_the_demo_says_first_what_will_happen(place):
     _, out, _ = make(place, "-n", "demo")
     assert "half a minute to a minute on 2 cores" in out.split("experiments.run")[0]

@@ -18,14 +18,14 @@ Array = jax.Array
 class Clustering(NamedTuple):
     """A partition of a graph's N vertices into K clusters."""
 
-    labels: Array  # [N] int32, -1 on isolated vertices
-    ncut: Array  # []
-    lower_bound: Array  # [], no partition into K parts has a lower n-cut, whether the eigenvectors converged or not
-    eigenvalues: Array  # [K], of the normalised adjacency, descending; a layered graph's negative ones as 0
-    num_isolated: Array  # []
-    num_components: Array  # [], isolated vertices not counted
-    num_empty: Array  # [], clusters without a member; 0 unless K exceeds the connected vertices
-    converged: Array  # [] bool, of the eigenvectors
+    labels: Array  #: [N] int32, -1 on isolated vertices
+    ncut: Array  #: []
+    lower_bound: Array  #: [], no partition into K parts has a lower n-cut, whether the eigenvectors converged or not
+    eigenvalues: Array  #: [K], of the normalised adjacency, descending; a layered graph's negative ones as 0
+    num_isolated: Array  #: []
+    num_components: Array  #: [], isolated vertices not counted
+    num_empty: Array  #: [], clusters without a member; 0 unless K exceeds the connected vertices
+    converged: Array  #: [] bool, of the eigenvectors
 
 
 @outside_explicit_mesh

@@ -23,6 +23,7 @@ Array = jax.Array
 G = TypeVar("G", bound=LayeredGraph | SparseGraph)
 T = TypeVar("T")
 
+#: The controls of a `LayeredGraph`, as `shuffle` describes them.
 METHODS = ("layer", "layer_nonzero", "row", "column", "layer_nonzero_distribution", "layer_all_distribution")
 SPARSE_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
 

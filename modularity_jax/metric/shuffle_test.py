@@ -26,19 +26,19 @@ Array = jax.Array
 class ShuffleTest(NamedTuple):
     """n-cut of a graph against its controls'."""
 
-    ncut: Array  # []
-    shuffled_ncut: Array  # [R], NaN where a control has fewer than K connected vertices and cannot be cut into K parts
-    num_left_out: Array  # [], of those; they are left out of all that follows, and where all are, it is NaN
-    mean: Array  # [], of the controls
-    std: Array  # [], ddof 0
-    z_score: Array  # [], (ncut - mean) / std
-    p_value: Array  # [], lower tail: share of partitions at least as good among the controls, at least 1 / (R + 1)
-    p_upper: Array  # [], upper tail
-    p_two_sided: Array  # []
-    p_interval: Array  # [2], Clopper-Pearson at 95%
-    effect_size: Array  # [], (median - ncut) / MAD
-    clustering: Clustering  # of the graph itself
-    all_converged: Array  # [] bool, of every control's eigenvectors
+    ncut: Array  #: []
+    shuffled_ncut: Array  #: [R], NaN where a control has fewer than K connected vertices and cannot be cut into K parts
+    num_left_out: Array  #: [], of those; they are left out of all that follows, and where all are, it is NaN
+    mean: Array  #: [], of the controls
+    std: Array  #: [], ddof 0
+    z_score: Array  #: [], (ncut - mean) / std
+    p_value: Array  #: [], lower tail, share of partitions at least as good among the controls, at least 1 / (R + 1)
+    p_upper: Array  #: [], upper tail
+    p_two_sided: Array  #: []
+    p_interval: Array  #: [2], Clopper-Pearson at 95%
+    effect_size: Array  #: [], (median - ncut) / MAD
+    clustering: Clustering  #: of the graph itself
+    all_converged: Array  #: [] bool, of every control's eigenvectors
 
 
 @outside_explicit_mesh

@@ -22,41 +22,41 @@ KINDS = ("joint", "conditional")
 class LesionTest(NamedTuple):
     """Each of M sub-modules damaged alone; NumPy arrays. Accuracy is the metric's mean where another is given."""
 
-    submodules: SubModules
-    undamaged: float  # accuracy of the whole network
-    undamaged_by_class: np.ndarray  # [C]
-    accuracy: np.ndarray  # [M], with the sub-module damaged
-    accuracy_by_class: np.ndarray  # [M, C]
-    diff: np.ndarray  # [M], accuracy - undamaged
-    control_accuracy: np.ndarray  # [R, M]
-    control_accuracy_by_class: np.ndarray  # [R, M, C]
-    control_mean: np.ndarray  # [M]
-    control_std: np.ndarray  # [M]
-    z_score: np.ndarray  # [M]
-    p_value: np.ndarray  # [M], lower tail; nan for a whole layer, which no control can change
-    p_adjusted: np.ndarray  # [M], for all sub-modules of the network
-    taxonomy: Sequence[str]  # M of `TAXONOMY`, from p_value as in the study
-    taxonomy_adjusted: Sequence[str]  # M, significant where p_adjusted <= 0.05
+    submodules: SubModules  #: layer, cluster, num_units and share of each, [M]
+    undamaged: float  #: accuracy of the whole network
+    undamaged_by_class: np.ndarray  #: [C]
+    accuracy: np.ndarray  #: [M], with the sub-module damaged
+    accuracy_by_class: np.ndarray  #: [M, C]
+    diff: np.ndarray  #: [M], accuracy - undamaged
+    control_accuracy: np.ndarray  #: [R, M]
+    control_accuracy_by_class: np.ndarray  #: [R, M, C]
+    control_mean: np.ndarray  #: [M]
+    control_std: np.ndarray  #: [M]
+    z_score: np.ndarray  #: [M]
+    p_value: np.ndarray  #: [M], lower tail; nan for a whole layer, which no control can change
+    p_adjusted: np.ndarray  #: [M], for all sub-modules of the network
+    taxonomy: Sequence[str]  #: M of `TAXONOMY`, from p_value as in the study
+    taxonomy_adjusted: Sequence[str]  #: M, significant where p_adjusted <= 0.05
 
 
 class DoubleLesionTest(NamedTuple):
     """P pairs of sub-modules damaged together; NumPy arrays."""
 
-    submodules: SubModules
-    undamaged: float
-    first: np.ndarray  # [P] int, number of the sub-module a
-    second: np.ndarray  # [P] int, and of b
-    accuracy: np.ndarray  # [P], with both damaged
-    diff: np.ndarray  # [P], accuracy - undamaged
-    score: np.ndarray  # [P], diff of a joint test; s(a|b) = diff(a and b) - diff(b) of a conditional one
-    control_accuracy: np.ndarray  # [R, P]
-    control_mean: np.ndarray  # [P]
-    control_std: np.ndarray  # [P]
-    z_score: np.ndarray  # [P]
-    p_value: np.ndarray  # [P], lower tail; nan where no control can differ
-    p_adjusted: np.ndarray  # [P], for all pairs of the network
-    important: np.ndarray  # [P] bool, p_value at its floor and score <= -0.01
-    important_adjusted: np.ndarray  # [P] bool, p_adjusted <= 0.05 and score <= -0.01
+    submodules: SubModules  #: all M of the network, to which `first` and `second` point
+    undamaged: float  #: accuracy of the whole network
+    first: np.ndarray  #: [P] int, number of the sub-module a
+    second: np.ndarray  #: [P] int, and of b
+    accuracy: np.ndarray  #: [P], with both damaged
+    diff: np.ndarray  #: [P], accuracy - undamaged
+    score: np.ndarray  #: [P], diff of a joint test; s(a|b) = diff(a and b) - diff(b) of a conditional one
+    control_accuracy: np.ndarray  #: [R, P]
+    control_mean: np.ndarray  #: [P]
+    control_std: np.ndarray  #: [P]
+    z_score: np.ndarray  #: [P]
+    p_value: np.ndarray  #: [P], lower tail; nan where no control can differ
+    p_adjusted: np.ndarray  #: [P], for all pairs of the network
+    important: np.ndarray  #: [P] bool, p_value at its floor and score <= -0.01
+    important_adjusted: np.ndarray  #: [P] bool, p_adjusted <= 0.05 and score <= -0.01
 
 
 def lesion_test(
