@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.layered import LayeredGraph
@@ -102,42 +101,6 @@ def _told(test: ShuffleTest, num_clusters: int) -> ShuffleTest:
     if not test.all_converged:
         warnings.warn("the eigenvectors of some controls did not converge, their n-cuts may be too high", stacklevel=3)
     return test
-
-
-@outside_explicit_mesh
-def shuffled_ncuts(
-    graph: LayeredGraph | SparseGraph,
-    key: Array,
-    *,
-    num_clusters: int,
-    num_shuffles: int,
-    first: ArrayLike = 0,
-    method: str,
-    num_restarts: int,
-    selection: str,
-    solver: str,
-    shuffles_per_group: int | None = None,
-    mesh: Mesh | None = None,
-) -> tuple[Any, Any]:
-    """A shuffle test's controls first .. first + num_shuffles - 1: n-cut [R], and whether eigenvectors converged [R].
-
-    A long test can so be done in parts, which together are what it would be in one. The n-cut is NaN where there are
-    fewer connected vertices than clusters. Arguments and errors as `shuffle_test`.
-    """
-    _check_controls(graph, num_shuffles, method, shuffles_per_group)
-    settings = Settings(num_clusters, num_restarts, selection, solver)
-    settings.check(graph)
-    size = int(shuffles_per_group or items_at_once(graph, settings))
-    return partition_controls(
-        graph,
-        checks.as_key(key),
-        settings,
-        method=method,
-        first=first,
-        count=int(num_shuffles),
-        group_size=size,
-        mesh=as_mesh(mesh),
-    )
 
 
 def compare_with(observed: Clustering, shuffled: Any, converged: Any) -> ShuffleTest:

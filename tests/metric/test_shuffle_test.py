@@ -10,7 +10,9 @@ import scipy.stats
 from jax.sharding import AxisType
 
 import modularity_jax as mj
-from modularity_jax.metric.shuffle_test import compare_with, shuffled_ncuts
+from modularity_jax.metric.items import partition_controls
+from modularity_jax.metric.partition import Settings
+from modularity_jax.metric.shuffle_test import compare_with
 from modularity_jax.metric.statistics import compare
 from tests.metric import nets
 
@@ -68,8 +70,9 @@ def test_shuffles_are_the_same_whatever_their_number():
 
 @pytest.mark.bits
 def test_a_test_in_parts_is_the_test_in_one():
-    settings = SETTINGS | {"method": "layer", "selection": "ncut", "solver": "auto"}
-    parts = [shuffled_ncuts(NET, jax.random.key(7), num_shuffles=9, first=first, **settings) for first in (0, 9)]
+    settings = Settings(SETTINGS["num_clusters"], SETTINGS["num_restarts"], "ncut", "auto")
+    how = {"method": "layer", "count": 9, "group_size": SETTINGS["shuffles_per_group"], "mesh": None}
+    parts = [partition_controls(NET, jax.random.key(7), settings, first=first, **how) for first in (0, 9)]
     together = compare_with(result().clustering, *map(jnp.concatenate, zip(*parts, strict=True)))
     for one, other in zip(jax.tree.leaves(result()), jax.tree.leaves(together), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from modularity_jax.metric.shuffle_test import shuffled_ncuts
+from modularity_jax.metric.items import partition_controls
 from modularity_jax.probes.lesion_test import double_lesion_test, lesion_test
 from modularity_jax.runs import signals
 from modularity_jax.runs.lending import check_donor, take_from
@@ -62,9 +62,9 @@ def computed(monkeypatch):
     """What the stages compute, as it comes."""
     noted = {"epochs": note_epochs(monkeypatch), "shuffle_tests": [], "lesion_tests": []}
 
-    def shuffled(graph, key, **settings):
-        noted["shuffle_tests"].append((settings["num_clusters"], settings["method"]))
-        return shuffled_ncuts(graph, key, **settings)
+    def shuffled(graph, key, settings, *, method, **more):
+        noted["shuffle_tests"].append((settings.num_clusters, method))
+        return partition_controls(graph, key, settings, method=method, **more)
 
     def single(*arguments, **settings):
         noted["lesion_tests"].append("single")
@@ -74,7 +74,7 @@ def computed(monkeypatch):
         noted["lesion_tests"].append(kind)
         return double_lesion_test(*arguments, kind=kind, **settings)
 
-    monkeypatch.setattr(clustering, "shuffled_ncuts", shuffled)
+    monkeypatch.setattr(clustering, "partition_controls", shuffled)
     monkeypatch.setattr(lesions, "lesion_test", single)
     monkeypatch.setattr(lesions, "double_lesion_test", double)
     return noted

@@ -9,7 +9,8 @@ from absl import logging
 from jax.sharding import Mesh
 
 from modularity_jax.metric.clustering import Clustering
-from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with, shuffled_ncuts
+from modularity_jax.metric.items import partition_controls
+from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with
 from modularity_jax.runs import signals
 from modularity_jax.runs.cluster_files import Group, group_of
 from modularity_jax.runs.config import RunConfig
@@ -22,6 +23,7 @@ from modularity_jax.runs.stages.inputs import (
     Network,
     cluster_key,
     clustering_key,
+    clustering_settings,
     kept_clustering,
     load_networks,
     timed,
@@ -139,26 +141,23 @@ def _test(store: Store, network: Network, case: ShuffleTestCase, config: RunConf
     Raises:
       StoppedError: between two of them, if it was asked to stop.
     """
-    settings, parts = config.cluster, []
+    parts = []
     observed = kept_clustering(store, network, config, case.num_clusters, mesh)
     for key in _keys(network, config, case):
         part = store.get(key)
         if part is None:
             signals.check()
-            ncut, converged = shuffled_ncuts(
+            found = partition_controls(
                 network.graph,
                 cluster_key(config, case.seed),
-                num_clusters=case.num_clusters,
-                num_shuffles=key["count"],
-                first=key["first"],
+                clustering_settings(config, case.num_clusters),
                 method=case.method,
-                num_restarts=settings.num_restarts,
-                selection=settings.selection,
-                solver=settings.solver,
-                shuffles_per_group=settings.shuffles_per_group,
+                first=key["first"],
+                count=key["count"],
+                group_size=config.cluster.shuffles_per_group,
                 mesh=mesh,
             )
-            part = {"ncut": np.asarray(ncut), "converged": np.asarray(converged)}
+            part = {name: np.asarray(values) for name, values in found._asdict().items()}
             store.put(key, part)
         parts.append(part)
     return compare_with(observed, *(np.concatenate([part[name] for part in parts]) for name in ("ncut", "converged")))

@@ -1,6 +1,7 @@
 """What a run's stages share: its samples and networks, their clusterings, keys, and the time that a stage takes."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -96,29 +97,25 @@ def _cluster_key(run_seed: jax.Array, seed: jax.Array) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(run_key(run_seed), _CLUSTER_STREAM), seed)
 
 
+def clustering_settings(config: RunConfig, num_clusters: int) -> Settings:
+    """How a run's networks are clustered."""
+    own = config.cluster
+    return Settings(num_clusters, own.num_restarts, own.selection, own.solver)
+
+
 def cluster_network(
     graph: LayeredGraph, config: RunConfig, seed: int, num_clusters: int, mesh: Mesh | None = None
 ) -> Clustering:
     """One network's clustering, the same as its shuffle tests start from; with their mesh, by their program."""
-    own = config.cluster
-    settings = Settings(num_clusters, own.num_restarts, own.selection, own.solver)
-    found = cluster_among_controls(
-        graph, cluster_key(config, seed), settings, group_size=own.shuffles_per_group, mesh=mesh
-    )
-    return jax.device_get(found)
+    key, settings = cluster_key(config, seed), clustering_settings(config, num_clusters)
+    size = config.cluster.shuffles_per_group
+    return jax.device_get(cluster_among_controls(graph, key, settings, group_size=size, mesh=mesh))
 
 
 def clustering_key(network: Network, config: RunConfig, num_clusters: int) -> dict[str, Any]:
     """What decides a network's clustering."""
-    own = config.cluster
-    return network.key | {
-        "piece": "clustering",
-        "num_clusters": num_clusters,
-        "num_restarts": own.num_restarts,
-        "selection": own.selection,
-        "solver": own.solver,
-        "shuffles_per_group": own.shuffles_per_group,
-    }
+    settings = dataclasses.asdict(clustering_settings(config, num_clusters))
+    return network.key | settings | {"piece": "clustering", "shuffles_per_group": config.cluster.shuffles_per_group}
 
 
 def kept_clustering(

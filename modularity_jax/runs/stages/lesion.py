@@ -24,6 +24,7 @@ from modularity_jax.runs.stages.inputs import (
     COMPILE_SECONDS,
     Network,
     cluster_key,
+    clustering_key,
     kept_clustering,
     load_networks,
     load_samples,
@@ -138,16 +139,14 @@ def _note(workdir: Workdir, team: Team, reasons: dict[Case, str]) -> None:
 
 def _key(stage: _Stage, case: LesionCase) -> dict[str, Any]:
     """What decides a test."""
-    clustering, own = stage.config.cluster, stage.config.lesion
-    return stage.networks[case[:2]].key | {
+    own, network = stage.config.lesion, stage.networks[case[:2]]
+    return clustering_key(network, stage.config, own.num_clusters) | {
         "piece": "lesions",
         "kind": case.kind,
         "samples": stage.samples_digest,
-        "num_clusters": own.num_clusters,
         "num_shuffles": own.num_shuffles if case.kind == "single" else getattr(own, case.kind),
         "correction": own.correction,
         "samples_per_batch": own.samples_per_batch,
-        "labels": [clustering.num_restarts, clustering.selection, clustering.solver, clustering.shuffles_per_group],
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import modularity_jax as mj
 from modularity_jax import data
-from modularity_jax.metric.shuffle_test import shuffled_ncuts
+from modularity_jax.metric.items import partition_controls
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.report import write_report
 from modularity_jax.runs import checkpoints, signals
@@ -99,7 +99,7 @@ def forbidden(monkeypatch):
     def fail(*arguments, **settings):
         raise AssertionError("this was computed already")
 
-    monkeypatch.setattr(clustering, "shuffled_ncuts", fail)
+    monkeypatch.setattr(clustering, "partition_controls", fail)
     monkeypatch.setattr(training, "train_seeds", fail)
 
 
@@ -236,11 +236,11 @@ def test_a_half_finished_clustering_goes_on(workdir, copy, monkeypatch):
     assert lose_pieces(copy, "controls-*", keep=5) == 7
     calls = []
 
-    def counted(graph, key, **settings):
-        calls.append(settings["method"])
-        return shuffled_ncuts(graph, key, **settings)
+    def counted(*given, method, **more):
+        calls.append(method)
+        return partition_controls(*given, method=method, **more)
 
-    monkeypatch.setattr(clustering, "shuffled_ncuts", counted)
+    monkeypatch.setattr(clustering, "partition_controls", counted)
     cluster_stage(copy)
     assert len(calls) == 7
     assert content(copy.path) == content(workdir.path)
@@ -339,11 +339,11 @@ def test_only_the_phases_that_the_config_asks_for(copy, monkeypatch):
     lose_pieces(copy, "controls-*")
     seen = []
 
-    def refuse(graph, key, **settings):
+    def refuse(graph, *given, **more):
         seen.append(graph)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(clustering, "shuffled_ncuts", refuse)
+    monkeypatch.setattr(clustering, "partition_controls", refuse)
     cluster = dataclasses.replace(CONFIG.cluster, phases=("pruned",))
     asked = dataclasses.replace(copy, config=dataclasses.replace(CONFIG, cluster=cluster))
     with pytest.raises(KeyboardInterrupt):
@@ -434,11 +434,11 @@ def test_a_long_test_in_chunks_goes_on_to_the_same_bytes(workdir, tmp_path, copy
     assert len(list(copy.pieces.glob("controls-*"))) == 3
     firsts = []
 
-    def counted(graph, key, *, first, **settings):
+    def counted(*given, first, **more):
         firsts.append(first)
-        return shuffled_ncuts(graph, key, first=first, **settings)
+        return partition_controls(*given, first=first, **more)
 
-    monkeypatch.setattr(clustering, "shuffled_ncuts", counted)
+    monkeypatch.setattr(clustering, "partition_controls", counted)
     cluster_stage(copy)
     assert firsts == [4] + [0, 4] * 10
     assert content(copy.path) == content(workdir.path)
