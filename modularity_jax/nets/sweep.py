@@ -32,7 +32,7 @@ Array = jax.Array
 PHASES = ("init", "unpruned", "pruned")
 
 
-class Progress(NamedTuple):
+class Epoch(NamedTuple):
     """All S networks after one epoch."""
 
     phase: str
@@ -43,8 +43,8 @@ class Progress(NamedTuple):
     states: TrainState | None = None  # leaves [S, ...], gone when the next epoch begins; None for the initial networks
 
 
-class Resume(NamedTuple):
-    """Where to go on: what `Progress` had after some epoch."""
+class ResumePoint(NamedTuple):
+    """Where to go on: what `Epoch` had after some epoch."""
 
     phase: str
     epoch: int
@@ -75,8 +75,8 @@ def train_seeds(
     prune: PruneConfig,
     mesh: Mesh | None = None,
     seed_ids: Sequence[int] | None = None,
-    resume: Resume | None = None,
-) -> Iterator[Progress]:
+    resume: ResumePoint | None = None,
+) -> Iterator[Epoch]:
     """Train, then prune, all networks of a run; yields after each epoch, the initial networks first.
 
     Network i's randomness is fold_in(key(train.seed), i), and the networks go through in groups of
@@ -106,7 +106,7 @@ def train_seeds(
     if resume is None:
         params = _init(keys, model.widths)
         measured = _measure(params, samples, mlp.MLP(model.widths), group_size)
-        yield Progress("init", 0, 0, params, jax.device_get(measured))
+        yield Epoch("init", 0, 0, params, jax.device_get(measured))
     sizes, num_steps = mlp.kernel_sizes(model.widths), steps_per_epoch(samples.y_train.size, train.batch_size)
     plans = {
         "unpruned": without_masks(train.epochs),
@@ -125,16 +125,16 @@ def train_seeds(
             # Placed as the results are: otherwise the second epoch would be another program than the first.
             inputs = jax.device_put(inputs, sharding) if sharding else inputs
             states, params, metrics = _run_epoch(*inputs, samples, masks, recipe, group_size, mesh)
-            yield Progress(phase, epoch + 1, len(plan.epochs), params, jax.device_get(metrics), states)
+            yield Epoch(phase, epoch + 1, len(plan.epochs), params, jax.device_get(metrics), states)
 
 
-def after_unpruned(params: mlp.Params, *, model: ModelConfig, train: TrainConfig) -> Resume:
+def after_unpruned(params: mlp.Params, *, model: ModelConfig, train: TrainConfig) -> ResumePoint:
     """The end of the unpruned phase, by its parameters [S, ...] alone: what follows has an optimiser of its own."""
-    return Resume("unpruned", train.epochs, _start(params, None, make_recipe(model, train)))
+    return ResumePoint("unpruned", train.epochs, _start(params, None, make_recipe(model, train)))
 
 
 def states_like(model: ModelConfig, train: TrainConfig, phase: str) -> TrainState:
-    """The shapes and types [S, ...] of what `Progress` holds as states in a phase; nothing is computed."""
+    """The shapes and types [S, ...] of what `Epoch` holds as states in a phase; nothing is computed."""
     counts = jnp.zeros(len(model.widths) - 1, jnp.int32) if phase == "pruned" else None
 
     def make() -> TrainState:

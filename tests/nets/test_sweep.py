@@ -203,7 +203,7 @@ def test_going_on_after_any_epoch_gives_the_same_bits(samples):
         whole.append(jax.device_get((epoch.phase, epoch.epoch, epoch.params, epoch.metrics)))
         saved.append(jax.device_get(epoch.states))
     for index in range(1, len(whole)):
-        resume = sweep.Resume(*whole[index][:2], saved[index])
+        resume = sweep.ResumePoint(*whole[index][:2], saved[index])
         shapes = sweep.states_like(SMALL, settings["train"], resume.phase)
         assert jax.tree.map(lambda a: (a.shape, a.dtype), shapes) == jax.tree.map(
             lambda a: (a.shape, a.dtype), resume.states
@@ -222,10 +222,10 @@ def test_a_loss_that_is_not_finite_is_told_and_touches_no_other_seed(samples):
     first = next(run)
     states = jax.device_get(first.states)
     run.close()
-    sound = on_host(sweep.train_seeds(samples, **settings, resume=sweep.Resume("unpruned", 1, states)))
+    sound = on_host(sweep.train_seeds(samples, **settings, resume=sweep.ResumePoint("unpruned", 1, states)))
     states.params["layer_00"]["kernel"] = states.params["layer_00"]["kernel"].copy()
     states.params["layer_00"]["kernel"][1, 0, 0] = np.nan
-    broken = on_host(sweep.train_seeds(samples, **settings, resume=sweep.Resume("unpruned", 1, states)))
+    broken = on_host(sweep.train_seeds(samples, **settings, resume=sweep.ResumePoint("unpruned", 1, states)))
     for (_, _, *one), (_, _, *other) in zip(sound, broken, strict=True):
         for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
             np.testing.assert_array_equal(a[[0, 2]], b[[0, 2]])

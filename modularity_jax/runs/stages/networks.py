@@ -9,8 +9,7 @@ import numpy as np
 from absl import logging
 
 from modularity_jax.nets.mlp import Params
-from modularity_jax.nets.sweep import PHASES
-from modularity_jax.nets.sweep import Progress as Epoch
+from modularity_jax.nets.sweep import PHASES, Epoch
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.stages.inputs import BITS
 from modularity_jax.runs.store import Store, packed, unpacked

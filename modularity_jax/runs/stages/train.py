@@ -13,8 +13,7 @@ from absl import logging
 from jax.sharding import Mesh
 
 from modularity_jax.graphs.layered import LayeredGraph
-from modularity_jax.nets.sweep import Progress as Epoch
-from modularity_jax.nets.sweep import Resume, after_unpruned, states_like, train_seeds
+from modularity_jax.nets.sweep import Epoch, ResumePoint, after_unpruned, states_like, train_seeds
 from modularity_jax.nets.training import Samples, TrainState, steps_per_epoch
 from modularity_jax.runs import signals
 from modularity_jax.runs.checkpoints import Checkpoints
@@ -52,7 +51,7 @@ class _Share(NamedTuple):
 class _Done(NamedTuple):
     """What is known of a training under way."""
 
-    resume: Resume | None
+    resume: ResumePoint | None
     rows: list[Row]  # of metrics.csv
     curve: list[Row]  # of learning_curve.csv
 
@@ -204,10 +203,10 @@ def _saved(workdir: Workdir, share: _Share, checkpoints: Checkpoints) -> _Done:
         return _Done(None, [], [])
     structure = jax.tree.structure(states_like(config.model, config.train, phase))
     states: TrainState = jax.tree.unflatten(structure, [saved.arrays[name] for name in sorted(saved.arrays)])
-    return _Done(Resume(phase, epoch, states), saved.facts["rows"], saved.facts["curve"])
+    return _Done(ResumePoint(phase, epoch, states), saved.facts["rows"], saved.facts["curve"])
 
 
-def _num_epochs(place: Resume | None, config: RunConfig) -> int:
+def _num_epochs(place: ResumePoint | None, config: RunConfig) -> int:
     """Finished pieces of the training, the initial networks being the first."""
     if place is None:
         return 0
