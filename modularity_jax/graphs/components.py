@@ -5,9 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.graphs.sparse import SparseGraph
 
 Array = jax.Array
 
@@ -17,8 +15,7 @@ MAX_WEIGHTS = 2**22
 
 def count_components(graph: Graph) -> Array:
     """`num_components`, on the host where the weights have values and are not too many."""
-    kinds = isinstance(graph, LayeredGraph | SparseGraph)
-    if not kinds or not checks.is_concrete(graph) or graph.size > MAX_WEIGHTS:
+    if not checks.is_concrete(graph) or graph.size > MAX_WEIGHTS:
         return _num_components(graph)
     import scipy.sparse.csgraph  # here, because it is a tenth of the time that the library takes to import
 

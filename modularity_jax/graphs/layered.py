@@ -1,6 +1,7 @@
 """The graph of a feed-forward network, one dense block of edges per layer."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -12,7 +13,8 @@ from jax.typing import ArrayLike
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.magnitudes import MAX_ON_HOST, magnitudes, on_host
 from modularity_jax.graphs.params import layers_in_order
-from modularity_jax.graphs.sides import LayerSides, Sides
+from modularity_jax.graphs.protocol import Block
+from modularity_jax.graphs.sides import BipartiteGraph, LayerForm, LayerSides, Sides
 from modularity_jax.parallel import outside_explicit_mesh
 
 Array = jax.Array
@@ -114,6 +116,26 @@ class LayeredGraph:
         return senders, np.concatenate(
             [columns + start for (_, columns), start in zip(places, starts[1:], strict=False)]
         )
+
+    def blocks(self) -> list[Block]:
+        """The edges between each two layers."""
+        starts = np.cumsum((0, *self.widths)).tolist()
+        layers = [slice(first, end) for first, end in itertools.pairwise(starts)]
+        return [Block(w, *ends) for w, ends in zip(self.affinities, itertools.pairwise(layers), strict=True)]
+
+    def with_weights(self, weights: Array) -> Self:
+        """The graph with these weights [E], of all kernels one after the other."""
+        parts = jnp.split(weights, list(itertools.accumulate(w.size for w in self.affinities))[:-1])
+        shaped = (part.reshape(w.shape) for part, w in zip(parts, self.affinities, strict=True))
+        return dataclasses.replace(self, affinities=tuple(shaped))
+
+    def form(self) -> LayerForm:
+        """By its two sides."""
+        return LayerForm(self.widths)
+
+    def formed(self) -> BipartiteGraph:
+        """Itself by its two sides."""
+        return BipartiteGraph.from_layers(self)
 
     def matvec(self, x: Array) -> Array:
         """Product of the adjacency matrix with each row of x [M, N]."""

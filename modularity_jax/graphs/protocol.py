@@ -1,6 +1,6 @@
 """What a graph has to offer: vertices are neurons, edges are |weight|."""
 
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import jax
 import numpy as np
@@ -27,8 +27,41 @@ class Adjacency(Protocol):
         """The two sides of a graph that is known to be bipartite."""
 
 
+class Block(NamedTuple):
+    """Edges that controls shuffle among themselves."""
+
+    weights: Any  # [a, b], at least 0; of a list of edges, which has no places for others, [E]
+    rows: slice | None  # the vertices of its rows; None of a list
+    columns: slice | None
+
+
+class Form(Protocol):
+    """How a graph is laid out to be partitioned, if its products are faster in another layout than its own."""
+
+    def places(self) -> list[np.ndarray]:
+        """Where the weights of each block, flat, lie among those that `build` takes, [E] in all."""
+
+    def build(self, weights: Array) -> Adjacency:
+        """A graph of the same shape with these weights [E]."""
+
+    def order(self) -> np.ndarray | None:
+        """The number of each of the graph's vertices in what is built, [N]; None where they are the same."""
+
+
 class Graph(Adjacency, Protocol):
     """What every stage after the graph relies on."""
+
+    def blocks(self) -> list[Block]:
+        """All its edges."""
+
+    def with_weights(self, weights: Array) -> Self:
+        """The graph with these weights [E], of all blocks one after the other."""
+
+    def form(self) -> Form:
+        """How it is partitioned."""
+
+    def formed(self) -> Adjacency:
+        """What `form` builds of its own weights."""
 
     @property
     def size(self) -> int:

@@ -102,7 +102,7 @@ class BipartiteGraph:
 
     @classmethod
     def from_layers(cls, graph: "LayeredGraph") -> Self:
-        """The graph of a layered one; `order_by_sides` tells its vertices apart."""
+        """The graph of a layered one; `LayerForm.order` tells its vertices apart."""
         strips = []
         for layer in layer_sides(graph.widths)[0]:
             before = [graph.affinities[layer - 1].T] if layer > 0 else []
@@ -111,7 +111,7 @@ class BipartiteGraph:
 
     @classmethod
     def from_flat(cls, weights: Array, widths: Sequence[int]) -> Self:
-        """The graph of a layered one with these widths; weights [E] in the order of `places_by_sides`."""
+        """The graph of a layered one with these widths; weights [E] in the order of `LayerForm.places`."""
         shapes = _strip_shapes(widths)
         parts = jnp.split(weights, list(itertools.accumulate(a * b for a, b in shapes))[:-1])
         strips = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
@@ -172,27 +172,36 @@ class BipartiteGraph:
         return sum(whole[1:], start=whole[0])
 
 
-def order_by_sides(widths: Sequence[int]) -> np.ndarray:
-    """For each vertex of a layered graph, [N], its number in the `BipartiteGraph` of the same edges."""
-    starts = np.cumsum((0, *widths))
-    order = [np.arange(starts[i], starts[i + 1]) for side in layer_sides(widths) for i in side]
-    return np.argsort(np.concatenate(order))
+@dataclasses.dataclass(frozen=True)
+class LayerForm:
+    """A layered graph by its two sides, as `BipartiteGraph`; see `Form`."""
 
+    widths: tuple[int, ...]
 
-def places_by_sides(widths: Sequence[int]) -> list[np.ndarray]:
-    """Place of each entry of each block [d_in, d_out], flat, among the strips of a `BipartiteGraph`, [E] in all."""
-    small, _ = layer_sides(widths)
-    firsts = [0, *itertools.accumulate(a * b for a, b in _strip_shapes(widths))]
-    places = []
-    for layer, (height, width) in enumerate(itertools.pairwise(widths)):
-        strip = layer if layer in small else layer + 1
-        columns = _strip_shapes(widths)[small.index(strip)][1]
-        # The layer before the strip's comes first in it.
-        offset = 0 if layer != strip or layer == 0 else widths[layer - 1]
-        rows, cols = np.arange(height)[:, None], np.arange(width)[None, :]
-        place = rows * columns + offset + cols if layer == strip else cols * columns + rows
-        places.append((firsts[small.index(strip)] + place).reshape(-1).astype(np.int32))
-    return places
+    def build(self, weights: Array) -> BipartiteGraph:
+        """See `Form`."""
+        return BipartiteGraph.from_flat(weights, self.widths)
+
+    def order(self) -> np.ndarray:
+        """See `Form`."""
+        starts = np.cumsum((0, *self.widths))
+        order = [np.arange(starts[i], starts[i + 1]) for side in layer_sides(self.widths) for i in side]
+        return np.argsort(np.concatenate(order))
+
+    def places(self) -> list[np.ndarray]:
+        """See `Form`."""
+        widths, (small, _) = self.widths, layer_sides(self.widths)
+        firsts = [0, *itertools.accumulate(a * b for a, b in _strip_shapes(widths))]
+        places = []
+        for layer, (height, width) in enumerate(itertools.pairwise(widths)):
+            strip = layer if layer in small else layer + 1
+            columns = _strip_shapes(widths)[small.index(strip)][1]
+            # The layer before the strip's comes first in it.
+            offset = 0 if layer != strip or layer == 0 else widths[layer - 1]
+            rows, cols = np.arange(height)[:, None], np.arange(width)[None, :]
+            place = rows * columns + offset + cols if layer == strip else cols * columns + rows
+            places.append((firsts[small.index(strip)] + place).reshape(-1).astype(np.int32))
+        return places
 
 
 def _strip_shapes(widths: Sequence[int]) -> list[tuple[int, int]]:

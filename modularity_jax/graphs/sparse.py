@@ -14,6 +14,7 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.libraries import advice
 from modularity_jax.graphs.magnitudes import magnitudes
+from modularity_jax.graphs.protocol import Block
 from modularity_jax.parallel import outside_explicit_mesh
 
 Array = jax.Array
@@ -131,6 +132,22 @@ class SparseGraph:
         edges = np.asarray(self.weights) > 0
         return np.asarray(self.senders)[edges], np.asarray(self.receivers)[edges]
 
+    def blocks(self) -> list[Block]:
+        """One, a list."""
+        return [Block(self.weights, None, None)]
+
+    def with_weights(self, weights: Array) -> Self:
+        """The graph with these weights [E]."""
+        return dataclasses.replace(self, weights=weights)
+
+    def form(self) -> "_OwnForm":
+        """As it is."""
+        return _OwnForm(self)
+
+    def formed(self) -> Self:
+        """Itself."""
+        return self
+
     def matvec(self, x: Array) -> Array:
         """Product of the adjacency matrix with each row of x [M, N], by two segment sums."""
         weights, columns = self.weights[:, None], x.T
@@ -158,6 +175,24 @@ class SparseGraph:
             segment(to_receivers, self.receivers, num_segments=self.num_nodes),
             segment(to_senders, self.senders, num_segments=self.num_nodes),
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class _OwnForm:
+    """A graph as it is; see `Form`."""
+
+    graph: SparseGraph
+
+    def places(self) -> list[np.ndarray]:
+        """See `Form`."""
+        return [np.arange(self.graph.size, dtype=np.int32)]
+
+    def build(self, weights: Array) -> SparseGraph:
+        """See `Form`."""
+        return self.graph.with_weights(weights)
+
+    def order(self) -> None:
+        """See `Form`."""
 
 
 def _as_coo(matrix: Any) -> scipy.sparse.coo_array:

@@ -4,28 +4,25 @@ Vertices that are isolated in the given graph take no part, so its isolated vert
 isolate more; degrees tell, and everything downstream leaves them out again.
 """
 
-import dataclasses
 import functools
-import itertools
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.layered import LayeredGraph
-from modularity_jax.graphs.sparse import SparseGraph
+from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
 from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
 from modularity_jax.parallel import outside_explicit_mesh
 
 Array = jax.Array
-G = TypeVar("G", bound=LayeredGraph | SparseGraph)
+G = TypeVar("G", bound=Graph)
 T = TypeVar("T")
 
 #: The controls of a `LayeredGraph`, as `shuffle` describes them.
 METHODS = ("layer", "layer_nonzero", "row", "column", "layer_nonzero_distribution", "layer_all_distribution")
-SPARSE_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
+LIST_METHODS = ("layer_nonzero", "layer_nonzero_distribution")  # of graphs whose edges are a list
 
 # Width of the Gaussian kernel density that the distribution controls draw from (2003.04881).
 KDE_BANDWIDTH = 0.01
@@ -102,15 +99,6 @@ def deal(stock: Stock, key: Array, keep_places: Array | bool, size: int, *, resa
     return jax.lax.fori_loop(0, stock.turns[1], bring_back, weights)
 
 
-def control_of(graph: G, weights: Array) -> G:
-    """The graph with these weights, all blocks one after the other."""
-    if isinstance(graph, SparseGraph):
-        return dataclasses.replace(graph, weights=weights)
-    parts = jnp.split(weights, list(itertools.accumulate(w.size for w in graph.affinities))[:-1])
-    shaped = (part.reshape(w.shape) for part, w in zip(parts, graph.affinities, strict=True))
-    return dataclasses.replace(graph, affinities=tuple(shaped))
-
-
 def is_resampled(method: str) -> bool:
     """Whether the control draws new values instead of moving the old ones."""
     return method.endswith("distribution")
@@ -123,16 +111,16 @@ def keeps_places(method: str) -> bool:
 
 @functools.partial(jax.jit, static_argnums=4)
 def _shuffle(graph: G, made: Stock, key: Array, keep_places: Array, resample: bool) -> G:
-    return control_of(graph, deal(made, key, keep_places, graph.size, resample=resample))
+    return graph.with_weights(deal(made, key, keep_places, graph.size, resample=resample))
 
 
-def check_method(graph: LayeredGraph | SparseGraph, method: str) -> None:
+def check_method(graph: Graph, method: str) -> None:
     """A control that this kind of graph has."""
     checks.check_graph(graph)
-    if isinstance(graph, SparseGraph):
-        checks.check_choice("method (of a SparseGraph)", method, SPARSE_METHODS)
-    else:
+    if all(block.rows for block in graph.blocks()):
         checks.check_choice("method", method, METHODS)
+    else:
+        checks.check_choice(f"method (of a {type(graph).__name__})", method, LIST_METHODS)
 
 
 def _resampled(stock: Stock, key: Array) -> Array:

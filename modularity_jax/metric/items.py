@@ -13,11 +13,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.graphs.sides import BipartiteGraph, order_by_sides
-from modularity_jax.graphs.sparse import SparseGraph
-from modularity_jax.metric.controls import control_of, deal, is_resampled, keeps_places
+from modularity_jax.metric.controls import deal, is_resampled, keeps_places
 from modularity_jax.metric.group_sizes import controls_at_once
 from modularity_jax.metric.partition import Partition, Settings, partition
 from modularity_jax.metric.stocks import Stock, stock
@@ -69,20 +66,17 @@ def partition_graph(
       made: the graph's stock by sides, where it is at hand; of whatever method.
       group_size, mesh: of the controls; they choose the program.
     """
-    if not (isinstance(graph, LayeredGraph | SparseGraph) and checks.is_concrete((graph, key))) or not _is_small(graph):
+    if not checks.is_concrete((graph, key)) or not _is_small(graph):
         return partition_alone(graph, jax.random.fold_in(key, OBSERVED), settings)
     size = group_size or items_at_once(graph, settings)
-    made = made or stock(graph, "layer" if isinstance(graph, LayeredGraph) else "layer_nonzero", by_sides=True)
+    made = made or stock(graph, "layer_nonzero", in_form=True)
     which = _Which(np.uint32(OBSERVED), np.int32(1), keep_places=np.asarray(True), itself=np.asarray(True))
     _, details = _run(graph, made, key, which, False, settings, size, mesh)
-    found = jax.tree.map(lambda x: np.asarray(x)[0], details)
-    if isinstance(graph, LayeredGraph):
-        found = found._replace(labels=found.labels[order_by_sides(graph.widths)])
-    return jax.device_put(found)
+    return jax.device_put(_in_order_of(graph, jax.tree.map(lambda x: np.asarray(x)[0], details)))
 
 
 def partition_controls(
-    graph: LayeredGraph | SparseGraph,
+    graph: Graph,
     key: Array,
     settings: Settings,
     *,
@@ -94,7 +88,7 @@ def partition_controls(
     mesh: Mesh | None,
 ) -> Items:
     """Controls first .. first + count - 1 of the graph by a method of `METHODS`; made is its stock, if at hand."""
-    made = made or stock(graph, method, by_sides=True)
+    made = made or stock(graph, method, in_form=True)
     devices = 1 if mesh is None else mesh.size
     concrete = checks.is_concrete((graph, key, first))
     keep_places, itself = np.asarray(keeps_places(method)), np.asarray(False)
@@ -121,15 +115,20 @@ def _is_small(graph: Graph) -> bool:
 @functools.partial(jax.jit, static_argnums=2)
 def partition_alone(graph: Graph, key: Array, settings: Settings) -> Partition:
     """The partition of a graph that no controls go with; the same, to rounding, as among them."""
-    if not isinstance(graph, LayeredGraph) or not _is_small(graph):
+    if not _is_small(graph):
         return partition(graph, key, settings)
-    found = partition(BipartiteGraph.from_layers(graph), key, settings)
-    return found._replace(labels=found.labels[order_by_sides(graph.widths)])
+    return _in_order_of(graph, partition(graph.formed(), key, settings))
+
+
+def _in_order_of(graph: Graph, found: Partition) -> Partition:
+    """The partition of a graph in its form, with the labels in the order of the graph's own vertices."""
+    order = graph.form().order()
+    return found if order is None else found._replace(labels=found.labels[order])
 
 
 @functools.partial(jax.jit, static_argnums=(4, 5, 6, 7))
 def _run(
-    graph: LayeredGraph | SparseGraph,
+    graph: Graph,
     made: Stock,
     key: Array,
     which: _Which,
@@ -142,15 +141,13 @@ def _run(
 
     A control is dealt by one part of its key and clustered by the other.
     """
-    widths = graph.widths if isinstance(graph, LayeredGraph) else None
 
     def item(index: Array, graph: Any, made: Stock, key: Array, which: _Which) -> tuple[Items, Partition]:
         folded = jax.random.fold_in(key, which.first + index.astype(jnp.uint32))
         shuffle_key, cluster_key = jax.random.split(folded)
         words = jnp.where(which.itself, jax.random.key_data(folded), jax.random.key_data(cluster_key))
         weights = deal(made, shuffle_key, which.keep_places, graph.size, resample=resample)
-        dealt: Any = BipartiteGraph.from_flat(weights, widths) if widths else control_of(graph, weights)
-        found = partition(dealt, jax.random.wrap_key_data(words, impl=checks.THREEFRY), settings)
+        found = partition(graph.form().build(weights), jax.random.wrap_key_data(words, impl=checks.THREEFRY), settings)
         return Items(jnp.where(found.num_empty > 0, jnp.nan, found.ncut), found.converged), found
 
     return grouped_range(

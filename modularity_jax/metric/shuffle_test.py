@@ -9,8 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.layered import LayeredGraph
-from modularity_jax.graphs.sparse import SparseGraph
+from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.clustering import Clustering, cluster_among_controls
 from modularity_jax.metric.controls import check_method
 from modularity_jax.metric.items import items_at_once, partition_controls
@@ -42,7 +41,7 @@ class ShuffleTest(NamedTuple):
 
 @outside_explicit_mesh
 def shuffle_test(
-    graph: LayeredGraph | SparseGraph,
+    graph: Graph,
     key: Array,
     *,
     num_clusters: int,
@@ -79,7 +78,7 @@ def shuffle_test(
     settings, mesh = Settings(num_clusters, num_restarts, selection, solver), as_mesh(mesh)
     settings.check(graph)
     size = int(shuffles_per_group or items_at_once(graph, settings))
-    made = on_all_devices(stock(graph, method, by_sides=True), mesh)  # once, for both calls
+    made = on_all_devices(stock(graph, method, in_form=True), mesh)  # once, for both calls
     observed = cluster_among_controls(graph, key, settings, made=made, group_size=size, mesh=mesh)
     shuffled = partition_controls(
         graph, key, settings, method=method, made=made, first=0, count=int(num_shuffles), group_size=size, mesh=mesh
@@ -116,7 +115,7 @@ def compare_with(observed: Clustering, shuffled: Any, converged: Any) -> Shuffle
     )
 
 
-def _check_controls(graph: LayeredGraph | SparseGraph, num_shuffles: int, method: str, shuffles_per_group: Any) -> None:
+def _check_controls(graph: Graph, num_shuffles: int, method: str, shuffles_per_group: Any) -> None:
     checks.check_count("num_shuffles", num_shuffles, 1)
     if shuffles_per_group is not None:
         checks.check_count("shuffles_per_group", shuffles_per_group, 1)

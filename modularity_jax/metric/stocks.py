@@ -16,9 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.layered import LayeredGraph
-from modularity_jax.graphs.sides import places_by_sides
-from modularity_jax.graphs.sparse import SparseGraph
+from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.permutation import Cells, cells_of, grid_of, hash32, num_outside, numbers_of
 
 Array = Any  # NumPy's or JAX's
@@ -59,20 +57,20 @@ class Stock(NamedTuple):
 NOWHERE = np.iinfo(np.int32).max
 
 
-def stock(graph: LayeredGraph | SparseGraph, method: str, *, by_sides: bool = False) -> Stock:
+def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock:
     """The stock of a graph for a control of `METHODS`.
 
     Args:
       graph: as `shuffle` takes it.
       method: of `METHODS`.
-      by_sides: places are those of a `BipartiteGraph`, not of the layers' blocks one after the other.
+      in_form: places are those of the graph's form, not of its blocks one after the other.
     """
     xp = np if checks.is_concrete(graph) else jnp
     weights, rows, columns = _blocks(graph, xp)
     ends = np.cumsum([0, *(block.size for block in weights)])
     places = [np.arange(start, end, dtype=np.int32) for start, end in itertools.pairwise(ends)]
-    if by_sides and isinstance(graph, LayeredGraph):
-        places = places_by_sides(graph.widths)
+    if in_form:
+        places = graph.form().places()
     made, outside, tables = [], [], []
     first_line = first_place = 0
     for index, (block, own_rows, own_columns) in enumerate(zip(weights, rows, columns, strict=True)):
@@ -185,17 +183,21 @@ def _num_outside(shape: tuple[int, int]) -> int:
     return max(num_outside(height * width), height * num_outside(width), width * num_outside(height))
 
 
-def _blocks(graph: LayeredGraph | SparseGraph, xp: ModuleType) -> tuple[list[Array], list[Array], list[Array]]:
-    """Blocks of weights that are shuffled each on its own, and which of their rows and columns are connected.
+def _blocks(graph: Graph, xp: ModuleType) -> tuple[list[Array], list[Array], list[Array]]:
+    """Blocks of weights, and which of their rows and columns are connected; of a list, all are."""
+    blocks = graph.blocks()
+    connected: Array = None
+    if any(block.rows for block in blocks):
+        connected = graph.connected() if xp is np else graph.degrees() > 0
+    weights = [xp.asarray(block.weights) for block in blocks]
+    weights = [w if w.ndim == 2 else w[None, :] for w in weights]
+    rows = [_live(xp, connected, block.rows, w.shape[0]) for block, w in zip(blocks, weights, strict=True)]
+    columns = [_live(xp, connected, block.columns, w.shape[1]) for block, w in zip(blocks, weights, strict=True)]
+    return weights, rows, columns
 
-    The edges of a SparseGraph count as one row, all of whose places may hold a weight.
-    """
-    if isinstance(graph, SparseGraph):
-        weights = xp.asarray(graph.weights)[None, :]
-        return [weights], [xp.ones(1, bool)], [xp.ones(weights.shape[1], bool)]
-    connected = graph.connected() if xp is np else graph.degrees() > 0
-    live = xp.split(connected, np.cumsum(graph.widths)[:-1].tolist())
-    return [xp.asarray(affinity) for affinity in graph.affinities], live[:-1], live[1:]
+
+def _live(xp: ModuleType, connected: Array, vertices: slice | None, size: int) -> Array:
+    return xp.ones(size, bool) if vertices is None else connected[vertices]
 
 
 def _salt(xp: ModuleType, line: Array, first_line: int) -> Array:

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 import modularity_jax as mj
-from modularity_jax.metric.controls import KDE_BANDWIDTH, SPARSE_METHODS
+from modularity_jax.metric.controls import KDE_BANDWIDTH, LIST_METHODS
 from tests.metric import nets
 
 shuffle = jax.jit(mj.shuffle, static_argnames="method")
@@ -155,7 +155,7 @@ def sparse_graph():
     return mj.SparseGraph.from_edges(senders, receivers, weights, num_nodes=30)
 
 
-@pytest.mark.parametrize("method", SPARSE_METHODS)
+@pytest.mark.parametrize("method", LIST_METHODS)
 def test_sparse_graph_keeps_its_edges(method):
     before = sparse_graph()
     drawn = jax.jit(jax.vmap(lambda key: mj.shuffle(before, key, method=method).weights))(nets.keys(4, 100))

@@ -11,7 +11,7 @@ import scipy.stats
 from hypothesis import strategies as st
 
 import modularity_jax as mj
-from modularity_jax.metric.controls import KDE_BANDWIDTH, SPARSE_METHODS
+from modularity_jax.metric.controls import KDE_BANDWIDTH, LIST_METHODS
 from modularity_jax.metric.statistics import TIE_TOLERANCE
 from tests import generated
 from tests.generated import examples, refused
@@ -94,7 +94,7 @@ def test_controls_do_not_depend_on_jit(graph, key, method):
 
 
 @examples(120)
-@hypothesis.given(sparse(), prng_keys(), st.sampled_from(SPARSE_METHODS))
+@hypothesis.given(sparse(), prng_keys(), st.sampled_from(LIST_METHODS))
 def test_controls_of_edge_lists(graph, key, method):
     control = shuffle(graph, key, method=method)
     assert control.num_nodes == graph.num_nodes
@@ -103,7 +103,7 @@ def test_controls_of_edge_lists(graph, key, method):
     assert_block(control.weights, graph.weights, method)
 
 
-@pytest.mark.parametrize("method", SPARSE_METHODS)
+@pytest.mark.parametrize("method", LIST_METHODS)
 @pytest.mark.parametrize("run", [mj.shuffle, shuffle])
 def test_edge_list_without_an_edge_is_its_own_control(run, method):
     control = run(mj.SparseGraph.from_edges([], [], [], num_nodes=3), jax.random.key(0), method=method)
