@@ -9,10 +9,10 @@ Expect: pruned z at k = 4 about -2.7 against `layer` and -2.5 against `layer_non
 import ml_collections
 
 from configs import study
-from modularity_jax.metric.controls import METHODS
+from modularity_jax.metric.methods import METHODS
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """The config; `study.get_config` tells what a variant is made of."""
-    settings = {"cluster.methods": METHODS}
+    settings = {"cluster.methods": tuple(METHODS)}
     return study.get_config(variant, settings | study.NO_LESIONS)

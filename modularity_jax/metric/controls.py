@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
+from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
 from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
 from modularity_jax.parallel import outside_explicit_mesh
@@ -21,9 +22,6 @@ G = TypeVar("G", bound=Graph)
 T = TypeVar("T")
 
 #: The controls of a `LayeredGraph`, as `shuffle` describes them.
-METHODS = ("layer", "layer_nonzero", "row", "column", "layer_nonzero_distribution", "layer_all_distribution")
-LIST_METHODS = ("layer_nonzero", "layer_nonzero_distribution")  # of graphs whose edges are a list
-
 # Width of the Gaussian kernel density that the distribution controls draw from (2003.04881).
 KDE_BANDWIDTH = 0.01
 
@@ -52,7 +50,7 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
     key = checks.as_key(key)
     if not graph.size:
         return graph
-    return _shuffle(graph, stock(graph, method), key, keeps_places(method), is_resampled(method))
+    return _shuffle(graph, stock(graph, method), key, METHODS[method].in_place, METHODS[method].resampled)
 
 
 def deal(stock: Stock, key: Array, keep_places: Array | bool, size: int, *, resample: bool) -> Array:
@@ -64,7 +62,7 @@ def deal(stock: Stock, key: Array, keep_places: Array | bool, size: int, *, resa
       keep_places: a scalar that may be traced: leaves all values where they are, which without resample gives the graph
         itself.
       size: static; of all blocks together.
-      resample: static; draws new values, see `is_resampled`.
+      resample: static; draws new values, see `Method`.
     """
     stock = jax.tree.map(jnp.asarray, stock)  # without jit it is NumPy's
     place_key, value_key = jax.random.split(key)
@@ -99,16 +97,6 @@ def deal(stock: Stock, key: Array, keep_places: Array | bool, size: int, *, resa
     return jax.lax.fori_loop(0, stock.turns[1], bring_back, weights)
 
 
-def is_resampled(method: str) -> bool:
-    """Whether the control draws new values instead of moving the old ones."""
-    return method.endswith("distribution")
-
-
-def keeps_places(method: str) -> bool:
-    """Whether the control's values stand where the graph's do."""
-    return method == "layer_nonzero_distribution"
-
-
 @functools.partial(jax.jit, static_argnums=4)
 def _shuffle(graph: G, made: Stock, key: Array, keep_places: Array, resample: bool) -> G:
     return graph.with_weights(deal(made, key, keep_places, graph.size, resample=resample))
@@ -118,9 +106,10 @@ def check_method(graph: Graph, method: str) -> None:
     """A control that this kind of graph has."""
     checks.check_graph(graph)
     if all(block.rows for block in graph.blocks()):
-        checks.check_choice("method", method, METHODS)
+        checks.check_choice("method", method, tuple(METHODS))
     else:
-        checks.check_choice(f"method (of a {type(graph).__name__})", method, LIST_METHODS)
+        known = tuple(name for name, known in METHODS.items() if known.of_lists)
+        checks.check_choice(f"method (of a {type(graph).__name__})", method, known)
 
 
 def _resampled(stock: Stock, key: Array) -> Array:

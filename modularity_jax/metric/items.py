@@ -14,8 +14,9 @@ from jax.sharding import Mesh
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.metric.controls import deal, is_resampled, keeps_places
+from modularity_jax.metric.controls import deal
 from modularity_jax.metric.group_sizes import controls_at_once
+from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.partition import Partition, Settings, partition
 from modularity_jax.metric.stocks import Stock, stock
 from modularity_jax.parallel import grouped_range, in_order
@@ -91,13 +92,13 @@ def partition_controls(
     made = made or stock(graph, method, in_form=True)
     devices = 1 if mesh is None else mesh.size
     concrete = checks.is_concrete((graph, key, first))
-    keep_places, itself = np.asarray(keeps_places(method)), np.asarray(False)
+    keep_places, itself = np.asarray(METHODS[method].in_place), np.asarray(False)
     parts = []
     for start in range(0, count, CAPACITY):
         number = min(CAPACITY, count - start)
         begin = (np.uint32(first) if concrete else first) + np.uint32(start)
         which = _Which(begin, np.int32(number), keep_places, itself)
-        found, _ = _run(graph, made, key, which, is_resampled(method), settings, group_size, mesh)
+        found, _ = _run(graph, made, key, which, METHODS[method].resampled, settings, group_size, mesh)
         found = jax.device_get(found) if concrete else found
         parts.append(jax.tree.map(lambda x, number=number: in_order(x, number, group_size, devices), found))
     return jax.tree.map(lambda *own: (np if concrete else jnp).concatenate(own), *parts)

@@ -1,10 +1,7 @@
 """What all shuffles of a graph by one method have in common: which values there are, and where they may go.
 
-A block of weights falls into lines, within which values move: the block is one line where all of it is permuted, and
-its rows or columns are where each neuron's own weights are. A line's places are numbered by rank. All methods give
-arrays of the same shapes, so that one program serves them.
-
-On the host where the weights have values, which compiles nothing; the same arithmetic under a transformation.
+All methods give arrays of the same shapes, so that one program serves them. On the host where the weights have values,
+which compiles nothing; the same arithmetic under a transformation.
 """
 
 import itertools
@@ -17,6 +14,7 @@ import numpy as np
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
+from modularity_jax.metric.methods import METHODS, Lines
 from modularity_jax.metric.permutation import Cells, cells_of, grid_of, hash32, num_outside, numbers_of
 
 Array = Any  # NumPy's or JAX's
@@ -74,9 +72,9 @@ def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock:
     made, outside, tables = [], [], []
     first_line = first_place = 0
     for index, (block, own_rows, own_columns) in enumerate(zip(weights, rows, columns, strict=True)):
-        turned = method == "column"
+        turned = METHODS[method].turned
         given = (block.T, own_columns, own_rows) if turned else (block, own_rows, own_columns)
-        lines = _lines(xp, *given, method)
+        lines = METHODS[method].lines(xp, *given)
         place = places[index].reshape(block.shape)
         tables.append(_table(xp, lines, (place.T if turned else place).reshape(-1)))
         made.append(_values(xp, lines, first_line, first_place))
@@ -94,36 +92,12 @@ def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock:
     return Stock(values, table, index_of, beyond, num_values, xp.stack([value_turns, outside_turns]))
 
 
-class _Lines(NamedTuple):
-    """A block [a, b], or its transpose, as lines of places."""
-
-    flat: Array  # [M], its weights
-    rank: Array  # [M] int32, of each place in its line
-    place_of: Array  # [stride] int32, of each rank of the first line; M for none
-    size: Array  # [] uint32, ranks of a line that has any
-    live: Array  # [lines] bool, those that have
-    stride: int  # places from a line's begin to the next one's
-
-
-def _lines(xp: ModuleType, block: Array, rows: Array, columns: Array, method: str) -> _Lines:
-    """The lines of a block [a, b] between the connected ones of rows [a] and of columns [b], bool."""
-    flat = block.reshape(-1)
-    if method in ("row", "column"):
-        rank = xp.broadcast_to(_rank(xp, columns)[None, :], block.shape).reshape(-1)
-        place_of = _marked(xp, columns, columns.size, flat.size)
-        return _Lines(flat, rank, place_of, _count(xp, columns), rows, columns.size)
-    everywhere = method in ("layer", "layer_all_distribution")
-    allowed = (rows[:, None] & columns[None, :]).reshape(-1) if everywhere else flat > 0
-    place_of = _marked(xp, allowed, flat.size, flat.size)
-    return _Lines(flat, _rank(xp, allowed), place_of, _count(xp, allowed), xp.ones(1, bool), flat.size)
-
-
-def _length(lines: _Lines) -> int:
+def _length(lines: Lines) -> int:
     """Cells at most of a line's grid, for which the table has room."""
     return lines.stride + num_outside(lines.stride)
 
 
-def _table(xp: ModuleType, lines: _Lines, places: np.ndarray) -> Array:
+def _table(xp: ModuleType, lines: Lines, places: np.ndarray) -> Array:
     """The block's part of `Stock.table`; places [M] are those of the block, or of its transpose."""
     first = xp.arange(lines.live.size, dtype=xp.int32)[:, None] * lines.stride
     at = first + lines.place_of[None, :]
@@ -133,7 +107,7 @@ def _table(xp: ModuleType, lines: _Lines, places: np.ndarray) -> Array:
     return xp.concatenate([own.astype(xp.int32), padding], axis=1).reshape(-1)
 
 
-def _values(xp: ModuleType, lines: _Lines, first_line: int, first_place: int) -> Values:
+def _values(xp: ModuleType, lines: Lines, first_line: int, first_place: int) -> Values:
     """The block's values; all of its places where it is not known which of them are 0."""
     at: Array = np.flatnonzero(lines.flat > 0) if xp is np else jnp.arange(lines.flat.size, dtype=jnp.int32)
     line = (at // lines.stride).astype(xp.int32)
@@ -143,7 +117,7 @@ def _values(xp: ModuleType, lines: _Lines, first_line: int, first_place: int) ->
     return Values(lines.flat[at], cells, starts)
 
 
-def _outside(xp: ModuleType, lines: _Lines, first_line: int, first_place: int) -> Outside:
+def _outside(xp: ModuleType, lines: Lines, first_line: int, first_place: int) -> Outside:
     """The cells outside of each line, [O]."""
     size = xp.maximum(lines.size, xp.uint32(1))
     grid = grid_of(size, xp)
@@ -203,24 +177,6 @@ def _live(xp: ModuleType, connected: Array, vertices: slice | None, size: int) -
 def _salt(xp: ModuleType, line: Array, first_line: int) -> Array:
     """What tells the permutations of lines apart, [...] uint32, none the same for two lines of a graph."""
     return hash32(line.astype(xp.uint32) + xp.uint32(first_line + 1), xp)
-
-
-def _rank(xp: ModuleType, marked: Array) -> Array:
-    """Number of marked places before each one, [M] int32."""
-    counted = marked.astype(xp.int32)
-    return xp.cumsum(counted, dtype=xp.int32) - counted
-
-
-def _count(xp: ModuleType, marked: Array) -> Array:
-    return xp.asarray(marked.sum(dtype=xp.uint32))
-
-
-def _marked(xp: ModuleType, marked: Array, length: int, fill: int) -> Array:
-    """The marked places of [M] in order, [length] int32, and `fill` beyond the last."""
-    if xp is np:
-        found = np.flatnonzero(marked)[:length].astype(np.int32)
-        return np.concatenate([found, np.full(length - found.size, fill, np.int32)])
-    return jnp.nonzero(marked, size=length, fill_value=fill)[0].astype(jnp.int32)
 
 
 def _scatter(xp: ModuleType, length: int, at: Array, count: int) -> Array:

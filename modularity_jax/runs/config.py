@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from modularity_jax.graphs.checks import check_choice
-from modularity_jax.metric.controls import METHODS
 from modularity_jax.metric.embedding import SOLVERS
+from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.partition import SELECTIONS
 from modularity_jax.nets.config import (
     MAX_COUNT,
@@ -72,7 +72,7 @@ class ClusterConfig:
         for phase in self.phases:
             check_choice("cluster.phases", phase, PHASES)
         for method in self.methods:
-            check_choice("cluster.methods", method, METHODS)
+            check_choice("cluster.methods", method, tuple(METHODS))
         for count in self.num_clusters:
             check_between("cluster.num_clusters", count, 2, MAX_COUNT)
         for epoch in self.curve_epochs:

@@ -8,7 +8,7 @@ import pytest
 from configs import study
 from modularity_jax import data
 from modularity_jax.data import cifar
-from modularity_jax.metric.controls import METHODS
+from modularity_jax.metric.methods import METHODS
 from modularity_jax.report import write_report
 from modularity_jax.runs.config import RunConfig, from_dict
 from modularity_jax.runs.stages.cluster import cluster_stage
@@ -52,7 +52,7 @@ CHANGES = {
         "data.num_train": 1000, "train.num_seeds": 100, "cluster.phases": ("init",), "cluster.methods": ("layer",),
         "cluster.num_shuffles": 19, "cluster.curve_epochs": (),
     },
-    "mnist_controls": {"cluster.methods": METHODS},
+    "mnist_controls": {"cluster.methods": tuple(METHODS)},
     "mnist_k": {"cluster.num_clusters": (2, 4, 7, 10, 12), "cluster.methods": ("layer",)},
     "mnist_l1": {"train.l1_penalty": 5e-5},
     "mnist_l2": {"train.l2_penalty": 5e-5},

@@ -9,8 +9,10 @@ import pytest
 import scipy.stats
 
 import modularity_jax as mj
-from modularity_jax.metric.controls import KDE_BANDWIDTH, LIST_METHODS
+from modularity_jax.metric.controls import KDE_BANDWIDTH
 from tests.metric import nets
+
+LIST_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
 
 shuffle = jax.jit(mj.shuffle, static_argnames="method")
 

@@ -11,11 +11,13 @@ import scipy.stats
 from hypothesis import strategies as st
 
 import modularity_jax as mj
-from modularity_jax.metric.controls import KDE_BANDWIDTH, LIST_METHODS
+from modularity_jax.metric.controls import KDE_BANDWIDTH
 from modularity_jax.metric.statistics import TIE_TOLERANCE
 from tests import generated
 from tests.generated import examples, refused
 from tests.metric import nets
+
+LIST_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
 
 WIDTHS = (4, 5, 3)
 # Two blocks for one method of each kind of program, one for the others: a program's size grows with its blocks.

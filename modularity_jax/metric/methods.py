@@ -1,0 +1,103 @@
+"""The controls by name: where a graph's values may move, and what becomes of them.
+
+A block of weights falls into lines, within which values move: the block is one line where all of it is permuted, and
+its rows or columns are where each neuron's own weights are. A line's places are numbered by rank.
+
+A control of one's own is one entry more: `METHODS["mine"] = Method(...)`, before a config names it.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+Array = Any  # NumPy's or JAX's
+
+
+class Lines(NamedTuple):
+    """A block [a, b], or its transpose, as lines of places."""
+
+    flat: Array  # [M], its weights
+    rank: Array  # [M] int32, of each place in its line
+    place_of: Array  # [stride] int32, of each rank of the first line; M for none
+    size: Array  # [] uint32, ranks of a line that has any
+    live: Array  # [lines] bool, those that have
+    stride: int  # places from a line's begin to the next one's
+
+
+# Of NumPy or jax.numpy, a block [a, b], and which of its rows [a] and columns [b] are connected.
+MakeLines = Callable[[ModuleType, Array, Array, Array], Lines]
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A control.
+
+    Attributes:
+      lines: the lines of a block; all its non-zero weights have a place in one.
+      turned: the block is given as its transpose.
+      resampled: draws new values from a Gaussian kernel density of the old ones.
+      in_place: values stand where the graph's do.
+      of_lists: is defined for edges that are a list, too, which have no place without a weight.
+    """
+
+    lines: MakeLines
+    turned: bool = False
+    resampled: bool = False
+    in_place: bool = False
+    of_lists: bool = False
+
+
+def everywhere(xp: ModuleType, block: Array, rows: Array, columns: Array) -> Lines:
+    """One line of all places between connected vertices."""
+    return _one_line(xp, block.reshape(-1), (rows[:, None] & columns[None, :]).reshape(-1))
+
+
+def among_values(xp: ModuleType, block: Array, rows: Array, columns: Array) -> Lines:
+    """One line of the places that hold a weight."""
+    del rows, columns
+    flat = block.reshape(-1)
+    return _one_line(xp, flat, flat > 0)
+
+
+def within_rows(xp: ModuleType, block: Array, rows: Array, columns: Array) -> Lines:
+    """A line for each connected row, of its places at connected columns."""
+    flat = block.reshape(-1)
+    rank = xp.broadcast_to(_rank(xp, columns)[None, :], block.shape).reshape(-1)
+    return Lines(flat, rank, marked(xp, columns, columns.size, flat.size), _count(xp, columns), rows, columns.size)
+
+
+METHODS: dict[str, Method] = {
+    "layer": Method(everywhere),
+    "layer_nonzero": Method(among_values, of_lists=True),
+    "row": Method(within_rows),
+    "column": Method(within_rows, turned=True),
+    "layer_nonzero_distribution": Method(among_values, resampled=True, in_place=True, of_lists=True),
+    "layer_all_distribution": Method(everywhere, resampled=True),
+}
+
+
+def marked(xp: ModuleType, mask: Array, length: int, fill: int) -> Array:
+    """The true places of a mask [M] in order, [length] int32, and `fill` beyond the last."""
+    if xp is np:
+        found = np.flatnonzero(mask)[:length].astype(np.int32)
+        return np.concatenate([found, np.full(length - found.size, fill, np.int32)])
+    return jnp.nonzero(mask, size=length, fill_value=fill)[0].astype(jnp.int32)
+
+
+def _one_line(xp: ModuleType, flat: Array, allowed: Array) -> Lines:
+    place_of = marked(xp, allowed, flat.size, flat.size)
+    return Lines(flat, _rank(xp, allowed), place_of, _count(xp, allowed), xp.ones(1, bool), flat.size)
+
+
+def _rank(xp: ModuleType, mask: Array) -> Array:
+    """Number of true places before each one, [M] int32."""
+    counted = mask.astype(xp.int32)
+    return xp.cumsum(counted, dtype=xp.int32) - counted
+
+
+def _count(xp: ModuleType, mask: Array) -> Array:
+    return xp.asarray(mask.sum(dtype=xp.uint32))
