@@ -70,6 +70,7 @@ def within_rows(xp: ModuleType, block: Array, rows: Array, columns: Array) -> Li
     return Lines(flat, rank, marked(xp, columns, columns.size, flat.size), _count(xp, columns), rows, columns.size)
 
 
+#: The controls that `shuffle` and `shuffle_test` take, by name; see `shuffle` for what each keeps.
 METHODS: dict[str, Method] = {
     "layer": Method(everywhere),
     "layer_nonzero": Method(among_values, of_lists=True),

@@ -11,6 +11,7 @@ from absl import logging
 from modularity_jax.nets.mlp import Params
 from modularity_jax.nets.sweep import PHASES, Epoch
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.stages.curve import CURVE_COLUMNS, NUM_CONTROLS
 from modularity_jax.runs.stages.inputs import BITS
 from modularity_jax.runs.store import Store, packed, unpacked
 from modularity_jax.runs.tables import Row, is_readable, read_csv, write_arrays, write_csv
@@ -19,9 +20,6 @@ from modularity_jax.runs.workdir import Workdir, jax_settings
 METRICS_COLUMNS = (
     "seed", "phase", "epoch", "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "sparsity",
     "nonfinite_step",
-)  # fmt: skip
-CURVE_COLUMNS = (
-    "seed", "phase", "epoch", "num_clusters", "ncut", "lower_bound", "num_isolated", "test_accuracy", "sparsity",
 )  # fmt: skip
 
 
@@ -38,7 +36,8 @@ def _curve_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
     """What decides a network's learning curve within a phase."""
     own = config.to_dict()["cluster"]
     names = ("num_clusters", "num_restarts", "selection", "solver", "shuffles_per_group", "curve_epochs")
-    return _network_key(config, phase, seed) | {"piece": "curve", "cluster": {name: own[name] for name in names}}
+    settings = {name: own[name] for name in names}
+    return _network_key(config, phase, seed) | {"piece": "curve", "cluster": settings, "controls": NUM_CONTROLS}
 
 
 def phases_in(store: Store, config: RunConfig, seed: int) -> tuple[str, ...]:

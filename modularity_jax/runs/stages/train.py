@@ -12,7 +12,6 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.nets.sweep import Epoch, ResumePoint, after_unpruned, states_like, train_seeds
 from modularity_jax.nets.training import Samples, TrainState, steps_per_epoch
 from modularity_jax.runs import signals
@@ -21,8 +20,8 @@ from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
-from modularity_jax.runs.stages.inputs import COMPILE_SECONDS, cluster_network, load_samples, timed
-from modularity_jax.runs.stages.left_out import why_not
+from modularity_jax.runs.stages.curve import curve_rows
+from modularity_jax.runs.stages.inputs import COMPILE_SECONDS, load_samples, timed
 from modularity_jax.runs.stages.networks import (
     check_finite,
     collate_networks,
@@ -142,7 +141,7 @@ def _train(workdir: Workdir, share: _Share, samples: Samples, mesh: Mesh | None)
         for epoch in train_seeds(samples, **settings, mesh=mesh, seed_ids=share.seeds, resume=done.resume):
             rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, samples.y_train.size)
             check_finite(rows[-size:], config)
-            curve += _curve_rows(epoch, share.seeds, rows, config, mesh)
+            curve += curve_rows(epoch, share.seeds, rows, config, mesh)
             if epoch.epoch == epoch.num_epochs:
                 keep_networks(store, config, epoch, share.seeds, rows, curve)
             accuracy = epoch.metrics.test_accuracy.mean()
@@ -223,35 +222,4 @@ def _metrics_rows(epoch: Epoch, seeds: Sequence[int], last: list[Row], config: R
         since = last[index]["nonfinite_step"] if last and last[index]["phase"] == epoch.phase else None
         here = row["nonfinite_step"] + (epoch.epoch - 1) * steps if row["nonfinite_step"] else None
         rows.append(row | {"nonfinite_step": since or here})
-    return rows
-
-
-def _curve_rows(
-    epoch: Epoch, seeds: Sequence[int], metrics: list[Row], config: RunConfig, mesh: Mesh | None
-) -> list[Row]:
-    """n-cut of each network after this epoch, if it is one of those asked for; each phase's last one is.
-
-    Clustered with the key of the shuffle tests, so that a phase's last row agrees with clusterability.csv. A network
-    whose loss was not finite, by its rows of metrics.csv, has none, and neither has one with too few connected neurons.
-    """
-    wanted = config.cluster.curve_epochs
-    if not wanted or (epoch.epoch not in wanted and epoch.epoch != epoch.num_epochs):
-        return []
-    rows: list[Row] = []
-    bad = {row["seed"] for row in metrics if row["nonfinite_step"] is not None}
-    for index, seed in enumerate(seeds):
-        if seed in bad:
-            continue
-        graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, index=index: np.asarray(leaf[index]), epoch.params))
-        for count in config.cluster.num_clusters:
-            if why := why_not(graph, count):
-                if epoch.epoch == epoch.num_epochs:
-                    where = f"the {epoch.phase} phase, seed {seed}, k = {count}"
-                    logging.warning("learning_curve.csv does not go on to the end of %s: %s", where, why)
-                continue
-            found = cluster_network(graph, config, seed, count, mesh)
-            row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "num_clusters": count}
-            row |= {name: plain(getattr(found, name)) for name in ("ncut", "lower_bound", "num_isolated")}
-            row |= {name: plain(getattr(epoch.metrics, name)[index]) for name in ("test_accuracy", "sparsity")}
-            rows.append(row)
     return rows

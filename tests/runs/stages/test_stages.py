@@ -387,6 +387,20 @@ def test_a_learning_curve(tmp_path, workdir):
         end = ends[row["phase"], row["seed"]]
         for name in ("num_clusters", "ncut", "lower_bound", "num_isolated", "test_accuracy"):
             assert row[name] == end[name]
+        arrays = read_arrays(workdir.path, f"clusters/{row['phase']}.npz", f"seed_{row['seed']}/k_3/layer/")
+        (first_six,) = arrays.values()
+        graph = mj.LayeredGraph.from_weights(
+            [
+                read_arrays(made.path, f"weights/{row['phase']}.npz")[f"seed_{row['seed']}/layer_{i:02d}/kernel"]
+                for i in range(3)
+            ]
+        )
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(3), 2**32 - 1), row["seed"])
+        test = mj.shuffle_test(
+            graph, key, num_clusters=3, num_shuffles=20, num_restarts=2, selection="inertia", shuffles_per_group=3
+        )
+        np.testing.assert_array_equal(test.shuffled_ncut[:6], first_six)
+        assert (row["shuffled_mean"], row["shuffled_std"]) == pytest.approx((float(test.mean), float(test.std)), rel=1e-5)
     assert [row["sparsity"] for row in rows[-2:]] == pytest.approx([0.9, 0.9], abs=0.01)
     # Nothing is trained again where the table is there, and everything where it is not.
     before = made.metrics.stat().st_mtime_ns

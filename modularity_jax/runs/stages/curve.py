@@ -1,0 +1,75 @@
+"""n-cut along training, beside its controls: rows of learning_curve.csv."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from absl import logging
+from jax.sharding import Mesh
+
+from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.metric.items import partition_controls
+from modularity_jax.nets.sweep import Epoch
+from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.stages.inputs import cluster_key, cluster_network, clustering_settings
+from modularity_jax.runs.stages.left_out import why_not
+from modularity_jax.runs.tables import Row, plain
+
+CURVE_COLUMNS = (
+    "seed", "phase", "epoch", "num_clusters", "ncut", "lower_bound", "shuffled_mean", "shuffled_std", "num_isolated",
+    "test_accuracy", "sparsity",
+)  # fmt: skip
+
+# The controls of each point: enough for a mean, by the method that keeps the least.
+NUM_CONTROLS = 20
+METHOD = "layer"
+
+
+def curve_rows(
+    epoch: Epoch, seeds: Sequence[int], metrics: list[Row], config: RunConfig, mesh: Mesh | None
+) -> list[Row]:
+    """A row for each network and number of clusters after this epoch, if it is asked for or a phase's last.
+
+    With the keys of the shuffle tests, so that a phase's last row agrees with clusterability.csv, and its controls are
+    the first of the test's. A network whose loss was not finite, by its rows of metrics.csv, has none, and neither has
+    one with too few connected neurons.
+    """
+    wanted = config.cluster.curve_epochs
+    if not wanted or (epoch.epoch not in wanted and epoch.epoch != epoch.num_epochs):
+        return []
+    rows = []
+    bad = {row["seed"] for row in metrics if row["nonfinite_step"] is not None}
+    for index, seed in enumerate(seeds):
+        if seed in bad:
+            continue
+        graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, index=index: np.asarray(leaf[index]), epoch.params))
+        for count in config.cluster.num_clusters:
+            if why := why_not(graph, count):
+                if epoch.epoch == epoch.num_epochs:
+                    where = f"the {epoch.phase} phase, seed {seed}, k = {count}"
+                    logging.warning("learning_curve.csv does not go on to the end of %s: %s", where, why)
+                continue
+            row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "num_clusters": count}
+            row |= _measured(graph, config, seed, count, mesh)
+            row |= {name: plain(getattr(epoch.metrics, name)[index]) for name in ("test_accuracy", "sparsity")}
+            rows.append(row)
+    return rows
+
+
+def _measured(graph: LayeredGraph, config: RunConfig, seed: int, num_clusters: int, mesh: Mesh | None) -> Row:
+    """The graph's n-cut, and mean and sd of its controls'; None where none of these can be cut into so many parts."""
+    found = cluster_network(graph, config, seed, num_clusters, mesh)
+    controls = partition_controls(
+        graph,
+        cluster_key(config, seed),
+        clustering_settings(config, num_clusters),
+        method=METHOD,
+        first=0,
+        count=NUM_CONTROLS,
+        group_size=config.cluster.shuffles_per_group,
+        mesh=mesh,
+    ).ncut
+    compared = controls[~np.isnan(controls)]
+    mean, sd = (plain(compared.mean()), plain(compared.std())) if compared.size else (None, None)
+    values = {name: plain(getattr(found, name)) for name in ("ncut", "lower_bound", "num_isolated")}
+    return values | {"shuffled_mean": mean, "shuffled_std": sd}
