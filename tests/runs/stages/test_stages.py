@@ -400,7 +400,9 @@ def test_a_learning_curve(tmp_path, workdir):
             graph, key, num_clusters=3, num_shuffles=20, num_restarts=2, selection="inertia", shuffles_per_group=3
         )
         np.testing.assert_array_equal(test.shuffled_ncut[:6], first_six)
-        assert (row["shuffled_mean"], row["shuffled_std"]) == pytest.approx((float(test.mean), float(test.std)), rel=1e-5)
+        assert (row["shuffled_mean"], row["shuffled_std"]) == pytest.approx(
+            (float(test.mean), float(test.std)), rel=1e-5
+        )
     assert [row["sparsity"] for row in rows[-2:]] == pytest.approx([0.9, 0.9], abs=0.01)
     # Nothing is trained again where the table is there, and everything where it is not.
     before = made.metrics.stat().st_mtime_ns
