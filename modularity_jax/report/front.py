@@ -20,8 +20,6 @@ from modularity_jax.report.run import Run
 from modularity_jax.runs.stages.left_out import sentences
 from modularity_jax.runs.tables import Row
 
-_PICTURES = ("front_controls", "front_curve", "front_phases", "front_sweep")
-
 _DATA_NAMES = {
     "digits": "Handwritten digits",
     "mnist": "MNIST",
@@ -60,8 +58,7 @@ def make_front(run: Run) -> Front:
             found = found._replace(headline=headline)
     left_out = filter(None, (_left_out(run.metrics), *sentences(run.left_out), *run.caveats))
     found = found._replace(paragraph=" ".join([found.paragraph, *left_out]))
-    pictures = [run.pictures[name] for name in _PICTURES if name in run.pictures]
-    return Front(_data_name(run.config), _setting_line(run), found, list(_facts(lead)), pictures)
+    return Front(_data_name(run.config), _setting_line(run), found, list(_facts(lead)), run.pictures["front"])
 
 
 def _left_out(metrics: Sequence[Row]) -> str:

@@ -16,7 +16,7 @@ from modularity_jax.report.findings import (
     signed,
     summarise_lesions,
 )
-from modularity_jax.report.page import Picture, Section, rows_table, settings, table
+from modularity_jax.report.page import Section, rows_table, settings, table
 from modularity_jax.report.run import Run
 
 _LESION_COLUMNS = (
@@ -39,7 +39,7 @@ def _result(run: Run) -> Section:
             f"The verdict counts seeds with p at most {ALPHA:g}, and holds where chance alone would give as many in at "
             "most one run of twenty. It is not corrected for the number of rows in this table.",
         ],
-        pictures=_pick(run, "controls", "k_sweep"),
+        pictures=run.pictures["result"],
         tables=[table("Mean ± standard deviation over seeds.", names.split(", "), map(_finding_cells, run.findings))],
     )
 
@@ -64,8 +64,7 @@ def _finding_cells(finding: Finding) -> list[str]:
 
 
 def _modules(run: Run) -> Section | None:
-    names = [name for name in run.pictures if name.startswith("network_k")]
-    pictures = _pick(run, *names, "shares", "eigenvalues")
+    pictures = run.pictures["modules"]
     return Section("modules", "The modules", pictures=pictures) if pictures else None
 
 
@@ -84,7 +83,7 @@ def _lesions(run: Run) -> Section | None:
         "lesions",
         "What each module does",
         [lesion_sentence(summaries), LESION_HELP],
-        pictures=_pick(run, "lesions", "lesion_classes", "lesion_shares", "lesion_pairs", "dependencies"),
+        pictures=run.pictures["lesions"],
         tables=tables,
     )
 
@@ -95,7 +94,7 @@ def _training(run: Run) -> Section | None:
     last = {(row["seed"], row["phase"]): row for row in sorted(run.metrics, key=lambda row: row["epoch"])}
     keys = sorted(last, key=lambda key: (phase_rank(key[1]), key[0]))
     table = rows_table("After the last epoch of each phase.", [last[key] for key in keys])
-    return Section("training", "Training", pictures=_pick(run, "learning_curve", "training"), tables=[table])
+    return Section("training", "Training", pictures=run.pictures["training"], tables=[table])
 
 
 def _networks(run: Run) -> Section:
@@ -120,10 +119,6 @@ def _repeat(run: Run) -> Section:
         table("Every setting, as in config.json.", ["setting", "value"], settings(run.config)),
     ]
     return Section("repeat", "How to repeat it", [text], command, tables=[t for t in tables if t.rows])
-
-
-def _pick(run: Run, *names: str) -> list[Picture]:
-    return [run.pictures[name] for name in names if name in run.pictures]
 
 
 SECTIONS: tuple[Callable[[Run], Section | None], ...] = (

@@ -1,43 +1,43 @@
-"""A run's figures: functions from plain arrays to matplotlib figures, and one that draws a whole workdir."""
+"""A run's figures: one file each, with a function from a run to what it draws, named here once."""
 
-from modularity_jax.report.figures.controls import controls_figure
-from modularity_jax.report.figures.curve import learning_curve_figure
-from modularity_jax.report.figures.files import FigureFile, write_figures
-from modularity_jax.report.figures.front import (
-    front_controls_figure,
-    front_curve_figure,
-    front_phases_figure,
-    front_sweep_figure,
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from modularity_jax.report.figures import (
+    controls,
+    dependencies,
+    eigenvalues,
+    front_controls,
+    front_curve,
+    front_phases,
+    front_sweep,
+    k_sweep,
+    learning_curve,
+    lesion_classes,
+    lesion_pairs,
+    lesion_shares,
+    lesions,
+    network,
+    shares,
+    training,
 )
-from modularity_jax.report.figures.k_sweep import k_sweep_figure
-from modularity_jax.report.figures.lesion_pairs import dependencies, dependency_figure, lesion_pairs_figure
-from modularity_jax.report.figures.lesions import lesion_classes_figure, lesion_shares_figure, lesions_figure
-from modularity_jax.report.figures.modules import cut_shares, module_flows, rank_modules, shares_figure
-from modularity_jax.report.figures.network import network_figure
-from modularity_jax.report.figures.spectrum import spectrum_figure
-from modularity_jax.report.figures.training import training_figure
+from modularity_jax.report.figures.style import Drawn, Picture, house_style, save
+from modularity_jax.report.frames import Run
 
-__all__ = [
-    "FigureFile",
-    "controls_figure",
-    "cut_shares",
-    "dependencies",
-    "dependency_figure",
-    "front_controls_figure",
-    "front_curve_figure",
-    "front_phases_figure",
-    "front_sweep_figure",
-    "k_sweep_figure",
-    "learning_curve_figure",
-    "lesion_classes_figure",
-    "lesion_pairs_figure",
-    "lesion_shares_figure",
-    "lesions_figure",
-    "module_flows",
-    "network_figure",
-    "rank_modules",
-    "shares_figure",
-    "spectrum_figure",
-    "training_figure",
-    "write_figures",
-]
+# By the section of the report where they stand, in its order; a figure yields nothing where a run holds nothing for it.
+FIGURES: Mapping[str, Sequence[Callable[[Run], Iterator[Drawn]]]] = {
+    "front": (front_controls.draw, front_curve.draw, front_phases.draw, front_sweep.draw),
+    "result": (controls.draw, k_sweep.draw),
+    "modules": (network.draw, shares.draw, eigenvalues.draw),
+    "lesions": (lesions.draw, lesion_classes.draw, lesion_shares.draw, lesion_pairs.draw, dependencies.draw),
+    "training": (learning_curve.draw, training.draw),
+}
+
+
+def write_figures(run: Run) -> dict[str, list[Picture]]:
+    """Draws what a run allows into its `figures/<name>.png` and `.svg`; by section, in the order of a report."""
+    pictures: dict[str, list[Picture]] = {}
+    with house_style():
+        for section, figures in FIGURES.items():
+            drawn = (made for draw in figures for made in draw(run))
+            pictures[section] = [save(made, run.workdir / "figures") for made in drawn]
+    return pictures

@@ -1,7 +1,7 @@
 """The net drawn layer by layer: every neuron a cell in its module's colour, weight as ribbons between modules."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,13 +14,15 @@ from modularity_jax.report.figures import modules as mod
 from modularity_jax.report.figures.style import (
     INK,
     ISOLATED_COLOUR,
+    Drawn,
     bare,
     lighten,
     module_colour,
     new_figure,
-    styled,
     write_on,
 )
+from modularity_jax.report.frames import Run
+from modularity_jax.report.prose import say
 
 _HALF_WIDTH = 0.085  # of a column, where neighbouring columns are 1 apart
 _GAP = 0.008  # between two modules of a layer, where a column is 1 high
@@ -28,26 +30,32 @@ _THINNEST = 0.0004  # ribbons below this are not seen and left out
 _CODES = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
 
 
-@styled
-def network_figure(kernels: Sequence[np.ndarray], labels: np.ndarray, *, num_clusters: int, network: str) -> Figure:
-    """One network, inputs at the left, neurons sorted and coloured by module.
+def draw(run: Run) -> Iterator[Drawn]:
+    """One network for each number of clusters, inputs at the left, neurons sorted and coloured by module.
 
     Every column is stretched to the same height. At each module's block the ribbons fill its edge in proportion to
     their |weight|: the coloured part stays within the module, the grey part is cut.
-
-    Args:
-      kernels: L arrays [d_{l-1}, d_l].
-      labels: [N] label per neuron, -1 where isolated.
-      num_clusters: k.
-      network: which network it is, for the title.
-
-    Returns:
-      The figure.
     """
-    widths = [kernels[0].shape[0], *(kernel.shape[1] for kernel in kernels)]
+    if run.network is None:
+        return
+    phase, seed, kernels, partitions = run.network
+    phase_name = say("phase_name", phase)
+    for k, labels in partitions.items():
+        yield Drawn(
+            f"network_k{k}",
+            _figure(kernels, labels, k, f"{phase_name} network, seed {seed}, in {k} modules".capitalize()),
+            f"The {phase_name} network of seed {seed} in {k} modules: every neuron is a cell, the stronger the "
+            "darker; columns are stretched to one height.",
+            "At a module's block the coloured ribbons are the share of its weight that stays inside, the grey ones the "
+            "share that is cut.",
+        )
+
+
+def _figure(kernels: Sequence[np.ndarray], labels: np.ndarray, num_clusters: int, title: str) -> Figure:
+    widths = mod.widths_of(kernels)
     modules = mod.rank_modules(labels, widths, num_clusters)
     flows = mod.module_flows(kernels, modules)
-    figure = new_figure(10, 6.4, f"{network}, in {num_clusters} modules")
+    figure = new_figure(10, 6.4, title)
     axes = figure.subplots()
     bare(axes)
     blocks = [_blocks(modules, layer) for layer in range(len(widths))]
