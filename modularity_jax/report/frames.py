@@ -11,7 +11,7 @@ import pandas as pd
 
 from modularity_jax.nets.sweep import PHASES
 from modularity_jax.runs.cluster_files import Group
-from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table
+from modularity_jax.runs.tables import Row, read_arrays, read_csv, read_json, read_table
 
 KEYS = ["phase", "num_clusters", "method"]  # of a comparison: networks of all seeds against one control
 
@@ -65,13 +65,11 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
 
     Raises:
       FileNotFoundError: if `config.json` or `clusterability.csv` is missing.
-      ValueError: if a file is damaged, or there is no test in `clusterability.csv`.
+      ValueError: if a file is damaged.
     """
     workdir = pathlib.Path(workdir)
-    table = typed(read_table(workdir, "clusterability.csv", list(_CLUSTERABILITY)), _CLUSTERABILITY, _OPTIONAL)
-    if table.empty:
-        raise ValueError("clusterability.csv holds no row")
-    tests = with_p(table)
+    rows = read_table(workdir, "clusterability.csv", list(_CLUSTERABILITY))
+    tests = tests_of(rows)
     phases = tests["phase"].cat.categories
     clusters = {phase: _arrays(workdir, f"clusters/{phase}.npz") for phase in phases}
     lesions = _optional(workdir, "lesions.csv", _LESIONS)
@@ -79,7 +77,7 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
         workdir,
         config=read_json(workdir, "config.json"),
         versions=read_json(workdir, "versions.json") if (workdir / "versions.json").is_file() else {},
-        clusterability=table,
+        clusterability=typed(rows, _CLUSTERABILITY, _OPTIONAL),
         tests=tests,
         metrics=_optional(workdir, "metrics.csv", _METRICS),
         lesions=lesions,
@@ -95,8 +93,14 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
 
 def read_tests(path: str | os.PathLike[str]) -> pd.DataFrame:
     """The tests of a `clusterability.csv`, as `Run.tests`."""
-    path = pathlib.Path(path)
-    return with_p(typed(read_table(path.parent, path.name, list(_CLUSTERABILITY)), _CLUSTERABILITY, _OPTIONAL))
+    return tests_of(read_csv(path, list(_CLUSTERABILITY)))
+
+
+def tests_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """The rows of `clusterability.csv` that have a p, with the number of controls that it rests on."""
+    tests = typed([row for row in rows if row["p_value"] is not None], _CLUSTERABILITY, _OPTIONAL)
+    left_out = tests["num_left_out"].fillna(0)
+    return tests.assign(num_shuffles=(tests["num_shuffles"] - left_out).astype("int64"))
 
 
 def typed(rows: Sequence[Row], needed: Mapping[str, str], optional: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -125,14 +129,6 @@ def typed(rows: Sequence[Row], needed: Mapping[str, str], optional: Mapping[str,
             found = list(dict.fromkeys(frame[name]))
             frame[name] = pd.Categorical(frame[name], sorted(found, key=order) if order else found, ordered=True)
     return frame
-
-
-def with_p(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `clusterability.csv` that have a p, with the number of controls that it rests on."""
-    tests = table[table["p_value"].notna()]
-    shuffles = (tests["num_shuffles"] - tests["num_left_out"].fillna(0)).astype("int64")
-    tests = tests.assign(num_shuffles=shuffles).reset_index(drop=True)
-    return tests.assign(**{name: tests[name].cat.remove_unused_categories() for name in ("phase", "method")})
 
 
 def records(frame: pd.DataFrame) -> list[Row]:

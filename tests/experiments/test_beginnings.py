@@ -136,10 +136,11 @@ def test_as_a_module_within_its_folder(place):
 
 
 @pytest.mark.parametrize("program", ["import experiments.run, experiments.benchmark", "import experiments.reproduce"])
-def test_matplotlib_is_imported_only_to_draw(place, program):
+def test_matplotlib_and_pandas_are_imported_only_to_report(place, program):
     _, _, said = ended(place, "-X", "importtime", "-c", program)
     assert "modularity_jax.runs.stages.inputs" in said
     assert "matplotlib" not in said
+    assert "reproduce" in program or not re.search(r"\| +pandas$", said, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -4,22 +4,25 @@ import pathlib
 
 import pandas as pd
 
-from modularity_jax.report.frames import Run, typed, with_p
+from modularity_jax.report import frames
+from modularity_jax.report.frames import Run, typed
 
 CLUSTERABILITY = {
     "seed": 0, "phase": "pruned", "num_clusters": 4, "method": "layer", "ncut": 2.0, "lower_bound": 1.5,
     "shuffled_mean": 2.1, "z_score": -3.0, "p_value": 0.01, "p_upper": 0.99, "num_shuffles": 199, "num_left_out": 0,
+    "converged": True,
 }  # fmt: skip
 
 
 def tests_of(rows):
     """Rows of `clusterability.csv`, what they lack filled up, as a frame."""
-    return with_p(table_of(rows))
+    return frames.tests_of([CLUSTERABILITY | row for row in rows])
 
 
 def table_of(rows):
     """The same with the rows that have no p."""
-    return typed([CLUSTERABILITY | row for row in rows], dict.fromkeys(("seed", "num_clusters"), "int64"))
+    dtypes = {"seed": "int64", "num_clusters": "int64", "converged": "boolean"}
+    return typed([CLUSTERABILITY | row for row in rows], dtypes)
 
 
 def run_of(rows=(), **fields):

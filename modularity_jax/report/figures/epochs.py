@@ -1,10 +1,11 @@
 """Axes with the epochs of all phases."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from modularity_jax.report.figures.style import INK
 
@@ -28,16 +29,18 @@ def curve(axes: Axes, rows: pd.DataFrame, starts: Mapping[str, int], column: str
         axes.fill_between(spread.index, spread["min"], spread["max"], color=line["color"], alpha=0.2, linewidth=0)
 
 
-def mark_phases(axes: Axes, rows: pd.DataFrame, starts: Mapping[str, int], *, named: bool) -> None:
-    """Shade the pruning phase, and name all phases above the axes where asked for."""
+def finish(panels: Sequence[Axes], rows: pd.DataFrame, starts: Mapping[str, int], ticks: int) -> None:
+    """Shades the pruning phase of panels below each other, and names all phases above and the epochs below them."""
     for phase, epochs in rows.groupby("phase", observed=True)["epoch"]:
         begin, end = starts[phase] + epochs.min(), starts[phase] + epochs.max()
-        if phase == "pruned":
+        for axes in panels if phase == "pruned" else ():
             axes.axvspan(begin - 0.5, end + 0.5, color=INK, alpha=0.06, linewidth=0)
-        if named:
-            place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom"}
-            axes.text((begin + end) / 2, 1.01, phase, **place)
-    axes.margins(x=0.01)
+        place: dict[str, Any] = {"transform": panels[0].get_xaxis_transform(), "ha": "center", "va": "bottom"}
+        panels[0].text((begin + end) / 2, 1.01, phase, **place)
+    for axes in panels:
+        axes.margins(x=0.01)
+    panels[-1].set_xlabel("epoch")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
 
 
 def over_seeds(rows: pd.DataFrame) -> str:

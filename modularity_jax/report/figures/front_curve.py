@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 
-from matplotlib.ticker import MaxNLocator
-
-from modularity_jax.report.figures.epochs import curve, mark_phases, phase_starts
+from modularity_jax.report.figures.epochs import curve, finish, phase_starts
 from modularity_jax.report.figures.style import FRONT_SIZE, Drawn, module_colour, new_figure
 from modularity_jax.report.frames import Run, lead_of
 
@@ -21,10 +19,8 @@ def draw(run: Run) -> Iterator[Drawn]:
     for axes, column, colour in zip(panels, ("ncut", "test_accuracy"), (0, 5), strict=True):
         curve(axes, rows, starts, column, color=module_colour(colour), label="")
     panels[0].set_ylabel(f"n-cut, k = {k}")
-    panels[1].set(ylabel="test accuracy", xlabel="epoch")
-    panels[1].xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    for axes in panels:
-        mark_phases(axes, rows, starts, named=axes is panels[0])
+    panels[1].set_ylabel("test accuracy")
+    finish(panels, rows, starts, 6)
     yield Drawn(
         "front_curve",
         figure,

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 
-from matplotlib.ticker import MaxNLocator
-
-from modularity_jax.report.figures.epochs import curve, mark_phases, over_seeds, phase_starts
+from modularity_jax.report.figures.epochs import curve, finish, over_seeds, phase_starts
 from modularity_jax.report.figures.style import Drawn, module_colour, new_figure
 from modularity_jax.report.frames import Run
 
@@ -22,10 +20,8 @@ def draw(run: Run) -> Iterator[Drawn]:
         curve(axes, found, starts, "ncut", color=module_colour(0), label=f"k = {k}")
         axes.set(ylabel=f"n-cut, k = {k}")
     curve(panels[-1], rows, starts, "test_accuracy", color=module_colour(5), label="")
-    panels[-1].set(ylabel="test accuracy", xlabel="epoch")
-    panels[-1].xaxis.set_major_locator(MaxNLocator(12, integer=True))
-    for axes in panels:
-        mark_phases(axes, rows, starts, named=axes is panels[0])
+    panels[-1].set_ylabel("test accuracy")
+    finish(panels, rows, starts, 12)
     yield Drawn(
         "learning_curve",
         figure,

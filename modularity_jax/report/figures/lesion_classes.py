@@ -7,20 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from modularity_jax.report.figures import submodules as sub
 from modularity_jax.report.figures.style import INK, Drawn, new_figure
-from modularity_jax.report.figures.submodules import (
-    CONTROL_COLOUR,
-    TAXONOMY_COLOURS,
-    Damaged,
-    damaged_networks,
-    module_name,
-)
 from modularity_jax.report.frames import Run
 
 
 def draw(run: Run) -> Iterator[Drawn]:
     """Accuracy on each class with each sub-module damaged, and the range of its controls; panels by layer."""
-    for network in damaged_networks(run):
+    for network in sub.damaged_networks(run):
         if "single/control_accuracy_by_class" in network.arrays:
             yield Drawn(
                 "lesion_classes",
@@ -32,7 +26,7 @@ def draw(run: Run) -> Iterator[Drawn]:
             )
 
 
-def _figure(network: Damaged) -> Figure:
+def _figure(network: sub.Damaged) -> Figure:
     controls = network.arrays["single/control_accuracy_by_class"]  # [R, M, C], in the order of the rows
     layers = [found for _, found in network.singles.groupby("layer")]
     across, classes = max(map(len, layers)), controls.shape[2]
@@ -56,10 +50,10 @@ def _panel(axes: Axes, row: Any, controls: np.ndarray) -> None:
     classes = range(controls.shape[1])
     low, high = controls.min(axis=0), controls.max(axis=0)
     own = np.array([getattr(row, f"accuracy_{c}") for c in classes], dtype=float)
-    axes.vlines(classes, low, high, color=CONTROL_COLOUR, linewidth=4)
+    axes.vlines(classes, low, high, color=sub.CONTROL_COLOUR, linewidth=4)
     colours = ["#D55E00" if below else INK for below in own < low]
     axes.scatter(classes, own, s=9, color=colours, zorder=3, linewidths=0)
-    ink = TAXONOMY_COLOURS["important"] if row.taxonomy == "important" else INK
-    axes.set_title(f"{module_name(row.layer, row.cluster)} ({row.num_units})", fontsize=8, color=ink, pad=3)
+    ink = sub.TAXONOMY_COLOURS["important"] if row.taxonomy == "important" else INK
+    axes.set_title(f"{sub.module_name(row.layer, row.cluster)} ({row.num_units})", fontsize=8, color=ink, pad=3)
     axes.set_ylim(-0.05, 1.05)
     axes.tick_params(labelsize=7, length=2)

@@ -6,22 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from modularity_jax.report.figures import submodules as sub
 from modularity_jax.report.figures.style import INK, Drawn, new_figure
-from modularity_jax.report.figures.submodules import (
-    CONTROL_COLOUR,
-    Damaged,
-    colour_of,
-    damaged_networks,
-    lost_points,
-    module_name,
-    taxonomy_legend,
-)
 from modularity_jax.report.frames import Run
 
 
 def draw(run: Run) -> Iterator[Drawn]:
     """Change of accuracy with each sub-module damaged, and that of its controls; a panel per hidden layer."""
-    for network in damaged_networks(run):
+    for network in sub.damaged_networks(run):
         if "single/control_accuracy" in network.arrays:
             yield Drawn(
                 "lesions",
@@ -33,7 +25,7 @@ def draw(run: Run) -> Iterator[Drawn]:
             )
 
 
-def _figure(network: Damaged) -> Figure:
+def _figure(network: sub.Damaged) -> Figure:
     singles, undamaged = network.singles, float(network.arrays["single/undamaged"])
     change = 100 * (network.arrays["single/control_accuracy"] - undamaged)  # [R, M], columns in the order of the rows
     layers = dict(list(singles.groupby("layer")))
@@ -43,19 +35,19 @@ def _figure(network: Damaged) -> Figure:
     rng = np.random.default_rng(0)  # of the jitter only
     for axes, (layer, found) in zip(panels, layers.items(), strict=True):
         for place, row in enumerate(found.itertuples()):
-            controls, colour = change[:, row.Index], colour_of(row.taxonomy)
+            controls, colour = change[:, row.Index], sub.colour_of(row.taxonomy)
             jitter = rng.uniform(-0.3, 0.3, len(controls))
-            axes.scatter(place + jitter, controls, s=5, color=CONTROL_COLOUR, linewidths=0)
+            axes.scatter(place + jitter, controls, s=5, color=sub.CONTROL_COLOUR, linewidths=0)
             axes.scatter(place, 100 * row.diff, s=42, color=colour, edgecolors=INK, linewidths=0.7, zorder=3)
         axes.set_title(f"hidden {layer}")
-        names = [f"{module_name(layer, row.cluster)}\n{row.num_units}" for row in found.itertuples()]
+        names = [f"{sub.module_name(layer, row.cluster)}\n{row.num_units}" for row in found.itertuples()]
         axes.set_xticks(range(len(found)), names, fontsize=7.5)
         axes.set_xlim(-0.6, len(found) - 0.4)
         axes.tick_params(axis="x", length=0)
-        lost_points(axes)
+        sub.lost_points(axes)
     panels[0].set_ylabel("change of test accuracy (percentage points)")
     panels[0].set_xlabel("sub-module as layer.cluster, with its number of neurons", loc="left")
-    controls_handle = Patch(color=CONTROL_COLOUR, label="controls: as many random neurons of the layer")
-    handles = [*taxonomy_legend(singles["taxonomy"]), controls_handle]
+    controls_handle = Patch(color=sub.CONTROL_COLOUR, label="controls: as many random neurons of the layer")
+    handles = [*sub.taxonomy_legend(singles["taxonomy"]), controls_handle]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure

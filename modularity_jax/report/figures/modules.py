@@ -15,20 +15,12 @@ class Modules(NamedTuple):
 
 
 def rank_modules(labels: np.ndarray, widths: Sequence[int], num_clusters: int) -> Modules:
-    """Splits labels into layers and renumbers modules by the mean layer of their neurons, inputs first.
+    """Splits labels [N] into layers and renumbers modules by the mean layer of their neurons, inputs first.
 
     That order lets few ribbons cross where modules follow one another through the net.
 
-    Args:
-      labels: [N] label per vertex, numbered layer after layer; -1 where isolated.
-      widths: neurons per layer, N in all.
-      num_clusters: k.
-
-    Returns:
-      The ranked modules.
-
     Raises:
-      ValueError: if the labels are not one per neuron.
+      ValueError: if the labels are not one per neuron of the layers' widths.
     """
     if len(labels) != sum(widths):
         raise ValueError(f"labels must be one per neuron: {sum(widths)} neurons, got {len(labels)} labels")
@@ -45,15 +37,7 @@ def rank_modules(labels: np.ndarray, widths: Sequence[int], num_clusters: int) -
 
 
 def module_flows(kernels: Sequence[np.ndarray], modules: Modules) -> list[np.ndarray]:
-    """The total |weight| from each module of a layer to each module of the next.
-
-    Args:
-      kernels: L arrays [d_{l-1}, d_l].
-      modules: what `rank_modules` returned.
-
-    Returns:
-      L arrays [k, k].
-    """
+    """The total |weight| of kernels [d_{l-1}, d_l] from each module of a layer to each of the next, L arrays [k, k]."""
     k = modules.counts.shape[1]
     members = [(labels[:, None] == np.arange(k)).astype(np.float64) for labels in modules.labels]
     return [members[i].T @ np.abs(kernel) @ members[i + 1] for i, kernel in enumerate(kernels)]

@@ -31,19 +31,9 @@ ISOLATED_COLOUR = "#D4D4D4"
 INK = "#222222"
 FRONT_SIZE = 4.3, 3.9  # inches; legible on a phone
 _MODULE_COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#332288",
-    "#999933",
-    "#882255",
-    "#DDCC77",
-    "#661100",
-    "#88D4C0",
-)
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#332288", "#999933", "#882255", "#DDCC77",
+    "#661100", "#88D4C0",
+)  # fmt: skip
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from modularity_jax.report.figures.epochs import curve, mark_phases, over_seeds, phase_starts
+from modularity_jax.report.figures.epochs import curve, finish, over_seeds, phase_starts
 from modularity_jax.report.figures.style import INK, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
@@ -30,10 +30,8 @@ def draw(run: Run) -> Iterator[Drawn]:
     panels[0].legend(loc="upper right", ncols=2)
     panels[1].set(ylabel="accuracy (fraction right)")
     curve(panels[2], rows, starts, "sparsity", color=INK, label="")
-    panels[2].set(ylabel="sparsity", xlabel="epoch", ylim=(-0.05, 1.05))
-    panels[2].xaxis.set_major_locator(MaxNLocator(12, integer=True))
-    for axes in panels:
-        mark_phases(axes, rows, starts, named=axes is panels[0])
+    panels[2].set(ylabel="sparsity", ylim=(-0.05, 1.05))
+    finish(panels, rows, starts, 12)
     yield Drawn(
         "training",
         figure,
