@@ -5,8 +5,8 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import markupsafe
 
@@ -17,10 +17,7 @@ from modularity_jax.report.frames import KEYS, Run, lead_of, read_run, records
 from modularity_jax.report.prose import environment
 from modularity_jax.report.sections import SECTIONS
 from modularity_jax.runs.stages.left_out import sentences
-from modularity_jax.runs.tables import Row, atomic_write, write_csv
-
-if TYPE_CHECKING:
-    from modularity_jax.report.figures.style import Picture
+from modularity_jax.runs.tables import atomic_write, write_csv
 
 
 class Section(NamedTuple):
@@ -69,36 +66,24 @@ def write_page(run: Run, found: Findings) -> pathlib.Path:
 
 
 def _front(run: Run, found: Findings) -> dict[str, Any]:
-    """The leading comparison and those beside it: other controls, numbers of clusters and phases."""
-    place = lead_of(run.tests)
-    shown = records(found.compared[found.compared["front"]])
-    lead = next(row for row in shown if tuple(row[key] for key in KEYS) == place)
-    last = [row for row in shown if row["phase"] == lead["phase"]]
+    """The leading comparison, and beside it the other controls, then numbers of clusters, then phases."""
+    shown = found.compared[found.compared["front"]]
+    place = dict(zip(KEYS, lead_of(shown), strict=True))
+    apart = {f"other_{key}": shown[key] != value for key, value in place.items()}
+    rows = records(shown.assign(**apart).sort_values(list(apart), kind="stable")[list(shown)])
+    broken = run.metrics.reindex(columns=["seed", "phase", "nonfinite_step"]).dropna().drop_duplicates("seed")
     return {
         "config": run.config,
         "num_seeds": run.tests["seed"].nunique(),
-        "lead": lead,
-        "last": last,
-        "beside": sorted((row for row in shown if row is not lead), key=lambda row: _distance(row, lead)),
-        "not_finite": _not_finite(run),
+        "lead": rows[0],
+        "last": [row for row in rows if row["phase"] == place["phase"]],
+        "beside": rows[1:],
+        "not_finite": records(broken.sort_values("seed")),
         "caveats": [*sentences(records(run.left_out)), *found.caveats],
     }
 
 
-def _distance(row: Row, lead: Row) -> tuple[bool, bool]:
-    """Controls come first, then numbers of clusters, then phases."""
-    return row["phase"] != lead["phase"], row["num_clusters"] != lead["num_clusters"]
-
-
-def _not_finite(run: Run) -> list[Row]:
-    """Where each seed that has one first had a loss that is not finite."""
-    if run.metrics.empty:
-        return []
-    broken = run.metrics[run.metrics["nonfinite_step"].notna()]
-    return records(broken.drop_duplicates("seed").sort_values("seed"))
-
-
-def _sections(run: Run, found: Findings, pictures: Mapping[str, Sequence["Picture"]]) -> Iterator[Section]:
+def _sections(run: Run, found: Findings, pictures: Mapping[str, Any]) -> Iterator[Section]:
     for name, section in SECTIONS.items():
         values = section(run, found)
         if values is not None:
@@ -107,7 +92,7 @@ def _sections(run: Run, found: Findings, pictures: Mapping[str, Sequence["Pictur
             yield Section(name, str(made.title), markupsafe.Markup(made))  # type: ignore[attr-defined]
 
 
-def _draw(run: Run) -> dict[str, list["Picture"]]:
+def _draw(run: Run) -> Mapping[str, Any]:
     """Only this needs matplotlib, so it is imported here; and under an empty file of settings, the first that it looks
     for, because one of the user's that is damaged would end the import.
     """

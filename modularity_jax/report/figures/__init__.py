@@ -21,7 +21,7 @@ def write_figures(run: Run) -> dict[str, list[Picture]]:
     folder = run.workdir / "figures"
     with house_style():
         return {
-            section: [save(drawn, folder) for name in names for drawn in _drawn(name, run)]
+            section: [save(drawn, folder, name + drawn.suffix) for name in names for drawn in _drawn(name, run)]
             for section, names in FIGURES.items()
         }
 

@@ -41,7 +41,6 @@ def draw(run: Run) -> Iterator[Drawn]:
         shown[0][0].set_ylabel(f"n-cut (0 to {k}, lower: more modular)")
     figure.legend(handles=_handles(), loc="outside lower center", ncols=3)
     yield Drawn(
-        "controls",
         figure,
         "The n-cut of every network (dot) and of its own weights shuffled (violin), per phase and control.",
         "A dot below its violin is a network more modular than its shuffled weights. All panels of a row have one "

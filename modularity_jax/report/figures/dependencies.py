@@ -15,6 +15,14 @@ from modularity_jax.report.frames import Run
 
 Module = tuple[int, int]  # hidden layer and cluster
 
+_ARROW: dict[str, Any] = {
+    "alpha": 0.75,
+    "mutation_scale": 10,
+    "shrinkA": 12,
+    "shrinkB": 12,
+    "linewidth": 1.1,
+    "zorder": 2,
+}
 _ONE_WAY, _BOTH_WAYS, _UNIMPORTANT = "#0072B2", "#882255", "#DDDDDD"
 
 
@@ -24,7 +32,6 @@ def draw(run: Run) -> Iterator[Drawn]:
         important = (network.singles["taxonomy"] == "important").any()
         if important and (network.doubles["kind"] == "conditional").any():
             yield Drawn(
-                "dependencies",
                 _figure(network),
                 f"The dependency graph of the {network.name}: important sub-modules, and an arrow from a to b where a "
                 "is no longer important once b is damaged.",
@@ -62,20 +69,12 @@ def _figure(network: Damaged) -> Figure:
         if mutual and module > needs:
             continue  # drawn once, with two heads
         far = abs(module[0] - needs[0]) > 1  # an arc, lest it run through what lies between
-        arrow = FancyArrowPatch(
-            places[module],
-            places[needs],
-            arrowstyle="<|-|>" if mutual else "-|>",
-            connectionstyle=f"arc3,rad={0.18 if far else 0.0}",
-            color=_BOTH_WAYS if mutual else _ONE_WAY,
-            alpha=0.75,
-            mutation_scale=10,
-            shrinkA=12,
-            shrinkB=12,
-            linewidth=1.1,
-            zorder=2,
-        )
-        axes.add_patch(arrow)
+        arrow: dict[str, Any] = {
+            "arrowstyle": "<|-|>" if mutual else "-|>",
+            "color": _BOTH_WAYS if mutual else _ONE_WAY,
+        }
+        arrow |= {"connectionstyle": f"arc3,rad={0.18 if far else 0.0}", **_ARROW}
+        axes.add_patch(FancyArrowPatch(places[module], places[needs], **arrow))
     figure.legend(handles=_handles(), loc="outside lower center", ncols=4)
     return figure
 

@@ -31,7 +31,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     axes.xaxis.set_major_locator(MaxNLocator(16, integer=True))
     axes.legend(loc="lower right")
     yield Drawn(
-        "eigenvalues",
         figure,
         f"The {k} smallest eigenvalues of the normalised Laplacian per phase, mean and range over seeds.",
         "The first k of them add up to the lower bound on the n-cut into k modules; the nearer to 0, the more "

@@ -36,7 +36,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     axes.set_ylabel("n-cut against the controls' mean")
     axes.set_xlabel("how the weights were shuffled", fontsize=9)
     yield Drawn(
-        "front_controls",
         figure,
         f"n-cut of the {say('phase_name', phase)} networks (dots, one per seed) and of their shuffled weights "
         f"(violins), k = {k}, relative to each network's own controls.",

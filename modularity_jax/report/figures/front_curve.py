@@ -22,7 +22,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     panels[1].set_ylabel("test accuracy")
     finish(panels, rows, starts, 6)
     yield Drawn(
-        "front_curve",
         figure,
         f"n-cut at k = {k} and test accuracy along training; pruning is shaded.",
         "A fall in the shaded epochs is modularity that comes with pruning.",

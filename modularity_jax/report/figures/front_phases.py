@@ -30,7 +30,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     axes.set_ylabel(f"n-cut, k = {k}")
     axes.set_xlabel(f"dots: networks; bars: {method} controls, mean", fontsize=9)
     yield Drawn(
-        "front_phases",
         figure,
         f"n-cut at k = {k} of every network at the end of each phase, and the mean of {say('control_name', method)}.",
         "Where the dots lie under the bar, the networks are more modular than their shuffled weights.",

@@ -20,7 +20,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     axes.set(xlabel="number of modules k", ylabel="z (below 0: more modular)")
     axes.legend(loc="best", fontsize=8)
     yield Drawn(
-        "front_sweep",
         figure,
         f"Distance of the {say('phase_name', phase)} networks from their controls by number of modules, mean and "
         "range over seeds.",

@@ -31,7 +31,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     patches = [Patch(color=method_colour(m), label=f"{m} controls") for m in tests["method"].cat.categories]
     figure.legend(handles=[*_handles(), *patches], loc="outside lower center", ncols=4)
     yield Drawn(
-        "k_sweep",
         figure,
         "n-cut divided by k, of the networks and of their controls (thick lines), and the z-score, against k.",
         "n-cut / k is the share of a module's weight that leaves it, averaged over modules. Where the dots of z "

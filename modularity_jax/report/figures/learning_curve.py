@@ -23,7 +23,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     panels[-1].set_ylabel("test accuracy")
     finish(panels, rows, starts, 12)
     yield Drawn(
-        "learning_curve",
         figure,
         "The n-cut along training and pruning, and the test accuracy beside it.",
         "A fall in the shaded epochs is modularity that comes with pruning; each phase's last point is the network "

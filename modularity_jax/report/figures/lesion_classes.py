@@ -17,7 +17,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     for network in sub.damaged_networks(run):
         if "single/control_accuracy_by_class" in network.arrays:
             yield Drawn(
-                "lesion_classes",
                 _figure(network),
                 f"Accuracy on each class with one sub-module of the {network.name} damaged: the sub-module (dot) and "
                 "the range of its controls (bar).",

@@ -22,7 +22,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     for network in damaged_networks(run):
         if not network.doubles.empty:
             yield Drawn(
-                "lesion_pairs",
                 _figure(network),
                 f"Accuracy lost by damaging two sub-modules of the {network.name}: together, and one given the other.",
                 "A dot marks an important pair by the study's p, a ring one that stays so when p is corrected for all "

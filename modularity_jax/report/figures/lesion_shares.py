@@ -29,7 +29,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     handles = taxonomy_legend(rows["taxonomy"], rows["taxonomy_adjusted"])
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     yield Drawn(
-        "lesion_shares",
         figure,
         "Change of test accuracy against the share of its layer that a sub-module takes, coloured by the study's "
         "words.",

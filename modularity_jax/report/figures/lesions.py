@@ -16,7 +16,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     for network in sub.damaged_networks(run):
         if "single/control_accuracy" in network.arrays:
             yield Drawn(
-                "lesions",
                 _figure(network),
                 f"Test accuracy of the {network.name} with each sub-module damaged (large dot) and with as many random "
                 "neurons of its layer damaged (small dots).",

@@ -33,12 +33,12 @@ def draw(run: Run) -> Iterator[style.Drawn]:
     phase_name = say("phase_name", phase)
     for k, labels in partitions.items():
         yield style.Drawn(
-            f"network_k{k}",
             _figure(kernels, labels, k, f"{phase_name} network, seed {seed}, in {k} modules".capitalize()),
             f"The {phase_name} network of seed {seed} in {k} modules: every neuron is a cell, the stronger the "
             "darker; columns are stretched to one height.",
             "At a module's block the coloured ribbons are the share of its weight that stays inside, the grey ones the "
             "share that is cut.",
+            f"_k{k}",
         )
 
 

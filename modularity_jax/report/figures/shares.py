@@ -30,7 +30,6 @@ def draw(run: Run) -> Iterator[Drawn]:
         axes.tick_params(length=0)
     panels[0].set_ylabel("share of the layer's neurons")
     yield Drawn(
-        "shares",
         figure,
         f"Share of each layer's neurons that belongs to each module, {phase_name} network of seed {seed}; "
         "numbers and colours as in the drawings of the net.",

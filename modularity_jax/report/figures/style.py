@@ -63,10 +63,10 @@ _STYLE: dict[Any, Any] = {
 class Drawn(NamedTuple):
     """A figure and what a report says under it."""
 
-    name: str
     figure: Figure
     caption: str  # what it shows
     reading: str  # one sentence on how to read it
+    suffix: str = ""  # of its name, where a file draws several
 
 
 class Picture(NamedTuple):
@@ -102,14 +102,14 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     return figure
 
 
-def save(drawn: Drawn, folder: pathlib.Path) -> Picture:
+def save(drawn: Drawn, folder: pathlib.Path, name: str) -> Picture:
     """Saves a figure as `<name>.png` (150 dpi) and `<name>.svg`, within `house_style`."""
-    png, svg = folder / f"{drawn.name}.png", folder / f"{drawn.name}.svg"
+    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
     with atomic_write(png) as temporary:
         drawn.figure.savefig(temporary, dpi=150, metadata={"Software": None})
     with atomic_write(svg) as temporary:
         drawn.figure.savefig(temporary, dpi=150, metadata={"Date": None})
-    return Picture(drawn.name, png, svg, drawn.caption, drawn.reading)
+    return Picture(name, png, svg, drawn.caption, drawn.reading)
 
 
 def method_colour(method: str) -> str:

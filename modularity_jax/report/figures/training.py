@@ -33,7 +33,6 @@ def draw(run: Run) -> Iterator[Drawn]:
     panels[2].set(ylabel="sparsity", ylim=(-0.05, 1.05))
     finish(panels, rows, starts, 12)
     yield Drawn(
-        "training",
         figure,
         "Loss, accuracy and sparsity over the epochs of training and of pruning.",
         "Pruning goes on from the trained weights, in the shaded epochs; accuracy should hold as sparsity rises.",

@@ -10,6 +10,10 @@ from modularity_jax.report.findings.across_seeds import combine
 from modularity_jax.report.findings.significance import ROUNDING, is_significant
 from modularity_jax.report.frames import KEYS, lead_of
 
+_MEANS = {"ncut_mean": "ncut", "lower_bound_mean": "lower_bound", "shuffled_mean": "shuffled_mean"}
+_MEANS |= {"z_mean": "z_score", "test_accuracy": "test_accuracy"}
+_RANGES = {"ncut": "ncut", "p": "p_value"}
+
 
 class Verdict(enum.StrEnum):
     """What a comparison shows."""
@@ -57,17 +61,10 @@ def compare(tests: pd.DataFrame) -> pd.DataFrame:
     numbers = groups.agg(
         num_seeds=("seed", "size"),
         num_shuffles=("num_shuffles", "min"),
-        **{name: (name, "sum") for name in ("num_significant", "num_upper", "num_at_floor")},
-        ncut_mean=("ncut", _mean),
         ncut_std=("ncut", "std"),
-        ncut_min=("ncut", "min"),
-        ncut_max=("ncut", "max"),
-        lower_bound_mean=("lower_bound", _mean),
-        shuffled_mean=("shuffled_mean", _mean),
-        z_mean=("z_score", _mean),
-        p_min=("p_value", "min"),
-        p_max=("p_value", "max"),
-        test_accuracy=("test_accuracy", _mean),
+        **{name: (name, "sum") for name in ("num_significant", "num_upper", "num_at_floor")},
+        **{name: (column, _mean) for name, column in _MEANS.items()},
+        **{f"{name}_{end}": (column, end) for name, column in _RANGES.items() for end in ("min", "max")},
     )
     together = pd.DataFrame([combine(group) for _, group in groups], index=numbers.index)
     return judge(numbers.join(together).reset_index())
