@@ -1,12 +1,14 @@
 """Our figure for a cell, seed by seed, from the tables of a run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
+import pandas as pd
 
 from experiments.papers.cells import Cell
-from modularity_jax.report.findings import joint_findings, undamaged_accuracy
-from modularity_jax.runs.tables import Row, read_csv
+from modularity_jax.report.findings.lesions import joint_pairs, undamaged_accuracy
+from modularity_jax.report.frames import typed
+from modularity_jax.runs.tables import read_csv
 from modularity_jax.runs.workdir import Workdir
 
 
@@ -28,28 +30,29 @@ def values_of(cell: Cell, workdir: Workdir) -> np.ndarray:
 
 def _lesion_values(cell: Cell, workdir: Workdir) -> np.ndarray:
     singles, doubles = (
-        [row for row in (read_csv(file) if file.exists() else []) if row["phase"] == cell.phase]
+        typed(read_csv(file) if file.exists() else [], dict.fromkeys(("phase", "kind"), "str"))
         for file in (workdir.lesions, workdir.double_lesions)
     )
     count = _LESION_QUANTITIES[cell.quantity]
-    seeds = sorted({row["seed"] for row in singles})
-    return np.array([count(*([r for r in rows if r["seed"] == s] for rows in (singles, doubles))) for s in seeds])
+    networks = singles[singles["phase"] == cell.phase].groupby("seed")
+    pairs = doubles[doubles["phase"] == cell.phase]
+    return np.array([count(own, pairs[pairs["seed"] == seed]) for seed, own in networks])
 
 
-def _called(taxonomy: str) -> Callable[[Sequence[Row], Sequence[Row]], float]:
-    return lambda singles, doubles: sum(row["taxonomy"] == taxonomy for row in singles)
+def _called(taxonomy: str) -> Callable[[pd.DataFrame, pd.DataFrame], float]:
+    return lambda singles, doubles: int((singles["taxonomy"] == taxonomy).sum())
 
 
-def _joint(num_important: int) -> Callable[[Sequence[Row], Sequence[Row]], float]:
-    def share(singles: Sequence[Row], doubles: Sequence[Row]) -> float:
-        found = joint_findings(singles, doubles)[num_important]
-        return float(np.mean(found)) if found else np.nan
+def _joint(num_important: int) -> Callable[[pd.DataFrame, pd.DataFrame], float]:
+    def share(singles: pd.DataFrame, doubles: pd.DataFrame) -> float:
+        found = joint_pairs(singles, doubles)
+        return float(found.loc[found["num_important"] == num_important, "important"].astype(float).mean())
 
     return share
 
 
-# What a published figure of lesions is called, and how it is counted in one network's rows.
-_LESION_QUANTITIES: Mapping[str, Callable[[Sequence[Row], Sequence[Row]], float]] = {
+# What a published figure of lesions is called, and how it is counted in one network's rows of the two tables.
+_LESION_QUANTITIES: Mapping[str, Callable[[pd.DataFrame, pd.DataFrame], float]] = {
     "undamaged accuracy": lambda singles, doubles: undamaged_accuracy(singles),
     "sub-modules": lambda singles, doubles: len(singles),
     "important": _called("important"),

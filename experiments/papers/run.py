@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from experiments.papers.cells import TABLES, Cell, Table, cells
 from experiments.papers.compare import COLUMNS, compare_cells
-from modularity_jax.report.findings import across_sentence, combine_seeds
-from modularity_jax.runs.cluster_files import with_p
+from modularity_jax.report.findings.comparisons import compare
+from modularity_jax.report.frames import read_tests, records
+from modularity_jax.report.prose import say
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.tables import Row, read_csv, write_csv
+from modularity_jax.runs.tables import Row, write_csv
 from modularity_jax.runs.workdir import Workdir
 
 # Trains and measures what a workdir lacks; the last argument names workdirs that may hold the same networks.
@@ -55,8 +56,9 @@ def across_text(table: str, root: pathlib.Path, configs: Iterable[str]) -> str:
     for name in configs:
         file = root / table / name / "clusterability.csv"
         if file.exists():
-            found = combine_seeds(with_p(read_csv(file)))
-            paragraphs += [f"{name}: {across_sentence(f)}" for f in found if f.phase == found[-1].phase]
+            found = compare(read_tests(file))
+            last = found[found["phase"] == found["phase"].max()]
+            paragraphs += [f"{name}: {say('across', row)}" for row in records(last)]
     return "\n".join(paragraphs)
 
 

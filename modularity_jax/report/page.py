@@ -1,82 +1,17 @@
-"""What a report's page is made of: sections, pictures, and tables with their cells' formats."""
+"""What a page's tables are made of: names of columns and rows of strings."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from modularity_jax.report.findings import signed
-from modularity_jax.runs.tables import Row
+import pandas as pd
 
-_TEXT_COLUMNS = (
-    "phase",
-    "method",
-    "verdict",
-    "setting",
-    "what",
-    "stage",
-    "control",
-    "dataset",
-    "source",
-    "dropout",
-    "value",
-    "version",
-    "taxonomy",
-    "taxonomy_adjusted",
-    "joint_pairs",
-)
+from modularity_jax.report.frames import records
+from modularity_jax.report.prose import signed
 
 
-class Column(NamedTuple):
-    """A table's column; text is set left, numbers right."""
-
-    name: str
-    text: bool
-
-
-class Table(NamedTuple):
-    """A table of finished strings."""
-
-    caption: str
-    columns: list[Column]
-    rows: list[list[str]]
-
-
-class Picture(NamedTuple):
-    """An embedded figure."""
-
-    name: str
-    source: str  # data URI
-    caption: str
-    reading: str
-
-
-class Section(NamedTuple):
-    """One part of the page; what is empty is not shown."""
-
-    anchor: str
-    title: str
-    paragraphs: Sequence[str] = ()
-    code: str = ""
-    pictures: Sequence[Picture] = ()
-    tables: Sequence[Table] = ()
-
-
-def table(caption: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table of finished strings under these names."""
-    return Table(caption, [Column(name, name in _TEXT_COLUMNS) for name in names], [list(row) for row in rows])
-
-
-def rows_table(caption: str, rows: Sequence[Row]) -> Table:
-    """Rows with the same keys, numbers rounded as their column asks."""
-    names = list(rows[0])
-    return table(caption, names, ([_cell(name, row[name]) for name in names] for row in rows))
-
-
-def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.3g}" if name.startswith("p_") else signed(value, 2 if name == "z_score" else 4)
-    return str(value)
+def frame_table(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """A frame's columns and rows, numbers rounded as their column asks."""
+    return list(frame), [[_cell(name, value) for name, value in row.items()] for row in records(frame)]
 
 
 def settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[list[str]]:
@@ -87,3 +22,11 @@ def settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[list[str]]
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
             yield [f"{prefix}{key}", "–" if shown is None else str(shown)]
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3g}" if name.startswith("p_") else signed(value, 2 if name == "z_score" else 4)
+    return str(value)

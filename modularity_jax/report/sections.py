@@ -1,139 +1,124 @@
 """The sections of a report.
 
-A section is a function from the run to a `Section`, or to None where the run holds nothing for it; a new one is one
-more function in `SECTIONS`.
+A section is a function from a run and its findings to the values of `templates/sections/<name>.html`, or to None where
+the run holds nothing for it; a new one is one more function in `SECTIONS`, and its template.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from modularity_jax.report import statistics
-from modularity_jax.report.findings import (
-    ALPHA,
-    LESION_HELP,
-    Finding,
-    lesion_sentence,
-    phase_rank,
-    signed,
-    summarise_lesions,
-)
-from modularity_jax.report.page import Picture, Section, rows_table, settings, table
-from modularity_jax.report.run import Run
+import pandas as pd
 
-_LESION_COLUMNS = (
+from modularity_jax.report.findings import Findings
+from modularity_jax.report.findings.audit import audit_findings, published_audit
+from modularity_jax.report.findings.lesions import summarise_lesions
+from modularity_jax.report.frames import Run, lead_of, records
+from modularity_jax.report.page import frame_table, settings
+from modularity_jax.runs.tables import Row
+
+Values = Mapping[str, Any]
+
+_LESION_COLUMNS = [
     "seed", "layer", "cluster", "num_units", "share", "diff", "control_mean", "z_score", "p_value", "p_adjusted",
     "taxonomy", "taxonomy_adjusted",
-)  # fmt: skip
+]  # fmt: skip
 
 
-def _result(run: Run) -> Section:
-    names = "phase, k, control, verdict, n-cut, range, lower bound, shuffled, z, p, p ≤ .05, at floor"
-    return Section(
-        "result",
-        "The result in numbers",
-        [
-            "n-cut is the share of each module's weight that leaves it, summed over the k modules: 0 for k networks "
-            "without a connection, at most k. Shuffled is the mean n-cut of the same network after its weights were "
-            "permuted as the control says and clustered again. z counts standard deviations of the shuffled n-cuts. p "
-            "is one-sided, (1 + shuffles at or below the network) / (1 + shuffles), so no p is below "
-            "1 / (1 + shuffles).",
-            f"The verdict counts seeds with p at most {ALPHA:g}, and holds where chance alone would give as many in at "
-            "most one run of twenty. It is not corrected for the number of rows in this table.",
-        ],
-        pictures=_pick(run, "controls", "k_sweep"),
-        tables=[table("Mean ± standard deviation over seeds.", names.split(", "), map(_finding_cells, run.findings))],
-    )
+def lead_rows(compared: pd.DataFrame) -> list[Row]:
+    """The comparisons of the last phase at the k that the report leads with."""
+    phase, k, _ = lead_of(compared)
+    return records(compared[(compared["phase"] == phase) & (compared["num_clusters"] == k)])
 
 
-def _finding_cells(finding: Finding) -> list[str]:
-    one = finding.num_seeds == 1
-    p_range = [f"{finding.p_min:.2g}"] + ([f"{finding.p_max:.2g}"] if finding.p_max > finding.p_min else [])
-    return [
-        finding.phase,
-        str(finding.num_clusters),
-        finding.method,
-        finding.verdict.value,
-        f"{finding.ncut_mean:.3f}" + ("" if one else f" ± {finding.ncut_std:.3f}"),
-        "–" if one else f"{finding.ncut_min:.3f} – {finding.ncut_max:.3f}",
-        f"{finding.lower_bound_mean:.3f}",
-        f"{finding.shuffled_mean:.3f}",
-        signed(finding.z_mean),
-        " – ".join(p_range),
-        f"{finding.num_significant} of {finding.num_seeds}",
-        f"{finding.num_at_floor} of {finding.num_seeds}",
-    ]
+def strength_rows(compared: pd.DataFrame) -> list[list[Row]]:
+    """The leading comparisons with controls that keep strengths, and those with such that keep none."""
+    lead = {row["method"]: row for row in lead_rows(compared)}
+    return [[lead[m] for m in kind if m in lead] for kind in (("row", "column"), ("layer", "layer_nonzero"))]
 
 
-def _modules(run: Run) -> Section | None:
-    names = [name for name in run.pictures if name.startswith("network_k")]
-    pictures = _pick(run, *names, "shares", "eigenvalues")
-    return Section("modules", "The modules", pictures=pictures) if pictures else None
+def _result(run: Run, found: Findings) -> Values:
+    return {"compared": records(found.compared)}
 
 
-def _lesions(run: Run) -> Section | None:
-    if not run.lesions:
+def _seeds(run: Run, found: Findings) -> Values | None:
+    if (found.compared["num_seeds"] == 1).all():
         return None
-    phase = max((row["phase"] for row in run.lesions), key=phase_rank)
-    summaries = summarise_lesions(
-        [row for row in run.lesions if row["phase"] == phase],
-        [row for row in run.double_lesions if row["phase"] == phase],
-    )
-    tables = [rows_table("Each network, counted as in the study.", [s._asdict() for s in summaries])]
-    columns = [{name: row[name] for name in _LESION_COLUMNS} for row in run.lesions if row["phase"] == phase]
-    tables.append(rows_table("One row per sub-module; lesions.csv has the rest, and accuracy by class.", columns))
-    return Section(
-        "lesions",
-        "What each module does",
-        [lesion_sentence(summaries), LESION_HELP],
-        pictures=_pick(run, "lesions", "lesion_classes", "lesion_shares", "lesion_pairs", "dependencies"),
-        tables=tables,
-    )
+    return {"lead": lead_rows(found.compared), "compared": records(found.compared)}
 
 
-def _training(run: Run) -> Section | None:
-    if not run.metrics:
+def _strengths(run: Run, found: Findings) -> Values | None:
+    """Of each phase and k, the comparisons by control."""
+    methods = list(found.compared["method"].cat.categories)
+    if len(methods) < 2:
         return None
-    last = {(row["seed"], row["phase"]): row for row in sorted(run.metrics, key=lambda row: row["epoch"])}
-    keys = sorted(last, key=lambda key: (phase_rank(key[1]), key[0]))
-    table = rows_table("After the last epoch of each phase.", [last[key] for key in keys])
-    return Section("training", "Training", pictures=_pick(run, "learning_curve", "training"), tables=[table])
+    groups = found.compared.groupby(["phase", "num_clusters"], observed=True)
+    networks = [{row["method"]: row for row in records(group)} for _, group in groups]
+    tested, others = strength_rows(found.compared)
+    return {"tested": tested, "others": others, "methods": methods, "networks": networks}
 
 
-def _networks(run: Run) -> Section:
-    rows = sorted(run.rows, key=lambda row: (phase_rank(row["phase"]), row["num_clusters"], row["seed"]))
-    caption = "One row per network, number of modules and control, as in clusterability.csv."
-    return Section("networks", "Every network", tables=[rows_table(caption, rows)])
+def _modules(run: Run, found: Findings) -> Values | None:
+    return {} if run.eigenvalues or run.network else None
 
 
-def _repeat(run: Run) -> Section:
-    command = run.versions.get("command") or ""
-    commit = run.versions.get("git_commit")
-    text = "This command makes the run again" if command else "No command was recorded for this run"
-    text += f", from commit {commit} of the code." if commit else "; the commit of the code was not recorded."
-    text += " With the same settings, versions and kind of device the numbers are the same."
+def _lesions(run: Run, found: Findings) -> Values | None:
+    if run.lesions.empty:
+        return None
+    phase = run.lesions["phase"].max()
+    singles, doubles = (frame[frame["phase"] == phase] for frame in (run.lesions, run.double_lesions))
+    summaries = summarise_lesions(singles, doubles)
+    per_layer = summaries["important"].astype(str) + " (" + summaries["important_per_layer"] + ")"
+    shown = summaries.assign(important=per_layer).drop(columns="important_per_layer")
+    return {
+        "networks": records(summaries),
+        "summaries": frame_table(shown),
+        "sub_modules": frame_table(singles[_LESION_COLUMNS]),
+    }
+
+
+def _training(run: Run, found: Findings) -> Values | None:
+    if run.metrics.empty:
+        return None
+    last = run.metrics.sort_values("epoch", kind="stable").drop_duplicates(["seed", "phase"], keep="last")
+    return {"rows": frame_table(last.sort_values(["phase", "seed"]))}
+
+
+def _audit(run: Run, found: Findings) -> Values:
+    here, study = audit_findings(found.audit), published_audit()
+    return {
+        "here": records(here),
+        "study": records(study),
+        "here_table": frame_table(here),
+        "study_table": frame_table(study),
+    }
+
+
+def _networks(run: Run, found: Findings) -> Values:
+    return {"rows": frame_table(run.tests.sort_values(["phase", "num_clusters", "seed"], kind="stable"))}
+
+
+def _repeat(run: Run, found: Findings) -> Values:
     seconds, compiled = (run.versions.get(name) or {} for name in ("stage_seconds", "compile_seconds"))
     hidden = ("command", "stage_seconds", "compile_seconds")
     shown = {key: value for key, value in run.versions.items() if key not in hidden}
-    times = ([stage, f"{value:.1f}", f"{compiled.get(stage, 0):.1f}"] for stage, value in seconds.items())
-    tables = [
-        table("Wall-clock of each stage.", ["stage", "seconds", "of which compilation"], times),
-        table("Versions.", ["what", "version"], settings(shown)),
-        table("Every setting, as in config.json.", ["setting", "value"], settings(run.config)),
-    ]
-    return Section("repeat", "How to repeat it", [text], command, tables=[t for t in tables if t.rows])
+    return {
+        "command": run.versions.get("command") or "",
+        "commit": run.versions.get("git_commit"),
+        "times": [[stage, f"{value:.1f}", f"{compiled.get(stage, 0):.1f}"] for stage, value in seconds.items()],
+        "versions": list(settings(shown)),
+        "settings": list(settings(run.config)),
+    }
 
 
-def _pick(run: Run, *names: str) -> list[Picture]:
-    return [run.pictures[name] for name in names if name in run.pictures]
-
-
-SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
-    _result,
-    statistics.across_seeds,
-    statistics.controls_compared,
-    _modules,
-    _lesions,
-    _training,
-    statistics.audit,
-    _networks,
-    _repeat,
-)
+# By name, which is the anchor, the template, and the key of the section's figures.
+SECTIONS: Mapping[str, Callable[[Run, Findings], Values | None]] = {
+    "result": _result,
+    "seeds": _seeds,
+    "strengths": _strengths,
+    "modules": _modules,
+    "lesions": _lesions,
+    "training": _training,
+    "audit": _audit,
+    "networks": _networks,
+    "repeat": _repeat,
+}

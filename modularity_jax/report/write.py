@@ -1,16 +1,31 @@
 """The page: the front, then a section for each part of the run."""
 
-import importlib.resources
+import contextlib
 import os
 import pathlib
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-import jinja2
+import markupsafe
 
-from modularity_jax.report.findings import ACROSS_COLUMNS, AUDIT_COLUMNS
-from modularity_jax.report.front import make_front
-from modularity_jax.report.run import read_run
+from modularity_jax.report.findings import Findings, find
+from modularity_jax.report.findings.across_seeds import ACROSS_COLUMNS
+from modularity_jax.report.findings.audit import AUDIT_COLUMNS
+from modularity_jax.report.frames import KEYS, Run, lead_of, read_run, records
+from modularity_jax.report.prose import environment
 from modularity_jax.report.sections import SECTIONS
+from modularity_jax.runs.stages.left_out import sentences
 from modularity_jax.runs.tables import atomic_write, write_csv
+
+
+class Section(NamedTuple):
+    """One part of the page."""
+
+    name: str
+    title: str
+    body: markupsafe.Markup
 
 
 def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
@@ -27,22 +42,64 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
       ValueError: if a file is damaged.
     """
     run = read_run(workdir)
-    write_csv(pathlib.Path(workdir) / "across_seeds.csv", [across._asdict() for across in run.across], ACROSS_COLUMNS)
-    if run.audit:
-        write_csv(pathlib.Path(workdir) / "audit.csv", run.audit, AUDIT_COLUMNS)
-    made = (section(run) for section in SECTIONS)
-    page = _template().render(
-        front=make_front(run),
-        sections=[section for section in made if section],
-        footer=f"Written by modularity_jax {run.versions.get('modularity_jax', '')}".strip() + ".",
+    return write_page(run, find(run))
+
+
+def write_page(run: Run, found: Findings) -> pathlib.Path:
+    """`write_report` for a run that is read already."""
+    across = records(found.compared[list(ACROSS_COLUMNS)])
+    write_csv(run.workdir / "across_seeds.csv", across, ACROSS_COLUMNS)
+    if not found.audit.empty:
+        write_csv(run.workdir / "audit.csv", records(found.audit), AUDIT_COLUMNS)
+    pictures = _draw(run)
+    page = environment(escaped=True).get_template("page.html")
+    text = page.render(
+        **_front(run, found),
+        pictures=pictures["front"],
+        sections=list(_sections(run, found, pictures)),
+        version=run.versions.get("modularity_jax", ""),
     )
-    path = pathlib.Path(workdir) / "report.html"
+    path = run.workdir / "report.html"
     with atomic_write(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["zip"] = lambda a, b: zip(a, b, strict=True)
-    return environment.from_string(importlib.resources.files(__package__).joinpath("report.html").read_text("utf-8"))
+def _front(run: Run, found: Findings) -> dict[str, Any]:
+    """The leading comparison, and beside it the other controls, then numbers of clusters, then phases."""
+    shown = found.compared[found.compared["front"]]
+    place = dict(zip(KEYS, lead_of(shown), strict=True))
+    apart = {f"other_{key}": shown[key] != value for key, value in place.items()}
+    rows = records(shown.assign(**apart).sort_values(list(apart), kind="stable")[list(shown)])
+    broken = run.metrics.reindex(columns=["seed", "phase", "nonfinite_step"]).dropna().drop_duplicates("seed")
+    return {
+        "config": run.config,
+        "num_seeds": run.tests["seed"].nunique(),
+        "lead": rows[0],
+        "last": [row for row in rows if row["phase"] == place["phase"]],
+        "beside": rows[1:],
+        "not_finite": records(broken.sort_values("seed")),
+        "caveats": [*sentences(records(run.left_out)), *found.caveats],
+    }
+
+
+def _sections(run: Run, found: Findings, pictures: Mapping[str, Any]) -> Iterator[Section]:
+    for name, section in SECTIONS.items():
+        values = section(run, found)
+        if values is not None:
+            template = environment(escaped=True).get_template(f"sections/{name}.html")
+            made = template.make_module({"pictures": pictures.get(name, ()), **values})
+            yield Section(name, str(made.title), markupsafe.Markup(made))  # type: ignore[attr-defined]
+
+
+def _draw(run: Run) -> Mapping[str, Any]:
+    """Only this needs matplotlib, so it is imported here; and under an empty file of settings, the first that it looks
+    for, because one of the user's that is damaged would end the import.
+    """
+    if "matplotlib" not in sys.modules:
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            pathlib.Path("matplotlibrc").touch()
+            import matplotlib  # noqa: F401
+    from modularity_jax.report.figures import write_figures
+
+    return write_figures(run)

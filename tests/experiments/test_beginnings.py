@@ -11,6 +11,7 @@ import time
 import pytest
 
 from modularity_jax.report.figures import write_figures
+from modularity_jax.report.frames import read_run
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.workdir import write_json
 from tests.experiments.test_launchers import REPOSITORY, environment
@@ -135,10 +136,11 @@ def test_as_a_module_within_its_folder(place):
 
 
 @pytest.mark.parametrize("program", ["import experiments.run, experiments.benchmark", "import experiments.reproduce"])
-def test_matplotlib_is_imported_only_to_draw(place, program):
+def test_matplotlib_and_pandas_are_imported_only_to_report(place, program):
     _, _, said = ended(place, "-X", "importtime", "-c", program)
     assert "modularity_jax.runs.stages.inputs" in said
     assert "matplotlib" not in said
+    assert "reproduce" in program or not re.search(r"\| +pandas$", said, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -172,4 +174,5 @@ def test_a_report_where_little_is_given(tmp_path, variables):
     assert not (tmp_path / "~").exists()
     drawn = {path.name: path.read_bytes() for path in (run / "figures").iterdir()}
     shutil.rmtree(run / "figures")
-    assert {file.name: file.read_bytes() for figure in write_figures(run) for file in (figure.png, figure.svg)} == drawn
+    pictures = [picture for made in write_figures(read_run(run)).values() for picture in made]
+    assert {file.name: file.read_bytes() for picture in pictures for file in (picture.png, picture.svg)} == drawn

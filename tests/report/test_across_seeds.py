@@ -1,19 +1,16 @@
 import math
+import types
 
 import numpy as np
 import pytest
 import scipy.stats
 
-from modularity_jax.report.findings.across_seeds import (
-    ACROSS_COLUMNS,
-    AcrossSeeds,
-    combine_seeds,
-    fisher,
-    stouffer,
-)
-from modularity_jax.report.findings.across_wording import across_sentence, strength_sentence
-from modularity_jax.report.findings.findings import is_significant, summarise
+from modularity_jax.report.findings.across_seeds import ACROSS_COLUMNS, fisher, stouffer
+from modularity_jax.report.findings.comparisons import compare
+from modularity_jax.report.findings.significance import is_significant
+from modularity_jax.report.frames import records
 from modularity_jax.runs.tables import read_csv, write_csv
+from tests.report import made
 
 
 def rows(p_values, *, ncut=None, shuffled=2.0, effect=None, p_upper=None, num_shuffles=199, **where):
@@ -32,9 +29,13 @@ def rows(p_values, *, ncut=None, shuffled=2.0, effect=None, p_upper=None, num_sh
     return [common | {"seed": seed} | {name: values[seed] for name, values in columns.items()} for seed in range(size)]
 
 
+def combined(table):
+    return list(compare(made.tests_of(table))[list(ACROSS_COLUMNS)].itertuples(index=False))
+
+
 def only(*args, **kwargs):
-    (found,) = combine_seeds(rows(*args, **kwargs))
-    return found
+    (found,) = records(compare(made.tests_of(rows(*args, **kwargs)))[list(ACROSS_COLUMNS)])
+    return types.SimpleNamespace(**found)
 
 
 def test_combined_p_by_the_formulas_written_out():
@@ -45,7 +46,6 @@ def test_combined_p_by_the_formulas_written_out():
     assert found.p_fisher == pytest.approx(scipy.stats.chi2.sf(-2 * np.log(p).sum(), 8), rel=1e-12)
     upper = scipy.stats.norm.isf([0.9, 0.7, 0.5, 0.8]).sum() / 2
     assert found.p_stouffer_upper == pytest.approx(scipy.stats.norm.sf(upper), rel=1e-12)
-    assert found.p_both == max(found.p_stouffer, found.p_fisher)
 
 
 @pytest.mark.parametrize("p", [0.005, 0.0049751243, 0.05, 0.5, 0.995, 1.0])
@@ -220,8 +220,7 @@ def test_infinite_effects_are_the_largest_and_missing_ones_unknown():
     assert (found.effect_size, found.effect_size_low, found.effect_size_high) == (3.5, 1.0, math.inf)
     assert only([0.1] * 3, effect=[math.inf, 1.0, math.inf]).effect_size == math.inf
     assert only([0.1] * 2, effect=[math.inf, -math.inf]).effect_size is None
-    without = [{k: v for k, v in row.items() if k != "effect_size"} for row in rows([0.1] * 3)]
-    assert combine_seeds(without)[0].effect_size is None
+    assert only([0.1] * 3, effect=[None] * 3).effect_size is None
 
 
 @pytest.mark.filterwarnings("error")
@@ -229,21 +228,6 @@ def test_controls_in_parts_have_no_percentage():
     found = only([1.0] * 6, ncut=[0.01 * seed for seed in range(6)], shuffled=0.0)
     assert (found.percent, found.percent_low) == (None, None)
     assert found.difference == pytest.approx(0.025)
-    assert "n-cut 0.025 higher" in across_sentence(found)
-
-
-def test_order_is_that_of_the_findings():
-    mixed = [
-        *rows([0.1] * 2, phase="pruned", method="row"),
-        *rows([0.2] * 2, phase="init", method="layer"),
-        *rows([0.3] * 2, phase="pruned", num_clusters=2, method="layer"),
-        *rows([0.4] * 2, phase="pruned", method="layer"),
-    ]
-    found = combine_seeds(mixed)
-    assert [f[:3] for f in found] == [f[:3] for f in summarise(mixed)]
-    assert [f.num_clusters for f in found] == [4, 2, 4, 4]
-    assert [f.method for f in found] == ["layer", "layer", "row", "layer"]
-    assert np.argsort([f.p_stouffer for f in found]).tolist() == [2, 0, 1, 3]
 
 
 @pytest.mark.parametrize("p", [0.0, -0.1, 1.5, math.nan])
@@ -256,141 +240,22 @@ def test_impossible_p_values_are_refused(p):
 
 def test_nothing_to_combine_and_seeds_that_appear_twice_are_refused():
     with pytest.raises(ValueError, match="holds no row"):
-        combine_seeds([])
+        compare(made.tests_of(rows([0.1])).iloc[:0])
     with pytest.raises(ValueError, match="holds seed 0 more than once"):
-        combine_seeds(rows([0.1]) + rows([0.2]))
+        combined(rows([0.1]) + rows([0.2]))
 
 
 def test_the_file_is_the_same_byte_for_byte_whatever_else_is_in_it(tmp_path):
     ours, others = rows([0.005, 0.01, 0.3] * 3), rows([0.5] * 9, method="row", ncut=[2.0 + 0.01 * i for i in range(9)])
     for name, table in (("a", ours + others), ("b", ours + others), ("c", ours)):
-        write_csv(tmp_path / name, [found._asdict() for found in combine_seeds(table)], ACROSS_COLUMNS)
+        write_csv(tmp_path / name, [found._asdict() for found in combined(table)], ACROSS_COLUMNS)
     a, b, c = ((tmp_path / name).read_bytes().splitlines() for name in "abc")
     assert a == b
     assert a[:2] == c
     read = read_csv(tmp_path / "a", ACROSS_COLUMNS)
-    assert AcrossSeeds(**read[0]) == combine_seeds(ours)[0]
+    assert read[0] == combined(ours)[0]._asdict()
 
 
 def test_p_at_the_level_counts_as_significant_from_float32():
     assert is_significant(float(np.float32(0.05)))
     assert not is_significant(0.0501)
-
-
-def test_sentence_of_a_clear_effect():
-    assert across_sentence(only([0.005] * 9 + [0.3])) == (
-        "Over 10 seeds together, the pruned networks at k = 4 are more modular than the same weights shuffled within "
-        "each layer: 9 of 10 seeds significant (95% interval 55% to 100%), n-cut 3.5% lower (3.2% to 3.7%), "
-        "combined p = 3.3e-14 (Stouffer) and 3.1e-12 (Fisher)."
-    )
-    assert across_sentence(only([0.005] * 3)) == (
-        "Over 3 seeds together, the pruned networks at k = 4 are more modular than the same weights shuffled within "
-        "each layer: 3 of 3 seeds significant (95% interval 29% to 100%), n-cut 3.1% lower, combined p = 4.1e-06 "
-        "(Stouffer) and 1.8e-05 (Fisher), the smallest that 199 shuffles of each can show."
-    )
-
-
-def test_sentence_where_a_claim_does_not_reach_other_seeds():
-    ncut = [1.94, 1.95, 1.93, 1.94, 1.95, 2.25]
-    text = across_sentence(only([0.005] * 5 + [1.0], p_upper=[1.0] * 5 + [0.005], ncut=ncut))
-    assert "5 of 6 seeds significant (95% interval 36% to 100%), 1 significantly less modular, n-cut 0.3% lower" in text
-    assert text.endswith(" That other seeds differ from their controls on average is not shown.")
-
-
-def test_sentence_of_no_effect():
-    text = across_sentence(only([0.3, 0.6, 0.5, 0.8, 0.2], ncut=[1.99, 2.01, 2.0, 2.02, 1.985]))
-    assert text == (
-        "Over 5 seeds together, the pruned networks at k = 4 are not shown to be more modular than the same weights "
-        "shuffled within each layer: none of 5 seeds significant (95% interval 0% to 52%), n-cut 0.05% higher "
-        "(0.7% lower to 1.0% higher), combined p = 0.45 (Stouffer) and 0.58 (Fisher)."
-    )
-
-
-def test_sentence_of_the_opposite_direction():
-    ncut = [2.06, 2.07, 2.05, 2.06, 2.08]
-    assert across_sentence(only([1.0] * 5, p_upper=[0.005] * 5, ncut=ncut, method="row")) == (
-        "Over 5 seeds together, the pruned networks at k = 4 are less modular than the same weights shuffled within "
-        "each neuron's outgoing ones: none of 5 seeds significant (95% interval 0% to 52%), 5 significantly less "
-        "modular, n-cut 3.2% higher (2.6% to 3.9%), combined p = 4.2e-09 (Stouffer, upper tail)."
-    )
-
-
-def test_sentence_of_one_seed():
-    assert across_sentence(only([0.005], phase="init")) == (
-        "There is one seed, so nothing to combine: the untrained network at k = 4 has p = 0.005 against the same "
-        "weights shuffled within each layer, and an n-cut 3.0% lower."
-    )
-
-
-def test_sentence_where_the_tests_disagree():
-    few = across_sentence(only([0.005, 0.005, 0.7, 0.8, 0.9]))
-    assert "may be more modular than the same weights shuffled within each layer, but the tests disagree" in few
-    assert "combined p = 0.13 by Stouffer's, which weighs all seeds alike, and combined p = 0.012 by Fisher's" in few
-    many = across_sentence(only([0.22] * 5))
-    assert "combined p = 0.042 by Stouffer's, which weighs all seeds alike, and combined p = 0.13 by Fisher's" in many
-
-
-def test_sentence_where_seeds_point_both_ways():
-    found = only([0.005] * 3 + [0.995] * 7, p_upper=[1.0] * 3 + [0.01] * 7)
-    text = across_sentence(found)
-    assert (
-        "point both ways: on the whole they are less modular than the same weights shuffled within each layer" in text
-    )
-    assert f"combined p = {found.p_stouffer_upper:.2g} (Stouffer, upper tail)" in text
-    assert f"but some are more modular, combined p = {found.p_fisher:.2g} (Fisher); 3 of 10 seeds" in text
-
-
-def test_sentence_where_no_seed_could_be_significant_by_itself():
-    text = across_sentence(only([0.1] * 5, num_shuffles=9))
-    assert "are more modular than" in text
-    assert ": no seed significant by itself, which 9 shuffles cannot show, n-cut" in text
-
-
-def strengths(row=None, column=None, layer=None, **kwargs):
-    """What all seeds say of the pruned networks at k = 4, with other phases and sizes around them."""
-    made = rows([0.7] * 5, phase="init", method="row") + rows([0.7] * 5, num_clusters=12, method="row")
-    for method, p_values in (("layer", layer), ("row", row), ("column", column)):
-        made += rows(p_values, method=method, **kwargs) if p_values else []
-    return strength_sentence(combine_seeds(made))
-
-
-def test_strengths_are_not_spoken_of_without_their_controls():
-    assert strength_sentence(combine_seeds(rows([0.005] * 3) + rows([0.005] * 3, phase="init", method="row"))) is None
-    assert strengths(layer=[0.005] * 5) is None
-
-
-def test_strengths_by_both_controls():
-    p = scipy.stats.chi2.sf(-2 * 5 * math.log(0.005), 10)
-    larger = scipy.stats.chi2.sf(-2 * 5 * math.log(0.02), 10)
-    assert strengths(row=[0.005] * 5, column=[0.02] * 5, layer=[0.005] * 5) == (
-        "Is it more modular than its neurons' strengths, the sums of their weights, explain? Yes, by both controls: "
-        "the pruned networks at k = 4 are more modular than the same weights shuffled within each neuron's outgoing "
-        f"ones (p = {2 * p:.2g}; n-cut 3.2% lower, 95% interval 3.0% to 3.4%) and more modular than the same weights "
-        f"shuffled within each neuron's incoming ones (p = {larger:.2g}; n-cut 3.2% lower, 95% interval 3.0% to 3.4%), "
-        "with p corrected for the two by Holm's method. For comparison, the n-cut is 3.2% lower than that of the same "
-        "weights shuffled within each layer. Each of the two keeps the strengths on one side of a neuron only, "
-        "outgoing or incoming; what both sides explain together was not tested."
-    )
-
-
-def test_strengths_by_one_control_of_two_or_by_neither():
-    text = strengths(row=[0.005] * 5, column=[0.5] * 5)
-    assert "By one control of two: the pruned networks at k = 4 are more modular than" in text
-    assert "and not shown to be more modular than the same weights shuffled within each neuron's incoming ones" in text
-    assert "For comparison" not in text
-    text = strengths(row=[0.995] * 5, column=[0.5] * 5)
-    assert "Not shown: the pruned networks at k = 4 are less modular than" in text
-    assert "in the upper tail; n-cut" in text
-
-
-def test_strengths_are_corrected_for_the_two_controls():
-    # One seed: p = 0.03 is significant by itself, and 0.06 for two.
-    alone = strengths(row=[0.03])
-    assert "Yes, by the one control that was run: the pruned network at k = 4 is more modular than" in alone
-    assert alone.endswith("This control keeps each neuron's outgoing strength only; its incoming strength changes.")
-    assert "Holm" not in alone
-    both = strengths(row=[0.03], column=[0.03])
-    assert "Not shown: " in both
-    assert "(p = 0.06; n-cut 3.0% lower)" in both
-    only_column = strengths(column=[0.03])
-    assert only_column.endswith("neuron's incoming strength only; its outgoing strength changes.")

@@ -16,9 +16,11 @@ from modularity_jax.report.findings.audit import (
     audit_run,
     published_audit,
 )
-from modularity_jax.report.findings.audit_wording import audit_sentences, published_sentences
+from modularity_jax.report.frames import records
+from modularity_jax.report.prose import say
 from modularity_jax.report.published import published
 from modularity_jax.runs.tables import write_csv
+from tests.report import made
 
 
 def network(controls, *, ncut=2.0, seed=0, phase="pruned", k=4, method="layer"):
@@ -27,9 +29,21 @@ def network(controls, *, ncut=2.0, seed=0, phase="pruned", k=4, method="layer"):
     return row | {"shuffled_mean": float(np.mean(controls))}, np.asarray(controls, np.float32)
 
 
+def frame(*networks):
+    shuffled = {(r["seed"], r["phase"], r["num_clusters"], r["method"]): c for r, c in networks}
+    return audit_run(made.tests_of([row for row, _ in networks]), shuffled)
+
+
 def audited(*networks):
-    rows = [row for row, _ in networks]
-    return audit_run(rows, {(r["seed"], r["phase"], r["num_clusters"], r["method"]): c for r, c in networks})
+    return records(frame(*networks))
+
+
+def findings(*networks):
+    return records(audit_findings(frame(*networks)))
+
+
+def published_rows():
+    return records(published_audit())
 
 
 def controls(below=0, tied=0, above=0, first=0):
@@ -108,21 +122,20 @@ def test_fewer_than_32_controls_cannot_be_counted_as_the_study_did():
     row = only(above=31)
     assert (row["p_tenfold"], row["p_first_32"], row["tenfold_changes"], row["fewer_changes"]) == (None,) * 4
     assert only(above=32)["p_tenfold"] == P_PRINTED
-    (finding,) = audit_findings(audited(network([2.1, 1.9] * 16), network([2.1, 1.9, 2.1] * 10, seed=1)))
+    (finding,) = findings(network([2.1, 1.9] * 16), network([2.1, 1.9, 2.1] * 10, seed=1))
     assert (finding["tenfold"], finding["first_32"], finding["tenfold_changes"]) == (None, None, None)
     assert (finding["all_controls"], finding["num_shuffles"]) == (0, 30)
-    assert audit_sentences([finding]) == [
+    assert say("audit", [finding]) == (
         "In 2 tests (a network at one k against one control), no verdict at 0.05 hangs on leaving out ties or testing "
-        "both sides.",
-        "With fewer than 32 controls the study's count cannot be repeated.",
-    ]
+        "both sides. With fewer than 32 controls the study's count cannot be repeated."
+    )
 
 
 def test_rows_without_controls_are_left_out():
     row, _ = network([2.1] * 40)
-    assert audit_run([row], {}) == []
-    assert audit_findings([]) == []
-    assert audit_sentences([]) == []
+    empty = audit_run(made.tests_of([row]), {})
+    assert (len(empty), tuple(empty)) == (0, AUDIT_COLUMNS)
+    assert audit_findings(empty).empty
 
 
 def test_controls_of_another_run_are_refused():
@@ -130,7 +143,7 @@ def test_controls_of_another_run_are_refused():
     with pytest.raises(
         ValueError, match=r"controls of \(0, 'pruned', 4, 'layer'\) have the mean n-cut 2.2, .* says 2.1"
     ):
-        audit_run([row], {(0, "pruned", 4, "layer"): shuffled + np.float32(0.1)})
+        audit_run(made.tests_of([row]), {(0, "pruned", 4, "layer"): shuffled + np.float32(0.1)})
 
 
 def test_a_real_shuffle_test_is_counted_as_it_counts_itself(tmp_path):
@@ -151,7 +164,7 @@ def test_a_real_shuffle_test_is_counted_as_it_counts_itself(tmp_path):
 
 
 def test_findings_count_each_way_over_seeds():
-    made = [
+    networks = [
         network(controls(below=1, above=198, first=1), seed=0),
         network(controls(tied=30, above=169), seed=1),
         network(controls(below=7, above=192), seed=2),
@@ -159,7 +172,7 @@ def test_findings_count_each_way_over_seeds():
         network(controls(above=199), seed=4),
         network(controls(above=39), seed=0, phase="init", method="row"),
     ]
-    init, pruned = audit_findings(audited(*made))
+    init, pruned = findings(*networks)
     assert (init["phase"], init["method"], init["num_seeds"], init["num_shuffles"]) == ("init", "row", 1, 39)
     assert pruned == {
         "phase": "pruned",
@@ -183,40 +196,40 @@ def test_findings_count_each_way_over_seeds():
 
 def test_findings_come_in_the_order_of_phases_sizes_and_controls():
     places = [("pruned", 12, "b"), ("pruned", 4, "b"), ("pruned", 4, "a"), ("init", 4, "a")]
-    made = [network([2.1] * 40, phase=phase, k=k, method=method) for phase, k, method in places]
-    found = [(f["phase"], f["num_clusters"], f["method"]) for f in audit_findings(audited(*made))]
+    networks = [network([2.1] * 40, phase=phase, k=k, method=method) for phase, k, method in places]
+    found = [(f["phase"], f["num_clusters"], f["method"]) for f in findings(*networks)]
     assert found == [places[3], places[1], places[2], places[0]]
 
 
 def test_sentences_say_what_changes_where():
-    made = [
+    networks = [
         network(controls(below=1, above=198, first=1), seed=0),
         network(controls(below=199, first=199), seed=1),
         network(controls(above=199), seed=2),
         network(controls(below=7, above=192), seed=0, phase="init"),
     ]
-    assert audit_sentences(audit_findings(audited(*made))) == [
+    assert say("audit", findings(*networks)) == (
         "Of 4 tests (a network at one k against one control), some change their verdict at 0.05 with the way p is "
-        "counted.",
+        "counted. "
         "Counting 32 controls ten times each instead of once changes 1: 1 pruned network at k = 4 against layer "
-        "(2 of 3 significant instead of 1).",
+        "(2 of 3 significant instead of 1). "
         "Taking the first 32 controls only changes 1: 1 pruned network at k = 4 against layer (1 of 3 significant "
-        "instead of 2).",
-        "Leaving out ties changes none.",
+        "instead of 2). "
+        "Leaving out ties changes none. "
         "Testing both sides changes 2: 1 untrained network at k = 4 against layer (0 of 1 significant instead of 1); "
-        "1 pruned network at k = 4 against layer (2 of 3 significant instead of 2, and 1 with a higher n-cut).",
-    ]
+        "1 pruned network at k = 4 against layer (2 of 3 significant instead of 2, and 1 with a higher n-cut)."
+    )
 
 
 def test_sentence_where_nothing_changes():
-    assert audit_sentences(audit_findings(audited(network([2.1] * 199)))) == [
+    assert say("audit", findings(network([2.1] * 199))) == (
         "In 1 test (a network at one k against one control), no verdict at 0.05 hangs on counting 32 controls ten "
         "times each instead of once, taking the first 32 controls only, leaving out ties or testing both sides."
-    ]
+    )
 
 
 def test_published_rows_are_the_studys():
-    rows = published_audit()
+    rows = published_rows()
     assert {row["num_clusters"] for row in rows} == {4, 7}
     assert {row["source"] for row in rows} == {"arXiv 2003.04881"}
     given = [
@@ -237,7 +250,7 @@ def test_published_rows_are_the_studys():
 
 
 def test_published_p_values_by_the_formulas_written_out():
-    for row in published_audit():
+    for row in published_rows():
         for name, floor in (("printed", 1 / 321), ("corrected", 1 / 33)):
             count, trainings = row["at_floor"], row["trainings"]
             chance = sum(
@@ -258,7 +271,7 @@ def test_holms_p_at_the_floor_does_not_depend_on_the_other_trainings():
 
 
 def test_fishers_bound_holds_whatever_the_other_trainings_show():
-    row = next(row for row in published_audit() if row["at_floor"] == 3)
+    row = next(row for row in published_rows() if row["at_floor"] == 3)
     rng = np.random.default_rng(0)
     for _ in range(50):
         p = np.concatenate([[P_CORRECTED] * 3, rng.uniform(2 * P_CORRECTED, 1, 7)])
@@ -270,24 +283,24 @@ def test_the_chance_of_a_count_at_the_floor_is_right_for_32_controls_each():
     trials, trainings = 20_000, 10
     at_floor = rng.normal(size=(trials, trainings)) < rng.normal(size=(trials, trainings, 32)).min(axis=2)
     simulated = (at_floor.sum(axis=1) >= 1).mean()
-    row = next(row for row in published_audit() if row["at_floor"] == 1)
+    row = next(row for row in published_rows() if row["at_floor"] == 1)
     assert simulated == pytest.approx(row["p_count_corrected"], abs=4 * math.sqrt(0.25 / trials))
     # The printed floor makes of one training in ten an effect that is none.
     assert row["p_count_printed"] < 0.05 < row["p_count_corrected"]
 
 
 def test_what_the_corrected_floor_does_to_the_published_conclusions():
-    assert published_sentences(published_audit()) == [
+    assert say("published", published_rows()) == (
         "In 15 of 17 published comparisons some trainings have the smallest p: 0.0031 as printed, 0.03 with each "
         "control counted once. Holm's correction for the trainings of a comparison makes that 0.031 and 0.3: of these "
-        "97 trainings 97 are significant by themselves as printed and none with each control counted once.",
+        "97 trainings 97 are significant by themselves as printed and none with each control counted once. "
         "So many trainings at the smallest p are more than chance in 15 comparisons as printed and in 13 with each "
-        "control counted once, before any correction for the number of comparisons.",
+        "control counted once, before any correction for the number of comparisons. "
         "Lost: cifar10 at k = 4 against layer (1 of 10 trainings, p = 0.031 as printed, 0.26 counted once); cifar10 at "
-        "k = 7 against layer (1 of 10 trainings, p = 0.031 as printed, 0.26 counted once).",
-    ]
+        "k = 7 against layer (1 of 10 trainings, p = 0.031 as printed, 0.26 counted once)."
+    )
 
 
 def test_published_sentences_where_nothing_is_lost():
-    rows = [row for row in published_audit() if row["at_floor"] >= 9]
-    assert len(published_sentences(rows)) == 2
+    rows = [row for row in published_rows() if row["at_floor"] >= 9]
+    assert "Lost" not in say("published", rows)

@@ -4,15 +4,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from modularity_jax.runs.stages.cluster_tables import CLUSTERABILITY_COLUMNS, Place, row_of
 
 import modularity_jax as mj
 from modularity_jax.metric.shuffle_test import compare_with
-from modularity_jax.report.findings import caveats, summarise, terminal_table
-from modularity_jax.report.run import read_run
-from modularity_jax.runs.cluster_files import shuffled_ncuts, with_p
+from modularity_jax.report.findings import find
+from modularity_jax.report.findings.caveats import caveats
+from modularity_jax.report.findings.comparisons import compare
+from modularity_jax.report.frames import read_run, read_tests
+from modularity_jax.report.terminal import terminal_table
+from modularity_jax.runs.stages.cluster import CLUSTERABILITY_COLUMNS, ShuffleTestCase, row_of
 from modularity_jax.runs.tables import read_csv, write_csv
 from tests.metric import nets
+from tests.report import made
 from tests.runs import workdirs
 
 FOUND = mj.cluster(nets.random_net(0, (10, 8, 6)), jax.random.key(0), num_clusters=3, num_restarts=2)
@@ -20,7 +23,7 @@ FOUND = mj.cluster(nets.random_net(0, (10, 8, 6)), jax.random.key(0), num_cluste
 
 def row(seed, controls, converged=True):
     test = compare_with(FOUND, jnp.asarray(controls, jnp.float32), jnp.full(len(controls), converged))
-    return row_of(Place("pruned", seed, 3, "layer"), test, 0.9)
+    return row_of(ShuffleTestCase("pruned", seed, 3, "layer"), test, 0.9)
 
 
 ROWS = [
@@ -38,30 +41,36 @@ def test_rows_of_controls_that_cannot_be_compared(tmp_path):
     write_csv(tmp_path / "t.csv", ROWS, CLUSTERABILITY_COLUMNS)
     read = read_csv(tmp_path / "t.csv", CLUSTERABILITY_COLUMNS)
     assert read == ROWS
-    compared = with_p(read)
-    assert [(r["seed"], r["num_shuffles"]) for r in compared] == [(0, 3), (1, 4), (3, 5)]
-    assert summarise(compared)[0].num_seeds == 3
+    tests = read_tests(tmp_path / "t.csv")
+    assert list(zip(tests["seed"], tests["num_shuffles"], strict=True)) == [(0, 3), (1, 4), (3, 5)]
+    compared = compare(tests)
+    assert list(compared["num_seeds"]) == [3]
     assert "nan" not in terminal_table(compared)
 
 
 def test_what_is_said_of_them():
-    assert caveats(ROWS) == [
+    assert caveats(made.table_of(ROWS)) == [
         "pruned, k = 3, layer: 1–5 of 5 controls of seeds 0, 1, 2 have fewer than 3 connected neurons; they cannot be "
         "cut into as many modules and are left out of p, so that seed 2 has none.",
         "pruned, k = 3, layer: the eigenvectors of seed 1 or of controls did not converge; these n-cuts may be too "
         "high.",
     ]
-    assert caveats(ROWS[:1]) == [
+    assert caveats(made.table_of(ROWS[:1])) == [
         "pruned, k = 3, layer: 2 of 5 controls of seed 0 have fewer than 3 connected neurons; they cannot be cut into "
         "as many modules and are left out of p."
     ]
-    assert caveats(ROWS[3:]) == []
+    assert caveats(made.table_of(ROWS[3:])) == []
 
 
-def test_their_arrays_hold_what_was_compared():
-    arrays = {"pruned": {"seed_0/k_3/layer/shuffled_ncut": np.array([1, np.nan, 2], np.float32)}}
-    found = shuffled_ncuts(ROWS[:1], arrays)
-    np.testing.assert_array_equal(found[0, "pruned", 3, "layer"], [1, 2])
+def test_their_arrays_hold_what_was_compared(tmp_path):
+    path = workdirs.make_workdir(tmp_path / "run", num_seeds=1, sizes=(4,), num_shuffles=19, epochs=1)
+    with np.load(path / "clusters" / "pruned.npz") as arrays:
+        held = dict(arrays)
+    held["seed_0/k_4/layer/shuffled_ncut"][:2] = np.nan
+    np.savez(path / "clusters" / "pruned.npz", **held)
+    shuffled = read_run(path).shuffled
+    np.testing.assert_array_equal(shuffled[0, "pruned", 4, "layer"], held["seed_0/k_4/layer/shuffled_ncut"][2:])
+    assert len(shuffled[0, "pruned", 4, "layer_nonzero"]) == 19
 
 
 def test_the_report_says_so_and_a_run_without_any_p_has_none(tmp_path):
@@ -69,7 +78,7 @@ def test_the_report_says_so_and_a_run_without_any_p_has_none(tmp_path):
     rows = read_csv(path / "clusterability.csv")
     marked = [r | {"num_left_out": 0, "converged": r["seed"] > 0} for r in rows]
     write_csv(path / "clusterability.csv", marked, list(marked[0]))
-    found = read_run(path).caveats
+    found = find(read_run(path)).caveats
     assert found
     assert all("the eigenvectors of seed 0 or of controls did not converge" in text for text in found)
     gone = [r | {"num_left_out": 19, "p_value": None} for r in marked]
@@ -77,4 +86,4 @@ def test_the_report_says_so_and_a_run_without_any_p_has_none(tmp_path):
     with pytest.raises(
         ValueError, match=r"holds no test with a p: .*19 of 19 controls of seeds 0, 1 have fewer than 4"
     ):
-        read_run(path)
+        find(read_run(path))

@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from modularity_jax.report import figures
-from modularity_jax.report.figures.style import save
-from modularity_jax.runs.cluster_files import group_of
-from modularity_jax.runs.tables import read_table, write_csv
+from modularity_jax.report.figures import (
+    controls,
+    dependencies,
+    eigenvalues,
+    front_controls,
+    modules,
+    training,
+    write_figures,
+)
+from modularity_jax.report.frames import drawn_lesions, key_of, read_run, typed
+from modularity_jax.runs.tables import write_csv
+from tests.report import made
 from tests.runs import workdirs
 
 NAMES = [
@@ -22,9 +30,19 @@ def run(tmp_path_factory):
     return workdirs.add_lesions(made)
 
 
+def drawn(path):
+    """All pictures of a run, in the order of the report."""
+    return [picture for pictures in write_figures(read_run(path)).values() for picture in pictures]
+
+
+def only(figure, run):
+    (found,) = figure.draw(run)
+    return found.figure
+
+
 @pytest.fixture(scope="module")
 def written(run):
-    return figures.write_figures(run)
+    return drawn(run)
 
 
 def test_every_figure_is_there_and_none_is_blank(run, written):
@@ -43,31 +61,26 @@ def test_every_figure_is_there_and_none_is_blank(run, written):
 
 def test_drawing_again_gives_the_same_bytes(run, written):
     before = [(figure.png.read_bytes(), figure.svg.read_bytes()) for figure in written]
-    again = figures.write_figures(run)
-    assert [(figure.png.read_bytes(), figure.svg.read_bytes()) for figure in again] == before
+    assert [(figure.png.read_bytes(), figure.svg.read_bytes()) for figure in drawn(run)] == before
 
 
-def test_the_global_style_of_matplotlib_is_left_alone(run):
+def test_the_name_in_the_registry_is_all_that_a_figure_needs(run, monkeypatch):
+    monkeypatch.setattr("modularity_jax.report.figures.FIGURES", {"result": ("eigenvalues",)})
+    assert {name: [figure.name for figure in made] for name, made in write_figures(read_run(run)).items()} == {
+        "result": ["eigenvalues"]
+    }
+
+
+def test_the_users_style_changes_nothing_and_is_left_alone(run, written):
     import matplotlib as mpl
 
-    before = mpl.rcParams.copy()
-    figures.spectrum_figure({"pruned": np.ones((2, 3))})
-    assert mpl.rcParams == before
-
-
-def test_the_users_style_changes_nothing(tmp_path):
-    import matplotlib as mpl
-
-    def drawn(name):
-        figure = figures.spectrum_figure({"pruned": np.linspace(0.4, 0.9, 6).reshape(2, 3)})
-        return [path.read_bytes() for path in save(figure, tmp_path / name)]
-
-    expected = drawn("ours")
+    before = [picture.svg.read_bytes() for picture in written]
     theirs = {"text.usetex": True, "font.family": "serif", "figure.dpi": 30, "savefig.dpi": 30, "axes.grid": False}
     theirs |= {"axes.prop_cycle": mpl.cycler(color="ky"), "svg.fonttype": "none", "path.sketch": (1, 100, 2)}
     with mpl.rc_context(theirs | {"lines.linewidth": 9, "savefig.transparent": True, "savefig.bbox": "tight"}):
-        assert drawn("theirs") == expected
-        assert mpl.rcParams["text.usetex"]
+        settings = mpl.rcParams.copy()
+        assert [picture.svg.read_bytes() for picture in drawn(run)] == before
+        assert mpl.rcParams == settings
 
 
 def test_what_is_missing_is_left_out(tmp_path):
@@ -75,46 +88,41 @@ def test_what_is_missing_is_left_out(tmp_path):
     (run / "metrics.csv").unlink()
     (run / "weights" / "pruned.npz").unlink()
     (run / "clusters" / "init.npz").unlink()
-    assert [figure.name for figure in figures.write_figures(run)] == [
+    assert [figure.name for figure in drawn(run)] == [
         "front_controls", "front_phases", "controls", "eigenvalues",
     ]  # fmt: skip
     for path in (run / "clusters").iterdir():
         path.unlink()
-    assert [figure.name for figure in figures.write_figures(run)] == ["front_phases"]
-
-
-def test_without_a_clusterability_table_there_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"holds no clusterability.csv; run `python -m experiments.cluster"):
-        figures.write_figures(tmp_path)
+    assert [figure.name for figure in drawn(run)] == ["front_phases"]
 
 
 def test_modules_are_ranked_by_depth():
     labels = np.array([2, 2, -1, 0, 2, 1, 1])
-    modules = figures.rank_modules(labels, (3, 2, 2), num_clusters=3)
-    assert [list(layer) for layer in modules.labels] == [[0, 0, -1], [1, 0], [2, 2]]
-    assert modules.counts.tolist() == [[2, 0, 0], [1, 1, 0], [0, 0, 2]]
-    assert modules.isolated.tolist() == [1, 0, 0]
+    ranked = modules.rank_modules(labels, (3, 2, 2), num_clusters=3)
+    assert [list(layer) for layer in ranked.labels] == [[0, 0, -1], [1, 0], [2, 2]]
+    assert ranked.counts.tolist() == [[2, 0, 0], [1, 1, 0], [0, 0, 2]]
+    assert ranked.isolated.tolist() == [1, 0, 0]
 
 
 def test_labels_must_fit_the_layers():
     with pytest.raises(ValueError, match="labels must be one per neuron: 5 neurons, got 4 labels"):
-        figures.rank_modules(np.zeros(4, int), (3, 2), num_clusters=1)
+        modules.rank_modules(np.zeros(4, int), (3, 2), num_clusters=1)
 
 
 def test_cut_shares_add_up_to_the_ncut_of_its_definition():
     rng = np.random.default_rng(0)
     kernels = [rng.normal(size=(6, 5)), rng.normal(size=(5, 4))]
     labels = rng.permutation(np.arange(15) % 3)
-    modules = figures.rank_modules(labels, (6, 5, 4), num_clusters=3)
-    flows = figures.module_flows(kernels, modules)
+    ranked = modules.rank_modules(labels, (6, 5, 4), num_clusters=3)
+    flows = modules.module_flows(kernels, ranked)
     assert sum(flow.sum() for flow in flows) == pytest.approx(sum(np.abs(kernel).sum() for kernel in kernels))
-    assert figures.cut_shares(flows).sum() == pytest.approx(workdirs.slow_ncut(kernels, labels, 3))
+    assert modules.cut_shares(flows).sum() == pytest.approx(workdirs.slow_ncut(kernels, labels, 3))
 
 
 def test_disjoint_modules_have_no_cut_and_an_empty_one_has_no_term():
     kernel = np.kron(np.eye(2), np.ones((2, 2)))
-    modules = figures.rank_modules(np.array([0, 0, 1, 1] * 2), (4, 4), num_clusters=3)
-    assert figures.cut_shares(figures.module_flows([kernel], modules)).tolist() == [0.0, 0.0, 0.0]
+    ranked = modules.rank_modules(np.array([0, 0, 1, 1] * 2), (4, 4), num_clusters=3)
+    assert modules.cut_shares(modules.module_flows([kernel], ranked)).tolist() == [0.0, 0.0, 0.0]
 
 
 def test_a_phase_that_counts_from_one_again_follows_the_one_before():
@@ -124,53 +132,56 @@ def test_a_phase_that_counts_from_one_again_follows_the_one_before():
         for phase in ("unpruned", "pruned")
         for epoch in (1, 2, 3)
     ]
-    drawn = figures.training_figure(rows)
-    assert list(drawn.axes[0].lines[0].get_xdata()) == [1, 2, 3, 4, 5, 6]
+
+    def epochs():
+        run = made.run_of(metrics=typed(rows, {}))
+        return list(only(training, run).axes[0].lines[0].get_xdata())
+
+    assert epochs() == [1, 2, 3, 4, 5, 6]
     for row in rows[3:]:
         row["epoch"] += 3
-    assert list(figures.training_figure(rows).axes[0].lines[0].get_xdata()) == [1, 2, 3, 4, 5, 6]
+    assert epochs() == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_laplacian_is_one_minus_the_adjacency():
-    (axes,) = figures.spectrum_figure({"pruned": np.array([[1.0, 0.5], [1.0, 0.3]])}).axes
+    (axes,) = only(eigenvalues, made.run_of(eigenvalues={"pruned": np.array([[1.0, 0.5], [1.0, 0.3]])})).axes
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [0.0, 0.6])
 
 
 def test_constant_controls_can_be_drawn():
-    row = {"seed": 0, "phase": "pruned", "num_clusters": 2, "method": "layer", "ncut": 1.0, "lower_bound": 1.0}
-    drawn = figures.controls_figure([row], {(0, "pruned", 2, "layer"): np.ones(20)})
-    low, high = drawn.axes[0].get_ylim()
+    row = {"num_clusters": 2, "ncut": 1.0, "lower_bound": 1.0}
+    run = made.run_of([row], shuffled={(0, "pruned", 2, "layer"): np.ones(20)})
+    low, high = only(controls, run).axes[0].get_ylim()
     assert low < 1.0 < high
 
 
 def test_a_phase_that_lacks_a_number_of_clusters_has_no_panel_there():
-    common = {"seed": 0, "method": "layer", "ncut": 1.0, "lower_bound": 0.5}
     cases = (("init", 2), ("pruned", 2), ("pruned", 3))
-    rows = [common | {"phase": phase, "num_clusters": k} for phase, k in cases]
+    rows = [{"phase": phase, "num_clusters": k, "ncut": 1.0, "lower_bound": 0.5} for phase, k in cases]
     shuffled = {(0, phase, k, "layer"): np.linspace(1.0, 1.2, 20) for phase, k in cases}
-    panels = figures.controls_figure(rows, shuffled).axes
+    panels = only(controls, made.run_of(rows, shuffled=shuffled)).axes
     assert [axes.get_visible() for axes in panels] == [True, True, False, True]
     assert panels[3].get_ylabel().startswith("n-cut (0 to 3")
 
 
 def test_the_dependency_graph_has_the_edges_of_its_definition(run):
-    singles, doubles = (
-        [row for row in read_table(run, name) if row["seed"] == 0] for name in ("lesions.csv", "double_lesions.csv")
-    )
-    (edge,) = figures.dependencies(singles, doubles)
-    assert (edge.module, edge.needs, edge.mutual) == ((1, 0), (2, 0), False)
-    both = [row | {"important": False} if (row["layer_a"], row["cluster_a"]) == (2, 0) else row for row in doubles]
-    assert [edge.mutual for edge in figures.dependencies(singles, both)] == [True, True]
+    read = read_run(run)
+    singles, doubles = (drawn_lesions(frame, read.lesions) for frame in (read.lesions, read.double_lesions))
+    edge = ((1, 0), (2, 0))
+    assert dependencies.edges(singles, doubles) == [edge]
+    needless = (doubles["layer_a"] == 2) & (doubles["cluster_a"] == 0)
+    both = doubles.assign(important=doubles["important"] & ~needless)
+    assert dependencies.edges(singles, both) == [edge, edge[::-1]]
     # Neither a pair within a layer nor one with an unimportant sub-module makes an edge.
-    none = [row | {"important": row["layer_a"] != row["layer_b"]} for row in doubles]
-    assert figures.dependencies(singles, none) == []
+    none = doubles.assign(important=doubles["layer_a"] != doubles["layer_b"])
+    assert dependencies.edges(singles, none) == []
 
 
 def test_lesions_without_pairs_or_arrays(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "double_lesions.csv").unlink()
     (tmp_path / "run" / "lesions" / "pruned.npz").unlink()
-    names = [figure.name for figure in figures.write_figures(tmp_path / "run")]
+    names = [figure.name for figure in drawn(tmp_path / "run")]
     assert [name for name in names if "lesion" in name or name == "dependencies"] == ["lesion_shares"]
 
 
@@ -181,12 +192,13 @@ def test_a_learning_curve(run, tmp_path):
         for p in ("unpruned", "pruned") for e in (1, 2) for k in (4, 12) for s in (0, 1)
     ]  # fmt: skip
     write_csv(tmp_path / "run" / "learning_curve.csv", rows, tuple(rows[0]))
-    names = [figure.name for figure in figures.write_figures(tmp_path / "run")]
+    names = [figure.name for figure in drawn(tmp_path / "run")]
     expected = ["front_curve" if name == "front_phases" else name for name in NAMES]
     assert names == [*expected[:-1], "learning_curve", "training"]
 
 
 def test_controls_that_all_fall_apart_can_be_drawn_as_shares_of_nothing():
-    rows = [{"seed": s, "phase": "pruned", "num_clusters": 3, "method": "layer", "ncut": 0.0} for s in (0, 1)]
-    zeros = {group_of(row): np.zeros(4) for row in rows}
-    assert figures.front_controls_figure(rows, zeros).axes[0].get_ylim()[1] >= 0
+    rows = [{"seed": seed, "num_clusters": 3, "ncut": 0.0} for seed in (0, 1)]
+    run = made.run_of(rows)
+    run = run._replace(shuffled={key_of(row): np.zeros(4) for row in run.tests.itertuples()})
+    assert only(front_controls, run).axes[0].get_ylim()[1] >= 0

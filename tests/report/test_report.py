@@ -29,8 +29,8 @@ class Checker(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not self.open or self.open[-1] != "style":
-            self.text.append(data)
+        if data.strip() and (not self.open or self.open[-1] != "style"):
+            self.text.append(" ".join(data.split()))
 
 
 def check(path):
@@ -81,10 +81,10 @@ def test_the_page_answers_the_question_with_the_numbers_of_the_table(run):
     front = text[: text.index("The result in numbers")]
     assert "Is this network more modular than chance?" in front
     assert "MNIST · network 64–32–32–10 · 90% of the weights pruned · 2 seeds" in front
-    assert "Yes: the pruned networks are more modular than shuffled weights in every comparison made." in front
+    assert "Yes: the pruned networks are more modular than shuffled weights in every comparison shown." in front
     assert f"The n-cut is {mean:.3f} ±" in front
     assert "Over 2 seeds together, the pruned networks at k = 4 are more modular" in front
-    assert "the smallest that 39 shuffles can show" in front
+    assert "The p of all 2 seeds is the smallest that 39 shuffles can show, 0.025." in front
     assert "Only 2 seeds were tested" in front
 
 
@@ -131,7 +131,7 @@ def test_what_it_cannot_do_without_is_named(run, name, stage):
 def test_a_network_that_is_not_modular_is_called_so(tmp_path):
     run = workdirs.make_workdir(tmp_path / "run", num_seeds=3, sizes=(4,), num_shuffles=39, epochs=1, gap=-1.0)
     text = " ".join(check(write_report(strip(run))).text)
-    assert "No: the pruned networks are less modular than shuffled weights in every comparison made." in text
+    assert "No: the pruned networks are less modular than shuffled weights in every comparison shown." in text
 
 
 def test_seeds_that_are_significant_only_together(tmp_path):
@@ -140,12 +140,17 @@ def test_seeds_that_are_significant_only_together(tmp_path):
     rows = [row | {"p_value": 0.1, "p_upper": 0.925} for row in read_csv(run / "clusterability.csv")]
     write_csv(run / "clusterability.csv", rows, tuple(rows[0]))
     text = " ".join(check(write_report(run)).text)
-    assert "Only together: all seeds combined are more modular than shuffled weights" in text
+    assert (
+        "Yes, taken together: the pruned networks are more modular than shuffled weights in every comparison shown, "
+        in text
+    )
+    assert "though not every seed is on its own." in text
+    assert "on their own none of 10 seeds significant" in text
 
 
 def test_a_single_seed_has_nothing_to_combine(tmp_path):
     run = workdirs.make_workdir(
-        tmp_path / "run", num_seeds=1, sizes=(4,), num_shuffles=39, epochs=1, methods=("layer",)
+        tmp_path / "run", num_seeds=1, sizes=(4,), num_shuffles=99, epochs=1, methods=("layer",)
     )
     page = check(write_report(strip(run)))
     assert not {"seeds", "strengths"} & set(page.ids)

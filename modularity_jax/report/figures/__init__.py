@@ -1,43 +1,30 @@
-"""A run's figures: functions from plain arrays to matplotlib figures, and one that draws a whole workdir."""
+"""A run's figures: one file each, whose function `draw` goes from a run to what it draws, named here once."""
 
-from modularity_jax.report.figures.controls import controls_figure
-from modularity_jax.report.figures.curve import learning_curve_figure
-from modularity_jax.report.figures.files import FigureFile, write_figures
-from modularity_jax.report.figures.front import (
-    front_controls_figure,
-    front_curve_figure,
-    front_phases_figure,
-    front_sweep_figure,
-)
-from modularity_jax.report.figures.k_sweep import k_sweep_figure
-from modularity_jax.report.figures.lesion_pairs import dependencies, dependency_figure, lesion_pairs_figure
-from modularity_jax.report.figures.lesions import lesion_classes_figure, lesion_shares_figure, lesions_figure
-from modularity_jax.report.figures.modules import cut_shares, module_flows, rank_modules, shares_figure
-from modularity_jax.report.figures.network import network_figure
-from modularity_jax.report.figures.spectrum import spectrum_figure
-from modularity_jax.report.figures.training import training_figure
+import importlib
+from collections.abc import Iterator
 
-__all__ = [
-    "FigureFile",
-    "controls_figure",
-    "cut_shares",
-    "dependencies",
-    "dependency_figure",
-    "front_controls_figure",
-    "front_curve_figure",
-    "front_phases_figure",
-    "front_sweep_figure",
-    "k_sweep_figure",
-    "learning_curve_figure",
-    "lesion_classes_figure",
-    "lesion_pairs_figure",
-    "lesion_shares_figure",
-    "lesions_figure",
-    "module_flows",
-    "network_figure",
-    "rank_modules",
-    "shares_figure",
-    "spectrum_figure",
-    "training_figure",
-    "write_figures",
-]
+from modularity_jax.report.figures.style import Drawn, Picture, house_style, save
+from modularity_jax.report.frames import Run
+
+# By the section of the report where they stand, in its order; a figure yields nothing where a run holds nothing for it.
+FIGURES = {
+    "front": ("front_controls", "front_curve", "front_phases", "front_sweep"),
+    "result": ("controls", "k_sweep"),
+    "modules": ("network", "shares", "eigenvalues"),
+    "lesions": ("lesions", "lesion_classes", "lesion_shares", "lesion_pairs", "dependencies"),
+    "training": ("learning_curve", "training"),
+}
+
+
+def write_figures(run: Run) -> dict[str, list[Picture]]:
+    """Draws what a run allows into its `figures/<name>.png` and `.svg`; by section, in the order of a report."""
+    folder = run.workdir / "figures"
+    with house_style():
+        return {
+            section: [save(drawn, folder, name + drawn.suffix) for name in names for drawn in _drawn(name, run)]
+            for section, names in FIGURES.items()
+        }
+
+
+def _drawn(name: str, run: Run) -> Iterator[Drawn]:
+    yield from importlib.import_module(f"{__name__}.{name}").draw(run)

@@ -1,13 +1,9 @@
-"""Modules across layers: ranks, sizes, the weight that flows between them, and the figure of their shares."""
+"""Modules across layers: ranks, sizes, and the weight that flows between them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from modularity_jax.report.figures.style import ISOLATED_COLOUR, module_colour, new_figure, styled, write_on
 
 
 class Modules(NamedTuple):
@@ -19,20 +15,12 @@ class Modules(NamedTuple):
 
 
 def rank_modules(labels: np.ndarray, widths: Sequence[int], num_clusters: int) -> Modules:
-    """Splits labels into layers and renumbers modules by the mean layer of their neurons, inputs first.
+    """Splits labels [N] into layers and renumbers modules by the mean layer of their neurons, inputs first.
 
     That order lets few ribbons cross where modules follow one another through the net.
 
-    Args:
-      labels: [N] label per vertex, numbered layer after layer; -1 where isolated.
-      widths: neurons per layer, N in all.
-      num_clusters: k.
-
-    Returns:
-      The ranked modules.
-
     Raises:
-      ValueError: if the labels are not one per neuron.
+      ValueError: if the labels are not one per neuron of the layers' widths.
     """
     if len(labels) != sum(widths):
         raise ValueError(f"labels must be one per neuron: {sum(widths)} neurons, got {len(labels)} labels")
@@ -49,15 +37,7 @@ def rank_modules(labels: np.ndarray, widths: Sequence[int], num_clusters: int) -
 
 
 def module_flows(kernels: Sequence[np.ndarray], modules: Modules) -> list[np.ndarray]:
-    """The total |weight| from each module of a layer to each module of the next.
-
-    Args:
-      kernels: L arrays [d_{l-1}, d_l].
-      modules: what `rank_modules` returned.
-
-    Returns:
-      L arrays [k, k].
-    """
+    """The total |weight| of kernels [d_{l-1}, d_l] from each module of a layer to each of the next, L arrays [k, k]."""
     k = modules.counts.shape[1]
     members = [(labels[:, None] == np.arange(k)).astype(np.float64) for labels in modules.labels]
     return [members[i].T @ np.abs(kernel) @ members[i + 1] for i, kernel in enumerate(kernels)]
@@ -70,46 +50,11 @@ def cut_shares(flows: Sequence[np.ndarray]) -> np.ndarray:
     return np.divide(volume - kept, volume, out=np.zeros_like(volume), where=volume > 0)
 
 
+def widths_of(kernels: Sequence[np.ndarray]) -> list[int]:
+    """Neurons per layer."""
+    return [kernels[0].shape[0], *(kernel.shape[1] for kernel in kernels)]
+
+
 def layer_names(num_layers: int) -> list[str]:
     """Names of a network's layers of neurons, inputs and outputs included."""
     return ["inputs", *(f"hidden {i}" for i in range(1, num_layers - 1)), "outputs"]
-
-
-@styled
-def shares_figure(partitions: Mapping[int, np.ndarray], widths: Sequence[int], *, network: str) -> Figure:
-    """A module's share of each layer's neurons, one panel per number of clusters.
-
-    Args:
-      partitions: labels [N] per number of clusters.
-      widths: neurons per layer.
-      network: which network it is, for the title.
-
-    Returns:
-      The figure.
-    """
-    figure = new_figure(10, 4.6, f"Where the modules lie: share of each layer's neurons ({network})")
-    panels = figure.subplots(1, len(partitions), squeeze=False, sharey=True)[0]
-    for axes, (k, labels) in zip(panels, sorted(partitions.items()), strict=True):
-        modules = rank_modules(labels, widths, k)
-        _bars(axes, np.column_stack([modules.counts, modules.isolated]) / np.array(widths)[:, None])
-        axes.set_title(f"k = {k}")
-        names = layer_names(len(widths))
-        size = 8.5 if len(partitions) < 3 else 6
-        axes.set_xticks(range(len(widths)), [f"{n}\n{w}" for n, w in zip(names, widths, strict=True)], fontsize=size)
-        axes.set(ylim=(0, 1), xlabel="layer, with its number of neurons")
-        axes.tick_params(length=0)
-    panels[0].set_ylabel("share of the layer's neurons")
-    return figure
-
-
-def _bars(axes: Axes, shares: np.ndarray) -> None:
-    """Stacked bars from shares [L + 1, k + 1], the isolated neurons last and on top."""
-    bottom = np.zeros(len(shares))
-    for module, share in enumerate(shares.T):
-        isolated = module == shares.shape[1] - 1
-        colour = ISOLATED_COLOUR if isolated else module_colour(module)
-        axes.bar(range(len(shares)), share, 0.82, bottom, color=colour, edgecolor="white", linewidth=0.6)
-        for layer in np.flatnonzero(share > 0.045):
-            name, size = ("isolated", 7) if isolated else (str(module + 1), 8.5)
-            write_on(axes, float(layer), float(bottom[layer] + share[layer] / 2), name, colour, size)
-        bottom += share

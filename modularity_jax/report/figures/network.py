@@ -1,7 +1,7 @@
 """The net drawn layer by layer: every neuron a cell in its module's colour, weight as ribbons between modules."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,16 +11,9 @@ from matplotlib.patches import Patch
 from matplotlib.path import Path
 
 from modularity_jax.report.figures import modules as mod
-from modularity_jax.report.figures.style import (
-    INK,
-    ISOLATED_COLOUR,
-    bare,
-    lighten,
-    module_colour,
-    new_figure,
-    styled,
-    write_on,
-)
+from modularity_jax.report.figures import style
+from modularity_jax.report.frames import Run
+from modularity_jax.report.prose import say
 
 _HALF_WIDTH = 0.085  # of a column, where neighbouring columns are 1 apart
 _GAP = 0.008  # between two modules of a layer, where a column is 1 high
@@ -28,28 +21,34 @@ _THINNEST = 0.0004  # ribbons below this are not seen and left out
 _CODES = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
 
 
-@styled
-def network_figure(kernels: Sequence[np.ndarray], labels: np.ndarray, *, num_clusters: int, network: str) -> Figure:
-    """One network, inputs at the left, neurons sorted and coloured by module.
+def draw(run: Run) -> Iterator[style.Drawn]:
+    """One network for each number of clusters, inputs at the left, neurons sorted and coloured by module.
 
     Every column is stretched to the same height. At each module's block the ribbons fill its edge in proportion to
     their |weight|: the coloured part stays within the module, the grey part is cut.
-
-    Args:
-      kernels: L arrays [d_{l-1}, d_l].
-      labels: [N] label per neuron, -1 where isolated.
-      num_clusters: k.
-      network: which network it is, for the title.
-
-    Returns:
-      The figure.
     """
-    widths = [kernels[0].shape[0], *(kernel.shape[1] for kernel in kernels)]
+    if run.network is None:
+        return
+    phase, seed, kernels, partitions = run.network
+    phase_name = say("phase_name", phase)
+    for k, labels in partitions.items():
+        yield style.Drawn(
+            _figure(kernels, labels, k, f"{phase_name} network, seed {seed}, in {k} modules".capitalize()),
+            f"The {phase_name} network of seed {seed} in {k} modules: every neuron is a cell, the stronger the "
+            "darker; columns are stretched to one height.",
+            "At a module's block the coloured ribbons are the share of its weight that stays inside, the grey ones the "
+            "share that is cut.",
+            f"_k{k}",
+        )
+
+
+def _figure(kernels: Sequence[np.ndarray], labels: np.ndarray, num_clusters: int, title: str) -> Figure:
+    widths = mod.widths_of(kernels)
     modules = mod.rank_modules(labels, widths, num_clusters)
     flows = mod.module_flows(kernels, modules)
-    figure = new_figure(10, 6.4, f"{network}, in {num_clusters} modules")
+    figure = style.new_figure(10, 6.4, title)
     axes = figure.subplots()
-    bare(axes)
+    style.bare(axes)
     blocks = [_blocks(modules, layer) for layer in range(len(widths))]
     for layer, flow in enumerate(flows):
         _draw_ribbons(axes, layer, flow, blocks[layer], blocks[layer + 1])
@@ -86,20 +85,20 @@ def _draw_neurons(axes: Axes, layer: int, modules: mod.Modules, blocks: np.ndarr
         members = np.flatnonzero(labels == (block if block < k else -1))
         if not len(members):
             continue
-        colour = module_colour(block) if block < k else ISOLATED_COLOUR
+        colour = style.module_colour(block) if block < k else style.ISOLATED_COLOUR
         relative = np.sort(strength[members])[::-1] / max(strength[members].max(), 1e-30)
         edges = np.linspace(top, bottom, len(members) + 1)
         left, right = layer - _HALF_WIDTH, layer + _HALF_WIDTH
         cells = [[(left, a), (right, a), (right, b), (left, b)] for a, b in itertools.pairwise(edges)]
         # Cells of a few pixels get a white line between them; thinner ones would only turn white.
         line = 0.5 if (bottom - top) / len(members) > 0.008 else 0.0
-        colours = lighten(colour, 0.45 * (1.0 - relative) if block < k else np.zeros(len(members)))
+        colours = style.lighten(colour, 0.45 * (1.0 - relative) if block < k else np.zeros(len(members)))
         patches = PolyCollection(cells, facecolors=colours, edgecolors="white", linewidths=line, zorder=3)
         patches.set(antialiased=line > 0, rasterized=line == 0)
         axes.add_collection(patches)
         if block < k and bottom - top > 0.024:
             middle = edges[len(members) // 2 : len(members) // 2 + 2].mean()
-            write_on(axes, layer, float(middle), str(block + 1), colour, 9)
+            style.write_on(axes, layer, float(middle), str(block + 1), colour, 9)
 
 
 def _draw_ribbons(axes: Axes, layer: int, flow: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
@@ -116,7 +115,7 @@ def _draw_ribbons(axes: Axes, layer: int, flow: np.ndarray, left: np.ndarray, ri
             path = _ribbon(layer + _HALF_WIDTH, layer + 1 - _HALF_WIDTH, starts[a, b], ends[a, b])
             (kept if a == b else cut).append(path)
             if a == b:
-                colours.append(module_colour(a))
+                colours.append(style.module_colour(a))
     axes.add_collection(PathCollection(cut, facecolors="#9A9A9A", alpha=0.28, linewidths=0, zorder=1))
     axes.add_collection(PathCollection(kept, facecolors=colours, alpha=0.7, linewidths=0, zorder=2))
 
@@ -140,12 +139,12 @@ def _ribbon(x0: float, x1: float, start: np.ndarray, end: np.ndarray) -> Path:
 def _legend(axes: Axes, modules: mod.Modules, cuts: np.ndarray) -> None:
     sizes = modules.counts.sum(0)
     handles = [
-        Patch(color=module_colour(module), label=f"{module + 1}: {size} neurons, {cut:.0%} cut")
+        Patch(color=style.module_colour(module), label=f"{module + 1}: {size} neurons, {cut:.0%} cut")
         for module, (size, cut) in enumerate(zip(sizes, cuts, strict=True))
     ]
     if modules.isolated.any():
-        handles.append(Patch(color=ISOLATED_COLOUR, label=f"{modules.isolated.sum()} isolated neurons"))
+        handles.append(Patch(color=style.ISOLATED_COLOUR, label=f"{modules.isolated.sum()} isolated neurons"))
     handles.append(Patch(facecolor="#9A9A9A", alpha=0.28, label="weight between modules"))
     title = f"n-cut {cuts.sum():.3f} = sum of cut shares"
     legend = axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title, title_fontsize=9)
-    legend.get_title().set_color(INK)
+    legend.get_title().set_color(style.INK)

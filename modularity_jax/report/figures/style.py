@@ -1,10 +1,10 @@
 """How every figure looks, and how it is saved: the same bytes for the same numbers."""
 
+import base64
 import contextlib
-import functools
 import pathlib
-from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 
 from modularity_jax.runs.tables import atomic_write
 
-P = ParamSpec("P")
+_MAX_SVG_BYTES = 200_000  # larger drawings are embedded as PNG
 
 # Okabe and Ito's colours and Tol's muted ones: told apart with any common colour blindness.
 PHASE_COLOURS = {"init": "#8A8A8A", "unpruned": "#0072B2", "pruned": "#D55E00"}
-METHOD_COLOURS = {
+_METHOD_COLOURS = {
     "layer": "#56B4E9",
     "layer_nonzero": "#E69F00",
     "row": "#009E73",
@@ -29,20 +29,11 @@ METHOD_COLOURS = {
 OTHER_COLOUR = "#555555"
 ISOLATED_COLOUR = "#D4D4D4"
 INK = "#222222"
+FRONT_SIZE = 4.3, 3.9  # inches; legible on a phone
 _MODULE_COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#332288",
-    "#999933",
-    "#882255",
-    "#DDCC77",
-    "#661100",
-    "#88D4C0",
-)
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#332288", "#999933", "#882255", "#DDCC77",
+    "#661100", "#88D4C0",
+)  # fmt: skip
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -69,24 +60,39 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+class Drawn(NamedTuple):
+    """A figure and what a report says under it."""
+
+    figure: Figure
+    caption: str  # what it shows
+    reading: str  # one sentence on how to read it
+    suffix: str = ""  # of its name, where a file draws several
+
+
+class Picture(NamedTuple):
+    """A saved figure."""
+
+    name: str
+    png: pathlib.Path
+    svg: pathlib.Path
+    caption: str
+    reading: str
+
+    @property
+    def source(self) -> str:
+        """The drawing as a data URI."""
+        small = self.svg.stat().st_size <= _MAX_SVG_BYTES
+        content = base64.b64encode((self.svg if small else self.png).read_bytes()).decode("ascii")
+        return f"data:image/{'svg+xml' if small else 'png'};base64,{content}"
+
+
 @contextlib.contextmanager
-def _house_style() -> Iterator[None]:
+def house_style() -> Iterator[None]:
     """Our settings over matplotlib's defaults, whatever the user's own are; they come back afterwards."""
     # The backend belongs to the user's program: figures are written without one.
     defaults = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
     with mpl.rc_context(defaults | _STYLE):
         yield
-
-
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Makes a function draw in the house style without changing matplotlib's global settings."""
-
-    @functools.wraps(draw)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with _house_style():
-            return draw(*args, **kwargs)
-
-    return wrapper
 
 
 def new_figure(width: float, height: float, title: str) -> Figure:
@@ -96,19 +102,19 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     return figure
 
 
-def save(figure: Figure, stem: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
-    """Saves a figure as `stem`.png (150 dpi) and `stem`.svg.
+def save(drawn: Drawn, folder: pathlib.Path, name: str) -> Picture:
+    """Saves a figure as `<name>.png` (150 dpi) and `<name>.svg`, within `house_style`."""
+    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    with atomic_write(png) as temporary:
+        drawn.figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    with atomic_write(svg) as temporary:
+        drawn.figure.savefig(temporary, dpi=150, metadata={"Date": None})
+    return Picture(name, png, svg, drawn.caption, drawn.reading)
 
-    Returns:
-      The two paths.
-    """
-    png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
-    with _house_style():
-        with atomic_write(png) as temporary:
-            figure.savefig(temporary, dpi=150, metadata={"Software": None})
-        with atomic_write(svg) as temporary:
-            figure.savefig(temporary, dpi=150, metadata={"Date": None})
-    return png, svg
+
+def method_colour(method: str) -> str:
+    """The colour of a control."""
+    return _METHOD_COLOURS.get(method, OTHER_COLOUR)
 
 
 def module_colour(module: int) -> str:

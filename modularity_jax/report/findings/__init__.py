@@ -1,76 +1,30 @@
-"""A run's findings over seeds, as numbers and as sentences."""
+"""A run's findings over seeds: frames of numbers."""
 
-from modularity_jax.report.findings.across_seeds import ACROSS_COLUMNS, AcrossSeeds, combine_seeds
-from modularity_jax.report.findings.across_wording import across_sentence, strength_sentence
-from modularity_jax.report.findings.audit import AUDIT_COLUMNS, audit_findings, audit_run, published_audit
-from modularity_jax.report.findings.audit_wording import audit_sentences, published_sentences
+from typing import NamedTuple
+
+import pandas as pd
+
+from modularity_jax.report.findings.audit import audit_run
 from modularity_jax.report.findings.caveats import caveats
-from modularity_jax.report.findings.findings import (
-    ALPHA,
-    COLUMNS,
-    PHASES,
-    Finding,
-    Verdict,
-    chance_of_count,
-    is_significant,
-    phase_rank,
-    summarise,
-    terminal_table,
-)
-from modularity_jax.report.findings.lesions import (
-    LESION_HELP,
-    LesionSummary,
-    joint_findings,
-    lesion_sentence,
-    summarise_lesions,
-    undamaged_accuracy,
-)
-from modularity_jax.report.findings.wording import (
-    Answer,
-    answer,
-    control_name,
-    lead_of,
-    numbers,
-    phase_name,
-    sentence,
-    signed,
-)
+from modularity_jax.report.findings.comparisons import compare
+from modularity_jax.report.frames import Run
 
-__all__ = [
-    "ACROSS_COLUMNS",
-    "ALPHA",
-    "AUDIT_COLUMNS",
-    "COLUMNS",
-    "LESION_HELP",
-    "PHASES",
-    "AcrossSeeds",
-    "Answer",
-    "Finding",
-    "LesionSummary",
-    "Verdict",
-    "across_sentence",
-    "answer",
-    "audit_findings",
-    "audit_run",
-    "audit_sentences",
-    "caveats",
-    "chance_of_count",
-    "combine_seeds",
-    "control_name",
-    "is_significant",
-    "joint_findings",
-    "lead_of",
-    "lesion_sentence",
-    "numbers",
-    "phase_name",
-    "phase_rank",
-    "published_audit",
-    "published_sentences",
-    "sentence",
-    "signed",
-    "strength_sentence",
-    "summarise",
-    "summarise_lesions",
-    "terminal_table",
-    "undamaged_accuracy",
-]
+
+class Findings(NamedTuple):
+    """What a run's tests come to."""
+
+    compared: pd.DataFrame  # see `compare`
+    audit: pd.DataFrame  # see `audit_run`
+    caveats: list[str]  # what weakens the tests
+
+
+def find(run: Run) -> Findings:
+    """The findings of a run.
+
+    Raises:
+      ValueError: if no test has a p, or what `compare` and `audit_run` refuse.
+    """
+    weak = caveats(run.clusterability)
+    if run.tests.empty and not run.clusterability.empty:
+        raise ValueError(f"{run.workdir} holds no test with a p: {' '.join(weak)}")
+    return Findings(compare(run.tests), audit_run(run.tests, run.shuffled), weak)

@@ -7,14 +7,15 @@ would do is what the intervals over seeds say.
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 
 from modularity_jax.metric.multiple_testing import FLAT
-from modularity_jax.report.findings.findings import Finding, column, summarise
+from modularity_jax.report.findings.significance import is_significant
 
 CONFIDENCE = 0.95
 # A bootstrap interval stays within the range of the values. With 4 or fewer the level that `_bootstrap` asks for lies
@@ -30,68 +31,63 @@ Interval = tuple[float | None, float | None]
 _NO_INTERVAL: Interval = (None, None)
 
 
-class AcrossSeeds(NamedTuple):
-    """One phase, number of clusters and control, all seeds together; None where a number is not defined."""
-
-    phase: str
-    num_clusters: int
-    method: str
-    num_seeds: int
-    num_shuffles: int  # the fewest of any seed
-    num_significant: int  # seeds with p <= ALPHA, lower tail: more modular
-    num_upper: int  # seeds with p <= ALPHA, upper tail: less modular
-    num_at_floor: int  # seeds with the smallest p that their shuffles can show
-    share_significant: float  # num_significant / num_seeds
-    share_low: float  # Clopper-Pearson interval of that share at 95%
-    share_high: float
-    p_stouffer: float  # combined, lower tail
-    p_fisher: float  # combined, lower tail
-    p_stouffer_upper: float  # combined, upper tail
-    difference: float  # mean over seeds of n-cut minus its controls' mean; negative: more modular
-    difference_low: float | None  # bootstrap interval at 95%, as below
-    difference_high: float | None
-    percent: float | None  # mean over seeds of 100 (n-cut - controls' mean) / controls' mean; None where that is 0
-    percent_low: float | None
-    percent_high: float | None
-    effect_size: float | None  # median over seeds of (controls' median - n-cut) / MAD; positive: more modular
-    effect_size_low: float | None  # exact interval of the median at 95%; from 6 seeds on
-    effect_size_high: float | None
-    cohens_d: float | None  # of the trainings; positive: more modular
-    cohens_d_low: float | None
-    cohens_d_high: float | None
-
-    @property
-    def p_both(self) -> float:
-        """The larger of Stouffer's and Fisher's p, lower tail: what holds by either test."""
-        return max(self.p_stouffer, self.p_fisher)
+ACROSS_COLUMNS = (  # of across_seeds.csv
+    "phase", "num_clusters", "method", "num_seeds", "num_shuffles", "num_significant", "num_upper", "num_at_floor",
+    "share_significant", "share_low", "share_high", "p_stouffer", "p_fisher", "p_stouffer_upper",
+    "difference", "difference_low", "difference_high", "percent", "percent_low", "percent_high",
+    "effect_size", "effect_size_low", "effect_size_high", "cohens_d", "cohens_d_low", "cohens_d_high",
+)  # fmt: skip
 
 
-ACROSS_COLUMNS = AcrossSeeds._fields  # of across_seeds.csv
+def combine(tests: pd.DataFrame) -> dict[str, float | None]:
+    """What the seeds of one comparison say together; None where a number is not defined.
 
-
-def combine_seeds(rows: Sequence[Mapping[str, Any]]) -> list[AcrossSeeds]:
-    """What all seeds say together, in the order of `summarise`.
-
-    - `p_stouffer`, `p_fisher`, `p_stouffer_upper`: see `stouffer` and `fisher`.
-    - The share of significant seeds has the exact binomial interval, SciPy's rather than
-      `metric.statistics.clopper_pearson`: that one is made for jit, in float32, and would compile a program here.
-    - `difference` and `percent` have bootstrap intervals over seeds (BCa), from 5 seeds on; see `_bootstrap`.
-    - `effect_size` is the median over seeds, because a seed's own may be infinite (MAD 0) and leaving it out would drop
-      the largest. Its interval is that of order statistics (`scipy.stats.quantile_test`), exact and without resampling.
-    - `cohens_d` = (mean over seeds of the controls' means - mean over seeds of the n-cuts) / sqrt((s_1^2 + s_2^2) / 2),
+    - share_significant with its exact binomial interval share_low, share_high at 95%: SciPy's rather than
+      `metric.statistics.clopper_pearson`, which is made for jit, in float32, and would compile a program here.
+    - p_stouffer, p_fisher (lower tail), p_stouffer_upper: see `stouffer` and `fisher`. p_floor is Stouffer's p of seeds
+      that all have the smallest p which their shuffles can show.
+    - difference, the mean over seeds of n-cut minus its controls' mean, and percent, the same in percent of that mean
+      (None where one is 0): negative where more modular, with bootstrap intervals over seeds (BCa), from 5 seeds on;
+      see `_bootstrap`.
+    - effect_size, the median over seeds of (controls' median - n-cut) / MAD: the median, because a seed's own may be
+      infinite (MAD 0) and leaving it out would drop the largest. Its interval is that of order statistics
+      (`scipy.stats.quantile_test`), exact and without resampling, from 6 seeds on.
+    - cohens_d = (mean over seeds of the controls' means - mean over seeds of the n-cuts) / sqrt((s_1^2 + s_2^2) / 2),
       d_s of the trainings: s_1 and s_2 are the sds over seeds (ddof 1) of the controls' means and of the n-cuts, not
       the sd of a seed's controls, which `z_score` uses. Bootstrap interval from 8 seeds on, seeds resampled in pairs.
 
     Args:
-      rows: rows of `clusterability.csv`, one per seed, phase, number of clusters and control.
+      tests: rows of `Run.tests`, one for each seed.
 
     Raises:
-      ValueError: as `summarise`, and if a p-value is not in (0, 1].
+      ValueError: if a p-value is not in (0, 1].
     """
-    return [
-        _combine(finding, [row for row in rows if (row["phase"], row["num_clusters"], row["method"]) == finding[:3]])
-        for finding in summarise(rows)
-    ]
+    columns = ("ncut", "shuffled_mean", "num_shuffles", "effect_size")
+    ncut, shuffled, num_shuffles, effects = (tests[name].to_numpy(np.float64) for name in columns)
+    p_value, p_upper = _p_values(tests, "p_value"), _p_values(tests, "p_upper")
+    difference = ncut - shuffled
+    percent = 100 * difference / shuffled if shuffled.all() else None
+    significant = int(is_significant(p_value).sum())
+    share = scipy.stats.binomtest(significant, len(tests)).proportion_ci(CONFIDENCE, method="exact")
+    effect, effect_interval = _median(effects)
+    cohens_d = float(_cohens_d(ncut, shuffled)) if len(tests) > 1 else math.nan
+    return {
+        "share_significant": significant / len(tests),
+        "share_low": float(share.low),
+        "share_high": float(share.high),
+        "p_stouffer": stouffer(p_value, num_shuffles),
+        "p_fisher": fisher(p_value),
+        "p_stouffer_upper": stouffer(p_upper, num_shuffles),
+        "p_floor": stouffer(1 / (num_shuffles + 1), num_shuffles),
+        "difference": float(difference.mean()),
+        **_named("difference", _bootstrap(np.mean, difference)),
+        "percent": None if percent is None else float(percent.mean()),
+        **_named("percent", _NO_INTERVAL if percent is None else _bootstrap(np.mean, percent)),
+        "effect_size": effect,
+        **_named("effect_size", effect_interval),
+        "cohens_d": cohens_d if math.isfinite(cohens_d) else None,
+        **_named("cohens_d", _bootstrap(_cohens_d, ncut, shuffled, min_seeds=MIN_SEEDS_COHENS_D)),
+    }
 
 
 def stouffer(p_values: np.ndarray, num_shuffles: np.ndarray) -> float:
@@ -116,40 +112,6 @@ def fisher(p_values: np.ndarray) -> float:
     anything. A p of 1 adds nothing.
     """
     return float(scipy.stats.combine_pvalues(p_values, method="fisher").pvalue)
-
-
-def _combine(finding: Finding, rows: Sequence[Mapping[str, Any]]) -> AcrossSeeds:
-    ncut, shuffled, num_shuffles = (column(rows, name) for name in ("ncut", "shuffled_mean", "num_shuffles"))
-    p_value, p_upper = _p_values(rows, "p_value"), _p_values(rows, "p_upper")
-    difference = ncut - shuffled
-    percent = 100 * difference / shuffled if shuffled.all() else None
-    share = scipy.stats.binomtest(finding.num_significant, len(rows)).proportion_ci(CONFIDENCE, method="exact")
-    effect = _median(column(rows, "effect_size"))
-    cohens_d = float(_cohens_d(ncut, shuffled)) if len(rows) > 1 else math.nan
-    return AcrossSeeds(
-        phase=finding.phase,
-        num_clusters=finding.num_clusters,
-        method=finding.method,
-        num_seeds=finding.num_seeds,
-        num_shuffles=finding.num_shuffles,
-        num_significant=finding.num_significant,
-        num_upper=finding.num_upper,
-        num_at_floor=finding.num_at_floor,
-        share_significant=finding.num_significant / len(rows),
-        share_low=float(share.low),
-        share_high=float(share.high),
-        p_stouffer=stouffer(p_value, num_shuffles),
-        p_fisher=fisher(p_value),
-        p_stouffer_upper=stouffer(p_upper, num_shuffles),
-        difference=float(difference.mean()),
-        **_named("difference", _bootstrap(np.mean, difference)),
-        percent=None if percent is None else float(percent.mean()),
-        **_named("percent", _NO_INTERVAL if percent is None else _bootstrap(np.mean, percent)),
-        effect_size=effect[0],
-        **_named("effect_size", effect[1]),
-        cohens_d=cohens_d if math.isfinite(cohens_d) else None,
-        **_named("cohens_d", _bootstrap(_cohens_d, ncut, shuffled, min_seeds=MIN_SEEDS_COHENS_D)),
-    )
 
 
 def _cohens_d(ncut: np.ndarray, shuffled: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -201,8 +163,8 @@ def _median(values: np.ndarray) -> tuple[float | None, Interval]:
     return median, (low, high)
 
 
-def _p_values(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
-    values = column(rows, name)
+def _p_values(tests: pd.DataFrame, name: str) -> np.ndarray:
+    values = tests[name].to_numpy()
     wrong = ~((values > 0) & (values <= 1))
     if wrong.any():
         raise ValueError(f"{name} must be above 0 and at most 1, got {values[wrong][0]:g}")

@@ -1,100 +1,64 @@
-"""What a run's lesions come to: the study's counts, network by network, and a sentence."""
+"""What a run's lesions come to, network by network, counted as in the study."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-Row = Mapping[str, Any]
-
-LESION_HELP = (
-    "A sub-module is the set of one module's neurons in one hidden layer; damaged, they are silent. A control damages "
-    "as many random neurons of the layer. Important, in the study's words: more than 12 neurons, accuracy below that "
-    "with every control, and at least one point of it lost. p counts ties; p_adjusted corrects it for all sub-modules "
-    "of the network, so that a single false one among them has a chance of at most 5%. A pair is important by the same "
-    "rule; for a given b, what counts is the accuracy that damaging a adds to the loss."
-)
+import pandas as pd
 
 
-class LesionSummary(NamedTuple):
-    """One network; pairs are counted as important of all."""
-
-    seed: int
-    undamaged: float
-    sub_modules: int
-    per_layer: str
-    important: str  # and per layer
-    important_adjusted: int
-    small: int
-    joint_pairs: str  # important with important, mixed, others
-    conditional_pairs: str
-
-
-def summarise_lesions(singles: Sequence[Row], doubles: Sequence[Row]) -> list[LesionSummary]:
-    """A summary of each seed of one phase.
+def summarise_lesions(singles: pd.DataFrame, doubles: pd.DataFrame) -> pd.DataFrame:
+    """A row for each seed of one phase.
 
     Args:
       singles: rows of `lesions.csv`.
       doubles: rows of `double_lesions.csv`, or none.
+
+    Returns:
+      seed, undamaged, sub_modules, per_layer ("3/3"), important, important_per_layer, important_adjusted, small,
+      joint_pairs (important of all: of important with important ones, mixed, others; "–" without any) and
+      conditional_pairs.
     """
-    seeds = sorted({row["seed"] for row in singles})
-    return [
-        _summary(seed, [r for r in singles if r["seed"] == seed], [r for r in doubles if r["seed"] == seed])
-        for seed in seeds
-    ]
+    return pd.DataFrame(_summary(seed, own, doubles[doubles["seed"] == seed]) for seed, own in singles.groupby("seed"))
 
 
-def lesion_sentence(summaries: Sequence[LesionSummary]) -> str:
-    """How many sub-modules matter, over all networks."""
-    counts = [int(summary.important.split()[0]) for summary in summaries]
-    adjusted = [summary.important_adjusted for summary in summaries]
-    modules = [summary.sub_modules for summary in summaries]
-    who = "The network has" if len(summaries) == 1 else f"The {len(summaries)} networks have"
-    return (
-        f"{who} {_range(modules)} sub-modules in the hidden layers, of which {_range(counts)} are important by the "
-        f"study's rule and {_range(adjusted)} when p is corrected for their number."
-    )
-
-
-def undamaged_accuracy(singles: Sequence[Row]) -> float:
+def undamaged_accuracy(singles: pd.DataFrame) -> float:
     """A network's accuracy before any lesion, from its rows of `lesions.csv`."""
-    return float(singles[0]["accuracy"] - singles[0]["diff"])
+    return float((singles["accuracy"] - singles["diff"]).iloc[0])
 
 
-def joint_findings(singles: Sequence[Row], doubles: Sequence[Row]) -> dict[int, list[bool]]:
-    """Whether each joint pair of a network is important, by how many of its two sub-modules are: 2, 1, 0."""
-    important = {(row["layer"], row["cluster"]) for row in singles if row["taxonomy"] == "important"}
-    found: dict[int, list[bool]] = {2: [], 1: [], 0: []}
-    for row in doubles:
-        if row["kind"] == "joint":
-            found[sum(module in important for module in _pair(row))].append(row["important"])
-    return found
+def joint_pairs(singles: pd.DataFrame, doubles: pd.DataFrame) -> pd.DataFrame:
+    """A network's joint pairs, rows of `double_lesions.csv`, with num_important: how many of the two are by themselves.
+
+    Args:
+      singles: the network's rows of `lesions.csv`.
+      doubles: its rows of `double_lesions.csv`.
+    """
+    marked = singles[singles["taxonomy"] == "important"]
+    important = set(zip(marked["layer"], marked["cluster"], strict=True))
+    joint = doubles[doubles["kind"] == "joint"]
+    counts = [
+        sum(module in important for module in ((row.layer_a, row.cluster_a), (row.layer_b, row.cluster_b)))
+        for row in joint.itertuples()
+    ]
+    return joint.assign(num_important=pd.Series(counts, joint.index, dtype="int64"))
 
 
-def _summary(seed: int, singles: Sequence[Row], doubles: Sequence[Row]) -> LesionSummary:
-    layers = sorted({row["layer"] for row in singles})
-    important = sum(row["taxonomy"] == "important" for row in singles)
-    per_layer = ["/".join(str(sum(r["layer"] == layer for r in rows)) for layer in layers) for rows in (
-        singles, [row for row in singles if row["taxonomy"] == "important"]
-    )]  # fmt: skip
-    joint = joint_findings(singles, doubles)
-    conditional = [row["important"] for row in doubles if row["kind"] == "conditional"]
-    return LesionSummary(
-        seed=seed,
-        undamaged=undamaged_accuracy(singles),
-        sub_modules=len(singles),
-        per_layer=per_layer[0],
-        important=f"{important} ({per_layer[1]})",
-        important_adjusted=sum(row["taxonomy_adjusted"] == "important" for row in singles),
-        small=sum(row["taxonomy"] == "small" for row in singles),
-        joint_pairs=", ".join(f"{sum(found)} of {len(found)}" for found in joint.values())
-        if any(joint.values())
-        else "–",
-        conditional_pairs=f"{sum(conditional)} of {len(conditional)}" if conditional else "–",
-    )
+def _summary(seed: int, singles: pd.DataFrame, doubles: pd.DataFrame) -> dict[str, object]:
+    important = singles["taxonomy"] == "important"
+    joint = joint_pairs(singles, doubles)
+    conditional = doubles.loc[doubles["kind"] == "conditional", "important"]
+    by_layer = important.groupby(singles["layer"])
+    pairs = [_share(joint.loc[joint["num_important"] == count, "important"]) for count in (2, 1, 0)]
+    return {
+        "seed": seed,
+        "undamaged": undamaged_accuracy(singles),
+        "sub_modules": len(singles),
+        "per_layer": "/".join(map(str, by_layer.size())),
+        "important": int(important.sum()),
+        "important_per_layer": "/".join(map(str, by_layer.sum())),
+        "important_adjusted": int((singles["taxonomy_adjusted"] == "important").sum()),
+        "small": int((singles["taxonomy"] == "small").sum()),
+        "joint_pairs": "–" if joint.empty else ", ".join(pairs),
+        "conditional_pairs": "–" if conditional.empty else _share(conditional),
+    }
 
 
-def _pair(row: Row) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (row["layer_a"], row["cluster_a"]), (row["layer_b"], row["cluster_b"])
-
-
-def _range(counts: Sequence[int]) -> str:
-    return str(counts[0]) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+def _share(important: pd.Series) -> str:
+    return f"{int(important.sum())} of {len(important)}"

@@ -173,11 +173,11 @@ def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[ShuffleTest
         write_arrays(workdir.clusters(phase), dict(sorted(arrays.items())))
     metrics = read_table(workdir.path, "metrics.csv", ("seed", "phase", "test_accuracy"))
     accuracy = {(row["phase"], row["seed"]): row["test_accuracy"] for row in metrics}  # of a phase's last epoch
-    rows = [_row(case, test, accuracy[case[:2]]) for case, test in tests.items()]
+    rows = [row_of(case, test, accuracy[case[:2]]) for case, test in tests.items()]
     write_csv(workdir.clusterability, rows, CLUSTERABILITY_COLUMNS)
 
 
-def _row(case: ShuffleTestCase, test: ShuffleTest, accuracy: float) -> Row:
+def row_of(case: ShuffleTestCase, test: ShuffleTest, accuracy: float) -> Row:
     """Of the table; accuracy is the network's on the test set."""
     found: Clustering = test.clustering
     row = {

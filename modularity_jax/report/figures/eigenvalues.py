@@ -1,34 +1,27 @@
 """The smallest eigenvalues of the normalised Laplacian."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from modularity_jax.report.figures.style import OTHER_COLOUR, PHASE_COLOURS, new_figure, styled
-from modularity_jax.report.findings import phase_rank
+from modularity_jax.report.figures.style import OTHER_COLOUR, PHASE_COLOURS, Drawn, new_figure
+from modularity_jax.report.frames import Run
 
 _MARKERS = {"init": ("s", 10), "unpruned": ("^", 7), "pruned": ("o", 5)}  # nested, lest one hide the other
 
 
-@styled
-def spectrum_figure(eigenvalues: Mapping[str, np.ndarray]) -> Figure:
-    """The eigenvalues of the Laplacian, ascending, mean and range over seeds.
-
-    Args:
-      eigenvalues: per phase [S, k], of the normalised adjacency, descending.
-
-    Returns:
-      The figure.
-    """
+def draw(run: Run) -> Iterator[Drawn]:
+    """The most eigenvalues at hand, which hold those of smaller k: ascending, mean and range over seeds."""
+    if not run.eigenvalues:
+        return
     figure = new_figure(10, 4.4, "Smallest eigenvalues of the graph's normalised Laplacian")
     axes = figure.subplots()
-    for phase in sorted(eigenvalues, key=phase_rank):
-        laplacian = 1.0 - eigenvalues[phase]
-        index = np.arange(1, laplacian.shape[1] + 1)
+    for phase, eigenvalues in run.eigenvalues.items():
+        laplacian = 1.0 - eigenvalues
+        seeds, k = laplacian.shape
+        index = np.arange(1, k + 1)
         colour = PHASE_COLOURS.get(phase, OTHER_COLOUR)
-        seeds = len(laplacian)
         label = f"{phase} ({seeds} seed{'s' if seeds > 1 else ''})"
         marker, size = _MARKERS.get(phase, ("D", 5))
         axes.plot(index, laplacian.mean(0), color=colour, marker=marker, markersize=size, label=label)
@@ -37,4 +30,9 @@ def spectrum_figure(eigenvalues: Mapping[str, np.ndarray]) -> Figure:
     axes.set_ylim(bottom=-0.02)
     axes.xaxis.set_major_locator(MaxNLocator(16, integer=True))
     axes.legend(loc="lower right")
-    return figure
+    yield Drawn(
+        figure,
+        f"The {k} smallest eigenvalues of the normalised Laplacian per phase, mean and range over seeds.",
+        "The first k of them add up to the lower bound on the n-cut into k modules; the nearer to 0, the more "
+        "nearly the graph falls apart.",
+    )

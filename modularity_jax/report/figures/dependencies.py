@@ -1,0 +1,108 @@
+"""The graph of which important sub-module needs which other."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch
+
+from modularity_jax.report.figures.style import Drawn, bare, new_figure
+from modularity_jax.report.figures.submodules import TAXONOMY_COLOURS, Damaged, damaged_networks, module_name
+from modularity_jax.report.frames import Run
+
+Module = tuple[int, int]  # hidden layer and cluster
+
+_ARROW: dict[str, Any] = {
+    "alpha": 0.75,
+    "mutation_scale": 10,
+    "shrinkA": 12,
+    "shrinkB": 12,
+    "linewidth": 1.1,
+    "zorder": 2,
+}
+_ONE_WAY, _BOTH_WAYS, _UNIMPORTANT = "#0072B2", "#882255", "#DDDDDD"
+
+
+def draw(run: Run) -> Iterator[Drawn]:
+    """Sub-modules layer by layer; an arrow from each to what it needs in order to matter."""
+    for network in damaged_networks(run):
+        important = (network.singles["taxonomy"] == "important").any()
+        if important and (network.doubles["kind"] == "conditional").any():
+            yield Drawn(
+                _figure(network),
+                f"The dependency graph of the {network.name}: important sub-modules, and an arrow from a to b where a "
+                "is no longer important once b is damaged.",
+                "Arrows between layers suggest a path along which one sub-module works through another.",
+            )
+
+
+def edges(singles: pd.DataFrame, doubles: pd.DataFrame) -> list[tuple[Module, Module]]:
+    """Among pairs of important sub-modules of one network in different layers, those a, b with a not important given b.
+
+    Args:
+      singles: rows of `lesions.csv`.
+      doubles: rows of `double_lesions.csv`; the conditional ones count.
+    """
+    marked = singles[singles["taxonomy"] == "important"]
+    important = set(zip(marked["layer"], marked["cluster"], strict=True))
+    found = doubles[
+        (doubles["kind"] == "conditional") & (doubles["layer_a"] != doubles["layer_b"]) & ~doubles["important"]
+    ]
+    pairs = {((row.layer_a, row.cluster_a), (row.layer_b, row.cluster_b)) for row in found.itertuples()}
+    return sorted((a, b) for a, b in pairs if {a, b} <= important)
+
+
+def _figure(network: Damaged) -> Figure:
+    figure = new_figure(10, 5.2, f"Which important sub-module needs which other ({network.name})")
+    axes = figure.subplots()
+    bare(axes)
+    places = _draw_modules(axes, network.singles)
+    found = edges(network.singles, network.doubles)
+    if not found:
+        note = "no arrow: none of the important sub-modules loses its importance with another of a different layer"
+        axes.text(0.5, 0.0, note, transform=axes.transAxes, ha="center", fontsize=9)
+    for module, needs in found:
+        mutual = (needs, module) in found
+        if mutual and module > needs:
+            continue  # drawn once, with two heads
+        far = abs(module[0] - needs[0]) > 1  # an arc, lest it run through what lies between
+        arrow: dict[str, Any] = {
+            "arrowstyle": "<|-|>" if mutual else "-|>",
+            "color": _BOTH_WAYS if mutual else _ONE_WAY,
+        }
+        arrow |= {"connectionstyle": f"arc3,rad={0.18 if far else 0.0}", **_ARROW}
+        axes.add_patch(FancyArrowPatch(places[module], places[needs], **arrow))
+    figure.legend(handles=_handles(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _draw_modules(axes: Axes, singles: pd.DataFrame) -> dict[Module, tuple[float, float]]:
+    """Discs whose area follows the number of neurons; where each one is."""
+    places = {}
+    layers = dict(list(singles.groupby("layer")))
+    for column, (layer, found) in enumerate(layers.items()):
+        axes.text(column, -0.09, f"hidden {layer}", ha="center", va="center", weight="bold")
+        for index, row in enumerate(found.itertuples()):
+            place = float(column), (index + 0.5) / len(found)
+            places[layer, row.cluster] = place
+            important = row.taxonomy == "important"
+            colour = TAXONOMY_COLOURS["important"] if important else _UNIMPORTANT
+            axes.scatter(*place, s=120 + 4 * row.num_units, color=colour, zorder=3, linewidths=0)
+            axes.text(*place, module_name(layer, row.cluster), ha="center", va="center", fontsize=7.5, zorder=4)
+            if important:
+                axes.text(place[0], place[1] + 0.045, f"{100 * row.diff:.1f}", ha="center", va="top", fontsize=7)
+    axes.set(xlim=(-0.4, len(layers) - 0.6), ylim=(1.04, -0.14))
+    return places
+
+
+def _handles() -> list[Line2D]:
+    disc: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 8}
+    return [
+        Line2D([], [], color=TAXONOMY_COLOURS["important"], label="important, with points lost", **disc),
+        Line2D([], [], color=_UNIMPORTANT, label="not important", **disc),
+        Line2D([], [], color=_ONE_WAY, marker=">", label="from a to b: once b is gone, a no longer matters"),
+        Line2D([], [], color=_BOTH_WAYS, marker="D", markersize=4, label="either way"),
+    ]

@@ -1,0 +1,36 @@
+"""At the front, where no curve was noted: n-cut at the ends of the phases."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from modularity_jax.report.figures.style import FRONT_SIZE, INK, Drawn, method_colour, new_figure
+from modularity_jax.report.frames import Run, lead_of
+from modularity_jax.report.prose import say
+
+
+def draw(run: Run) -> Iterator[Drawn]:
+    """n-cut of every seed (dots, joined) and of its controls (means, bars) at the ends of the phases."""
+    _, k, method = lead_of(run.tests)
+    tests = run.tests[(run.tests["num_clusters"] == k) & (run.tests["method"] == method)]
+    curve = run.learning_curve
+    if (curve["num_clusters"] == k).any() or tests["phase"].nunique() < 2:
+        return
+    figure = new_figure(*FRONT_SIZE, "When does it become modular?")
+    axes = figure.subplots()
+    means = tests.groupby("phase", observed=True)["shuffled_mean"].mean()
+    phases = list(means.index)
+    for _, found in tests.sort_values("phase").groupby("seed"):
+        places = [phases.index(phase) for phase in found["phase"]]
+        axes.plot(places, found["ncut"], color=INK, marker="o", markersize=4, linewidth=0.8)
+    centres = np.arange(len(phases))
+    axes.hlines(means, centres - 0.25, centres + 0.25, color=method_colour(method), linewidth=4)
+    axes.set_xticks(range(len(phases)), phases)
+    axes.set_xlim(-0.5, len(phases) - 0.5)
+    axes.set_ylabel(f"n-cut, k = {k}")
+    axes.set_xlabel(f"dots: networks; bars: {method} controls, mean", fontsize=9)
+    yield Drawn(
+        figure,
+        f"n-cut at k = {k} of every network at the end of each phase, and the mean of {say('control_name', method)}.",
+        "Where the dots lie under the bar, the networks are more modular than their shuffled weights.",
+    )

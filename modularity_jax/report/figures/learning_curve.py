@@ -1,0 +1,30 @@
+"""n-cut along training, with accuracy beside it."""
+
+from collections.abc import Iterator
+
+from modularity_jax.report.figures.epochs import curve, finish, over_seeds, phase_starts
+from modularity_jax.report.figures.style import Drawn, module_colour, new_figure
+from modularity_jax.report.frames import Run
+
+
+def draw(run: Run) -> Iterator[Drawn]:
+    """n-cut per number of clusters and test accuracy against the epoch, mean and range over seeds."""
+    rows = run.learning_curve
+    if rows.empty:
+        return
+    sizes = dict(list(rows.groupby("num_clusters")))
+    starts = phase_starts(rows)
+    figure = new_figure(10, 2.2 + 2.4 * len(sizes), f"n-cut along training and pruning ({over_seeds(rows)})")
+    panels = figure.subplots(len(sizes) + 1, 1, sharex=True)
+    for axes, (k, found) in zip(panels, sizes.items(), strict=False):
+        curve(axes, found, starts, "ncut", color=module_colour(0), label=f"k = {k}")
+        axes.set(ylabel=f"n-cut, k = {k}")
+    curve(panels[-1], rows, starts, "test_accuracy", color=module_colour(5), label="")
+    panels[-1].set_ylabel("test accuracy")
+    finish(panels, rows, starts, 12)
+    yield Drawn(
+        figure,
+        "The n-cut along training and pruning, and the test accuracy beside it.",
+        "A fall in the shaded epochs is modularity that comes with pruning; each phase's last point is the network "
+        "that the tables speak of.",
+    )

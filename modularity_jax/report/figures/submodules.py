@@ -1,0 +1,70 @@
+"""What the figures of lesions have in common: names and colours of sub-modules, their scale of accuracy."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from modularity_jax.report.figures.style import INK, OTHER_COLOUR
+from modularity_jax.report.frames import Run, drawn_lesions
+from modularity_jax.report.prose import say
+
+TAXONOMY_COLOURS = {
+    "important": "#D55E00",
+    "significant but not different": "#E69F00",
+    "different but not significant": "#56B4E9",
+    "least important": "#CC79A7",
+    "prunable": "#009E73",
+    "other": "#8A8A8A",
+    "small": "#C9C9C9",
+    "complete": "#332288",
+}
+CONTROL_COLOUR = "#B9C4CC"
+
+
+class Damaged(NamedTuple):
+    """The first seed of the last phase that has lesions."""
+
+    name: str  # "pruned network, seed 0"
+    singles: pd.DataFrame
+    doubles: pd.DataFrame
+    arrays: Mapping[str, np.ndarray]  # empty where they are not at hand
+
+
+def damaged_networks(run: Run) -> Iterator[Damaged]:
+    """The network whose lesions are drawn, if there is one."""
+    if run.lesions.empty:
+        return
+    singles, doubles = (drawn_lesions(frame, run.lesions) for frame in (run.lesions, run.double_lesions))
+    first = singles.iloc[0]
+    name = f"{say('phase_name', first['phase'])} network, seed {first['seed']}"
+    yield Damaged(name, singles.reset_index(drop=True), doubles, run.lesion_arrays)
+
+
+def module_name(layer: int, cluster: int) -> str:
+    """How figures call a sub-module: hidden layer, a dot, cluster."""
+    return f"{layer}.{cluster}"
+
+
+def colour_of(taxonomy: str) -> str:
+    """A sub-module's colour by the study's word for it."""
+    return TAXONOMY_COLOURS.get(taxonomy, OTHER_COLOUR)
+
+
+def lost_points(axes: Axes) -> None:
+    """A scale of accuracy lost, linear up to one percentage point, with a line where one is lost."""
+    axes.set_yscale("symlog", linthresh=1, linscale=1.5)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.axhline(-1, color=INK, linewidth=0.7, linestyle=":")
+
+
+def taxonomy_legend(*columns: pd.Series) -> list[Line2D]:
+    """A dot per taxonomy class that occurs, in the taxonomy's order of weight."""
+    found = set().union(*columns)
+    look: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 6}
+    return [
+        Line2D([], [], color=colour, label=name, **look) for name, colour in TAXONOMY_COLOURS.items() if name in found
+    ]

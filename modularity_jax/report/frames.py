@@ -1,0 +1,217 @@
+"""A run's files as typed pandas frames, read once; all that the report says or draws comes from here."""
+
+import os
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from modularity_jax.nets.sweep import PHASES
+from modularity_jax.runs.cluster_files import Group
+from modularity_jax.runs.tables import Row, read_arrays, read_csv, read_json, read_table
+
+KEYS = ["phase", "num_clusters", "method"]  # of a comparison: networks of all seeds against one control
+
+_NETWORK = {"seed": "int64", "phase": "str"}
+_EPOCH = _NETWORK | {"epoch": "int64"}
+# What the report needs of each table; other columns have the dtype of what they hold.
+_CLUSTERABILITY = _NETWORK | {"num_clusters": "int64", "method": "str"}
+_CLUSTERABILITY |= dict.fromkeys(("ncut", "lower_bound", "shuffled_mean", "z_score", "p_value", "p_upper"), "float64")
+_CLUSTERABILITY |= {"num_shuffles": "Int64"}
+_OPTIONAL = {"effect_size": "float64", "test_accuracy": "float64", "num_left_out": "Int64", "converged": "boolean"}
+_METRICS = _EPOCH | {"test_accuracy": "float64", "nonfinite_step": "Int64"}
+_LESIONS = _NETWORK | {"num_clusters": "int64", "layer": "int64", "cluster": "int64", "num_units": "int64"}
+_LESIONS |= dict.fromkeys(("share", "accuracy", "diff", "control_mean", "z_score", "p_value", "p_adjusted"), "float64")
+_LESIONS |= {"taxonomy": "str", "taxonomy_adjusted": "str"}
+_DOUBLE_LESIONS = _NETWORK | {"kind": "str", "score": "float64", "important": "bool", "important_adjusted": "bool"}
+_DOUBLE_LESIONS |= dict.fromkeys(("layer_a", "cluster_a", "layer_b", "cluster_b"), "int64")
+_LEFT_OUT = _NETWORK | {"stage": "str", "num_clusters": "int64", "reason": "str"}
+_CURVE = _EPOCH | {"num_clusters": "int64", "ncut": "float64", "test_accuracy": "float64"}
+
+
+class Network(NamedTuple):
+    """The network that is drawn neuron by neuron."""
+
+    phase: str
+    seed: int
+    kernels: Sequence[np.ndarray]  # L arrays [d_{l-1}, d_l]
+    partitions: Mapping[int, np.ndarray]  # labels [N] by number of clusters, -1 where isolated
+
+
+class Run(NamedTuple):
+    """A run; a table without a file is empty."""
+
+    workdir: pathlib.Path
+    config: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    clusterability: pd.DataFrame  # every row
+    tests: pd.DataFrame  # the rows with a p; num_shuffles are the controls that it rests on
+    metrics: pd.DataFrame
+    lesions: pd.DataFrame
+    double_lesions: pd.DataFrame
+    left_out: pd.DataFrame
+    learning_curve: pd.DataFrame
+    shuffled: Mapping[Group, np.ndarray]  # n-cuts [R] of the controls that could be compared, where they are at hand
+    eigenvalues: Mapping[str, np.ndarray]  # [S, k] by phase, of the largest k
+    network: Network | None  # the first seed of the last phase, where its labels and weights are at hand
+    lesion_arrays: Mapping[str, np.ndarray]  # of the first seed of the last phase with lesions
+
+
+def read_run(workdir: str | os.PathLike[str]) -> Run:
+    """Reads a run.
+
+    Raises:
+      FileNotFoundError: if `config.json` or `clusterability.csv` is missing.
+      ValueError: if a file is damaged.
+    """
+    workdir = pathlib.Path(workdir)
+    rows = read_table(workdir, "clusterability.csv", list(_CLUSTERABILITY))
+    tests = tests_of(rows)
+    phases = tests["phase"].cat.categories
+    clusters = {phase: _arrays(workdir, f"clusters/{phase}.npz") for phase in phases}
+    lesions = _optional(workdir, "lesions.csv", _LESIONS)
+    return Run(
+        workdir,
+        config=read_json(workdir, "config.json"),
+        versions=read_json(workdir, "versions.json") if (workdir / "versions.json").is_file() else {},
+        clusterability=typed(rows, _CLUSTERABILITY, _OPTIONAL),
+        tests=tests,
+        metrics=_optional(workdir, "metrics.csv", _METRICS),
+        lesions=lesions,
+        double_lesions=_optional(workdir, "double_lesions.csv", _DOUBLE_LESIONS),
+        left_out=_optional(workdir, "left_out.csv", _LEFT_OUT),
+        learning_curve=_optional(workdir, "learning_curve.csv", _CURVE),
+        shuffled=_shuffled(tests, clusters),
+        eigenvalues=_eigenvalues(tests, clusters),
+        network=_network(workdir, tests, clusters),
+        lesion_arrays=_lesion_arrays(workdir, lesions),
+    )
+
+
+def read_tests(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """The tests of a `clusterability.csv`, as `Run.tests`."""
+    return tests_of(read_csv(path, list(_CLUSTERABILITY)))
+
+
+def tests_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """The rows of `clusterability.csv` that have a p, with the number of controls that it rests on."""
+    tests = typed([row for row in rows if row["p_value"] is not None], _CLUSTERABILITY, _OPTIONAL)
+    left_out = tests["num_left_out"].fillna(0)
+    return tests.assign(num_shuffles=(tests["num_shuffles"] - left_out).astype("int64"))
+
+
+def typed(rows: Sequence[Row], needed: Mapping[str, str], optional: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Rows as a frame; phases are ordered as in training, controls as they come.
+
+    Args:
+      rows: with the same keys; None where a value is missing.
+      needed: dtypes by column; an empty frame has these columns.
+      optional: dtypes of columns that may be missing from the rows, and then hold nothing.
+
+    Raises:
+      ValueError: if a column cannot have its dtype.
+    """
+    dtypes = dict(needed) | dict(optional or {})
+    data = {}
+    for name in dict.fromkeys([*(rows[0] if rows else needed), *(optional or ())]):
+        values = [row.get(name) for row in rows]
+        dtype = dtypes.get(name) or _dtype(values)
+        try:
+            data[name] = pd.Series(values, dtype=dtype)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the column {name} should be {dtype}: {error}") from error
+    frame = pd.DataFrame(data)
+    for name, order in (("phase", phase_rank), ("method", None)):
+        if name in frame:
+            found = list(dict.fromkeys(frame[name]))
+            frame[name] = pd.Categorical(frame[name], sorted(found, key=order) if order else found, ordered=True)
+    return frame
+
+
+def records(frame: pd.DataFrame) -> list[Row]:
+    """A frame's rows as plain values, None where one is missing."""
+    return [
+        {name: None if pd.isna(value) else value for name, value in row.items()} for row in frame.to_dict("records")
+    ]
+
+
+def phase_rank(phase: str) -> tuple[int, str]:
+    """A sort key that puts phases in the order of training, unknown ones last."""
+    return (PHASES.index(phase) if phase in PHASES else len(PHASES), phase)
+
+
+def key_of(row: Any) -> Group:
+    """The key in `Run.shuffled` of a row of `Run.tests`."""
+    return row.seed, row.phase, row.num_clusters, row.method
+
+
+def lead_of(tests: pd.DataFrame) -> tuple[str, int, str]:
+    """The comparison that a report leads with: the first k and control of the last phase."""
+    first = tests[tests["phase"] == tests["phase"].max()].sort_values(KEYS).iloc[0]
+    return first["phase"], int(first["num_clusters"]), first["method"]
+
+
+def drawn_lesions(frame: pd.DataFrame, lesions: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of lesions that belong to the network which is drawn: the first seed of the last phase."""
+    last = lesions[lesions["phase"] == lesions["phase"].max()]
+    return frame[(frame["phase"] == lesions["phase"].max()) & (frame["seed"] == last["seed"].min())]
+
+
+def _dtype(values: Sequence[Any]) -> str:
+    kinds = {type(value) for value in values if value is not None}
+    return {str: "str", bool: "boolean", int: "Int64"}.get(kinds.pop(), "float64") if len(kinds) == 1 else "float64"
+
+
+def _optional(workdir: pathlib.Path, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
+    return typed(read_table(workdir, name) if (workdir / name).is_file() else [], columns, columns)
+
+
+def _arrays(workdir: pathlib.Path, name: str, prefix: str = "") -> dict[str, np.ndarray]:
+    return read_arrays(workdir, name, prefix) if (workdir / name).is_file() else {}
+
+
+def _shuffled(tests: pd.DataFrame, clusters: Mapping[str, Mapping[str, np.ndarray]]) -> dict[Group, np.ndarray]:
+    found = {}
+    for row in tests.itertuples():
+        array = clusters[row.phase].get(f"seed_{row.seed}/k_{row.num_clusters}/{row.method}/shuffled_ncut")
+        if array is not None and array.size:
+            found[key_of(row)] = array[~np.isnan(array)]
+    return found
+
+
+def _eigenvalues(tests: pd.DataFrame, clusters: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    end = f"/k_{tests['num_clusters'].max()}/eigenvalues"
+    found = {phase: [array for name, array in made.items() if name.endswith(end)] for phase, made in clusters.items()}
+    return {phase: np.stack(arrays) for phase, arrays in found.items() if arrays}
+
+
+def _network(
+    workdir: pathlib.Path, tests: pd.DataFrame, clusters: Mapping[str, Mapping[str, np.ndarray]]
+) -> Network | None:
+    phases = [phase for phase, arrays in clusters.items() if arrays]
+    if not phases:
+        return None
+    phase = phases[-1]
+    seed = int(tests.loc[tests["phase"] == phase, "seed"].min())
+    partitions = _numbered(clusters[phase], rf"seed_{seed}/k_(\d+)/labels")
+    weights = _arrays(workdir, f"weights/{phase}.npz", f"seed_{seed}/")
+    kernels = _numbered(weights, rf"seed_{seed}/layer_(\d+)/kernel")
+    return Network(phase, seed, list(kernels.values()), partitions) if partitions and kernels else None
+
+
+def _numbered(arrays: Mapping[str, np.ndarray], pattern: str) -> dict[int, np.ndarray]:
+    """The arrays whose names fit, by the number in them, ascending."""
+    found = ((re.fullmatch(pattern, name), array) for name, array in arrays.items())
+    return dict(sorted(((int(match[1]), array) for match, array in found if match), key=lambda pair: pair[0]))
+
+
+def _lesion_arrays(workdir: pathlib.Path, lesions: pd.DataFrame) -> dict[str, np.ndarray]:
+    if lesions.empty:
+        return {}
+    first = drawn_lesions(lesions, lesions).iloc[0]
+    prefix = f"seed_{first['seed']}/k_{first['num_clusters']}/"
+    arrays = _arrays(workdir, f"lesions/{first['phase']}.npz", prefix)
+    return {name.removeprefix(prefix): array for name, array in arrays.items()}
