@@ -9,6 +9,7 @@ from modularity_jax.report.figures import (
     dependencies,
     eigenvalues,
     front_controls,
+    front_curve,
     modules,
     training,
     write_figures,
@@ -185,16 +186,22 @@ def test_lesions_without_pairs_or_arrays(run, tmp_path):
     assert [name for name in names if "lesion" in name or name == "dependencies"] == ["lesion_shares"]
 
 
-def test_a_learning_curve(run, tmp_path):
+@pytest.mark.parametrize("controls", [True, False], ids=["with controls", "of an earlier version"])
+def test_a_learning_curve(run, tmp_path, controls):
     shutil.copytree(run, tmp_path / "run")
     rows = [
         {"seed": s, "phase": p, "epoch": e, "num_clusters": k, "ncut": k / 2 - 0.1 * e, "test_accuracy": 0.9}
+        | ({"shuffled_mean": k / 2 - 0.05 * e} if controls else {})
         for p in ("unpruned", "pruned") for e in (1, 2) for k in (4, 12) for s in (0, 1)
     ]  # fmt: skip
     write_csv(tmp_path / "run" / "learning_curve.csv", rows, tuple(rows[0]))
     names = [figure.name for figure in drawn(tmp_path / "run")]
     expected = ["front_curve" if name == "front_phases" else name for name in NAMES]
     assert names == [*expected[:-1], "learning_curve", "training"]
+    (axes, _) = only(front_curve, read_run(tmp_path / "run")).axes
+    lines = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
+    assert lines.pop("network") == pytest.approx([1.9, 1.8, 1.9, 1.8])
+    assert lines == ({"its weights shuffled": pytest.approx([1.95, 1.9, 1.95, 1.9])} if controls else {})
 
 
 def test_controls_that_all_fall_apart_can_be_drawn_as_shares_of_nothing():

@@ -29,6 +29,14 @@ def curve(axes: Axes, rows: pd.DataFrame, starts: Mapping[str, int], column: str
         axes.fill_between(spread.index, spread["min"], spread["max"], color=line["color"], alpha=0.2, linewidth=0)
 
 
+def with_controls(axes: Axes, rows: pd.DataFrame, starts: Mapping[str, int], color: Any) -> None:
+    """n-cut, and that of the same weights shuffled where the table has it."""
+    curve(axes, rows, starts, "ncut", color=color, label="network")
+    if rows["shuffled_mean"].notna().any():
+        curve(axes, rows, starts, "shuffled_mean", color=INK, linestyle="dashed", label="its weights shuffled")
+        axes.legend(loc="lower left", fontsize=8)
+
+
 def finish(panels: Sequence[Axes], rows: pd.DataFrame, starts: Mapping[str, int], ticks: int) -> None:
     """Shades the pruning phase of panels below each other, and names all phases above and the epochs below them."""
     for phase, epochs in rows.groupby("phase", observed=True)["epoch"]:

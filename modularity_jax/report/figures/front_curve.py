@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from modularity_jax.report.figures.epochs import curve, finish, phase_starts
+from modularity_jax.report.figures.epochs import curve, finish, phase_starts, with_controls
 from modularity_jax.report.figures.style import FRONT_SIZE, Drawn, module_colour, new_figure
 from modularity_jax.report.frames import Run, lead_of
 
@@ -16,13 +16,13 @@ def draw(run: Run) -> Iterator[Drawn]:
     starts = phase_starts(rows)
     figure = new_figure(*FRONT_SIZE, "When does it become modular?")
     panels = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    for axes, column, colour in zip(panels, ("ncut", "test_accuracy"), (0, 5), strict=True):
-        curve(axes, rows, starts, column, color=module_colour(colour), label="")
+    with_controls(panels[0], rows, starts, module_colour(0))
+    curve(panels[1], rows, starts, "test_accuracy", color=module_colour(5), label="")
     panels[0].set_ylabel(f"n-cut, k = {k}")
     panels[1].set_ylabel("test accuracy")
     finish(panels, rows, starts, 6)
     yield Drawn(
         figure,
         f"n-cut at k = {k} and test accuracy along training; pruning is shaded.",
-        "A fall in the shaded epochs is modularity that comes with pruning.",
+        "Modularity is the gap between the network and its weights shuffled within each layer; both fall with pruning.",
     )
