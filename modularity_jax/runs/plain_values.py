@@ -7,7 +7,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from modularity_jax.runs.tables import plain
+
+def plain(value: Any) -> Any:
+    """A NumPy or JAX scalar as Python's, floats by the fewest digits that give them back; others as they are."""
+    if not hasattr(value, "dtype"):
+        return value
+    scalar = np.asarray(value)
+    item = scalar.item()
+    return float(str(scalar[()])) if isinstance(item, float) else item
 
 
 def coerce(name: str, value: Any, default: Any) -> Any:

@@ -86,14 +86,9 @@ def write_csv(
 
 
 def read_csv(path: str | os.PathLike[str], columns: Sequence[str] = ()) -> list[Row]:
-    """Reads what `write_csv` wrote, numbers and True/False parsed, empty cells as None.
+    """Reads what `write_csv` wrote, with the columns that must be there: a dict per row, keys in the header's order.
 
-    Args:
-      path: the file.
-      columns: columns that must be there.
-
-    Returns:
-      One dict per row, keys in the header's order.
+    Numbers and True/False are parsed, empty cells are None.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -121,14 +116,7 @@ def read_csv(path: str | os.PathLike[str], columns: Sequence[str] = ()) -> list[
 
 
 def require(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
-    """The path of a workdir's file, which must exist.
-
-    Args:
-      workdir: a run's directory.
-      name: the file within it, e.g. "clusters/pruned.npz".
-
-    Returns:
-      Its path.
+    """The path of a workdir's file, such as "clusters/pruned.npz", which must exist.
 
     Raises:
       FileNotFoundError: if it is missing; the message names the command that makes it.
@@ -230,15 +218,6 @@ def _sync_names(folder: pathlib.Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def plain(value: Any) -> Any:
-    """A NumPy or JAX scalar as Python's, floats by the fewest digits that give them back; others as they are."""
-    if not hasattr(value, "dtype"):
-        return value
-    scalar = np.asarray(value)
-    item = scalar.item()
-    return float(str(scalar[()])) if isinstance(item, float) else item
 
 
 def _to_cell(value: Any) -> str:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from modularity_jax.runs import tables
+from modularity_jax.runs import plain_values, tables
 from modularity_jax.runs.tables import atomic_write, read_arrays, read_csv, read_json, require, write_csv
 from tests.runs import workdirs
 
@@ -127,7 +127,7 @@ def test_arrays_are_written_under_their_names(tmp_path):
 
 @pytest.mark.parametrize("value", [np.float32(0.1), np.float32(1e-8), np.float64(0.1), np.int32(7)])
 def test_a_plain_value_is_written_as_the_scalar_is(tmp_path, value):
-    for name, cell in (("a", value), ("b", tables.plain(value))):
+    for name, cell in (("a", value), ("b", plain_values.plain(value))):
         tables.write_csv(tmp_path / name, [{"x": cell}], ("x",))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert type(tables.plain(value)) in (int, float)
+    assert type(plain_values.plain(value)) in (int, float)

@@ -15,6 +15,7 @@ from modularity_jax.runs import signals
 from modularity_jax.runs.cluster_files import Group, group_of
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
+from modularity_jax.runs.plain_values import plain
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import left_out
@@ -30,7 +31,7 @@ from modularity_jax.runs.stages.inputs import (
 )
 from modularity_jax.runs.stages.left_out import Case, why_not
 from modularity_jax.runs.store import Store
-from modularity_jax.runs.tables import Row, is_readable, plain, read_csv, read_table, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, is_readable, read_csv, read_table, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir, check_jax_settings
 
 CLUSTERABILITY_COLUMNS = (

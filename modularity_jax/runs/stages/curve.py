@@ -11,9 +11,10 @@ from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.metric.items import partition_controls
 from modularity_jax.nets.sweep import Epoch
 from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.plain_values import plain
 from modularity_jax.runs.stages.inputs import cluster_key, cluster_network, clustering_settings
 from modularity_jax.runs.stages.left_out import why_not
-from modularity_jax.runs.tables import Row, plain
+from modularity_jax.runs.tables import Row
 
 CURVE_COLUMNS = (
     "seed", "phase", "epoch", "num_clusters", "ncut", "lower_bound", "shuffled_mean", "shuffled_std", "num_isolated",

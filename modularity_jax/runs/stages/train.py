@@ -18,6 +18,7 @@ from modularity_jax.runs import signals
 from modularity_jax.runs.checkpoints import Checkpoints
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
+from modularity_jax.runs.plain_values import plain
 from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages.curve import curve_rows
@@ -32,7 +33,7 @@ from modularity_jax.runs.stages.networks import (
     read_network,
     table_order,
 )
-from modularity_jax.runs.tables import Row, plain
+from modularity_jax.runs.tables import Row
 from modularity_jax.runs.workdir import Workdir
 
 
