@@ -22,7 +22,7 @@ def terminal_table(compared: pd.DataFrame) -> str:
     text = ["  ".join(map(_justified, _HEADER, line, widths)).rstrip() for line in lines]
     text.insert(1, "-" * max(map(len, text)))
     text.append("n-cut: mean ± sd over seeds; p: of all seeds (Stouffer), corrected (Holm) where it makes a verdict,")
-    text.append(f"in brackets where it does not; p <= {ALPHA:g}: seeds on their own")
+    text.append(f"in brackets where it does not; p <= {ALPHA:g}: seeds on their own; open: too few shuffles to tell")
     return "\n".join(text)
 
 
@@ -31,6 +31,7 @@ def _justified(column: str, cell: str, width: int) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
+    p_value = row["p_holm_upper" if row["verdict"] == Verdict.LESS else "p_holm" if row["front"] else "p_stouffer"]
     return (
         row["phase"],
         str(row["num_clusters"]),
@@ -38,7 +39,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row['ncut_mean']:.3f}" + ("" if row["ncut_std"] is None else f" ± {row['ncut_std']:.3f}"),
         f"{row['shuffled_mean']:.3f}",
         "–" if row["z_mean"] is None else f"{round(row['z_mean'], 1) + 0.0:.1f}",
-        f"{row['p_holm']:.2g}" if row["front"] else f"({row['p_stouffer']:.2g})",
+        f"{p_value:.2g}" if row["front"] else f"({p_value:.2g})",
         f"{row['num_significant']} of {row['num_seeds']}",
         _WORDS.get(row["verdict"], ""),
     )
