@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from experiments.papers.cells import TABLES, Cell, Table, cells
 from experiments.papers.compare import COLUMNS, compare_cells
 from modularity_jax.report.findings.comparisons import compare
-from modularity_jax.report.frames import read_tests, records
+from modularity_jax.report.frames import records, with_p
 from modularity_jax.report.prose import say
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.tables import Row, write_csv
+from modularity_jax.runs.tables import Row, read_csv, write_csv
 from modularity_jax.runs.workdir import Workdir
 
 # Trains and measures what a workdir lacks; the last argument names workdirs that may hold the same networks.
@@ -56,7 +56,7 @@ def across_text(table: str, root: pathlib.Path, configs: Iterable[str]) -> str:
     for name in configs:
         file = root / table / name / "clusterability.csv"
         if file.exists():
-            found = compare(read_tests(file))
+            found = compare(with_p(read_csv(file)))
             last = found[found["phase"] == found["phase"].max()]
             paragraphs += [f"{name}: {say('across', row)}" for row in records(last)]
     return "\n".join(paragraphs)

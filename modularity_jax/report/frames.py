@@ -11,10 +11,11 @@ import pandas as pd
 
 from modularity_jax.nets.sweep import PHASES
 from modularity_jax.runs.cluster_files import Group
-from modularity_jax.runs.tables import Row, read_arrays, read_csv, read_json, read_table
+from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table
 
 KEYS = ["phase", "num_clusters", "method"]  # of a comparison: networks of all seeds against one control
 
+_GROUP = ("seed", *KEYS)
 _NETWORK = {"seed": "int64", "phase": "str"}
 _EPOCH = _NETWORK | {"epoch": "int64"}
 # What the report needs of each table; other columns have the dtype of what they hold.
@@ -22,7 +23,6 @@ _CLUSTERABILITY = _NETWORK | {"num_clusters": "int64", "method": "str"}
 _CLUSTERABILITY |= dict.fromkeys(("ncut", "lower_bound", "shuffled_mean", "z_score", "p_value", "p_upper"), "float64")
 _CLUSTERABILITY |= {"num_shuffles": "Int64"}
 _OPTIONAL = {"effect_size": "float64", "test_accuracy": "float64", "num_left_out": "Int64", "converged": "boolean"}
-_METRICS = _EPOCH | {"test_accuracy": "float64", "nonfinite_step": "Int64"}
 _LESIONS = _NETWORK | {"num_clusters": "int64", "layer": "int64", "cluster": "int64", "num_units": "int64"}
 _LESIONS |= dict.fromkeys(("share", "accuracy", "diff", "control_mean", "z_score", "p_value", "p_adjusted"), "float64")
 _LESIONS |= {"taxonomy": "str", "taxonomy_adjusted": "str"}
@@ -59,6 +59,15 @@ class Run(NamedTuple):
     network: Network | None  # the first seed of the last phase, where its labels and weights are at hand
     lesion_arrays: Mapping[str, np.ndarray]  # of the first seed of the last phase with lesions
 
+    def controls_of(self, tests: pd.DataFrame) -> list[np.ndarray]:
+        """The shuffled n-cuts of each of some tests; no array where they are not at hand."""
+        return [self.shuffled.get(key, np.empty(0)) for key in zip(*(tests[name] for name in _GROUP), strict=True)]
+
+    @property
+    def controlled(self) -> pd.DataFrame:
+        """The tests whose shuffled n-cuts are at hand."""
+        return self.tests[[len(controls) > 0 for controls in self.controls_of(self.tests)]]
+
 
 def read_run(workdir: str | os.PathLike[str]) -> Run:
     """Reads a run.
@@ -69,21 +78,21 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
     """
     workdir = pathlib.Path(workdir)
     rows = read_table(workdir, "clusterability.csv", list(_CLUSTERABILITY))
-    tests = tests_of(rows)
+    tests = with_p(rows)
     phases = tests["phase"].cat.categories
     clusters = {phase: _arrays(workdir, f"clusters/{phase}.npz") for phase in phases}
-    lesions = _optional(workdir, "lesions.csv", _LESIONS)
+    lesions = _table(workdir, "lesions.csv", _LESIONS)
     return Run(
         workdir,
         config=read_json(workdir, "config.json"),
         versions=read_json(workdir, "versions.json") if (workdir / "versions.json").is_file() else {},
         clusterability=typed(rows, _CLUSTERABILITY, _OPTIONAL),
         tests=tests,
-        metrics=_optional(workdir, "metrics.csv", _METRICS),
+        metrics=_table(workdir, "metrics.csv", _EPOCH, nonfinite_step="Int64"),
         lesions=lesions,
-        double_lesions=_optional(workdir, "double_lesions.csv", _DOUBLE_LESIONS),
-        left_out=_optional(workdir, "left_out.csv", _LEFT_OUT),
-        learning_curve=_optional(workdir, "learning_curve.csv", _CURVE),
+        double_lesions=_table(workdir, "double_lesions.csv", _DOUBLE_LESIONS),
+        left_out=_table(workdir, "left_out.csv", _LEFT_OUT),
+        learning_curve=_table(workdir, "learning_curve.csv", _CURVE),
         shuffled=_shuffled(tests, clusters),
         eigenvalues=_eigenvalues(tests, clusters),
         network=_network(workdir, tests, clusters),
@@ -91,12 +100,7 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
     )
 
 
-def read_tests(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """The tests of a `clusterability.csv`, as `Run.tests`."""
-    return tests_of(read_csv(path, list(_CLUSTERABILITY)))
-
-
-def tests_of(rows: Sequence[Row]) -> pd.DataFrame:
+def with_p(rows: Sequence[Row]) -> pd.DataFrame:
     """The rows of `clusterability.csv` that have a p, with the number of controls that it rests on."""
     tests = typed([row for row in rows if row["p_value"] is not None], _CLUSTERABILITY, _OPTIONAL)
     left_out = tests["num_left_out"].fillna(0)
@@ -133,19 +137,12 @@ def typed(rows: Sequence[Row], needed: Mapping[str, str], optional: Mapping[str,
 
 def records(frame: pd.DataFrame) -> list[Row]:
     """A frame's rows as plain values, None where one is missing."""
-    return [
-        {name: None if pd.isna(value) else value for name, value in row.items()} for row in frame.to_dict("records")
-    ]
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
 def phase_rank(phase: str) -> tuple[int, str]:
     """A sort key that puts phases in the order of training, unknown ones last."""
     return (PHASES.index(phase) if phase in PHASES else len(PHASES), phase)
-
-
-def key_of(row: Any) -> Group:
-    """The key in `Run.shuffled` of a row of `Run.tests`."""
-    return row.seed, row.phase, row.num_clusters, row.method
 
 
 def lead_of(tests: pd.DataFrame) -> tuple[str, int, str]:
@@ -165,8 +162,9 @@ def _dtype(values: Sequence[Any]) -> str:
     return {str: "str", bool: "boolean", int: "Int64"}.get(kinds.pop(), "float64") if len(kinds) == 1 else "float64"
 
 
-def _optional(workdir: pathlib.Path, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
-    return typed(read_table(workdir, name) if (workdir / name).is_file() else [], columns, columns)
+def _table(workdir: pathlib.Path, name: str, needed: Mapping[str, str], **optional: str) -> pd.DataFrame:
+    rows = read_table(workdir, name, list(needed)) if (workdir / name).is_file() else []
+    return typed(rows, needed, optional)
 
 
 def _arrays(workdir: pathlib.Path, name: str, prefix: str = "") -> dict[str, np.ndarray]:
@@ -175,10 +173,10 @@ def _arrays(workdir: pathlib.Path, name: str, prefix: str = "") -> dict[str, np.
 
 def _shuffled(tests: pd.DataFrame, clusters: Mapping[str, Mapping[str, np.ndarray]]) -> dict[Group, np.ndarray]:
     found = {}
-    for row in tests.itertuples():
-        array = clusters[row.phase].get(f"seed_{row.seed}/k_{row.num_clusters}/{row.method}/shuffled_ncut")
+    for seed, phase, k, method in zip(*(tests[name] for name in _GROUP), strict=True):
+        array = clusters[phase].get(f"seed_{seed}/k_{k}/{method}/shuffled_ncut")
         if array is not None and array.size:
-            found[key_of(row)] = array[~np.isnan(array)]
+            found[seed, phase, k, method] = array[~np.isnan(array)]
     return found
 
 

@@ -25,7 +25,13 @@ def environment(*, escaped: bool) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"signed": signed, "fixed": fixed, "short": short, "zip": functools.partial(zip, strict=True)}
+    # An n-cut is fixed, a p-value short.
+    made.filters |= {
+        "signed": signed,
+        "fixed": "{:.3f}".format,
+        "short": "{:.2g}".format,
+        "zip": functools.partial(zip, strict=True),
+    }
     made.tests |= {"known": pd.notna, "significant": is_significant, "text_column": _TEXT_COLUMNS.__contains__}
     made.globals["alpha"] = f"{ALPHA:g}"
     return made
@@ -43,13 +49,3 @@ def signed(value: float | None, digits: int = 1) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
-
-
-def fixed(value: float) -> str:
-    """An n-cut."""
-    return f"{value:.3f}"
-
-
-def short(value: float) -> str:
-    """A p-value."""
-    return f"{value:.2g}"

@@ -36,10 +36,6 @@ def strength_rows(compared: pd.DataFrame) -> list[list[Row]]:
     return [[lead[m] for m in kind if m in lead] for kind in (("row", "column"), ("layer", "layer_nonzero"))]
 
 
-def _result(run: Run, found: Findings) -> Values:
-    return {"compared": records(found.compared)}
-
-
 def _seeds(run: Run, found: Findings) -> Values | None:
     if (found.compared["num_seeds"] == 1).all():
         return None
@@ -55,10 +51,6 @@ def _strengths(run: Run, found: Findings) -> Values | None:
     networks = [{row["method"]: row for row in records(group)} for _, group in groups]
     tested, others = strength_rows(found.compared)
     return {"tested": tested, "others": others, "methods": methods, "networks": networks}
-
-
-def _modules(run: Run, found: Findings) -> Values | None:
-    return {} if run.eigenvalues or run.network else None
 
 
 def _lesions(run: Run, found: Findings) -> Values | None:
@@ -93,10 +85,6 @@ def _audit(run: Run, found: Findings) -> Values:
     }
 
 
-def _networks(run: Run, found: Findings) -> Values:
-    return {"rows": frame_table(run.tests.sort_values(["phase", "num_clusters", "seed"], kind="stable"))}
-
-
 def _repeat(run: Run, found: Findings) -> Values:
     seconds, compiled = (run.versions.get(name) or {} for name in ("stage_seconds", "compile_seconds"))
     hidden = ("command", "stage_seconds", "compile_seconds")
@@ -112,13 +100,13 @@ def _repeat(run: Run, found: Findings) -> Values:
 
 # By name, which is the anchor, the template, and the key of the section's figures.
 SECTIONS: Mapping[str, Callable[[Run, Findings], Values | None]] = {
-    "result": _result,
+    "result": lambda run, found: {"compared": records(found.compared)},
     "seeds": _seeds,
     "strengths": _strengths,
-    "modules": _modules,
+    "modules": lambda run, found: {} if run.eigenvalues or run.network else None,
     "lesions": _lesions,
     "training": _training,
     "audit": _audit,
-    "networks": _networks,
+    "networks": lambda run, found: {"rows": frame_table(run.tests.sort_values(["phase", "num_clusters", "seed"]))},
     "repeat": _repeat,
 }

@@ -5,7 +5,6 @@ import pandas as pd
 from modularity_jax.report.findings.comparisons import Verdict
 from modularity_jax.report.findings.significance import ALPHA
 from modularity_jax.report.frames import records
-from modularity_jax.report.prose import fixed, short
 from modularity_jax.runs.tables import Row
 
 _HEADER = ("phase", "k", "control", "n-cut", "shuffled", "z", "p", f"p <= {ALPHA:g}", "modular?")
@@ -14,20 +13,16 @@ _WORDS = {Verdict.MORE: "more", Verdict.LESS: "less", Verdict.NONE: "not shown",
 
 
 def terminal_table(compared: pd.DataFrame) -> str:
-    """Comparisons as aligned text for the end of a run.
+    """What `compare` returned as aligned text: a header, a line for each comparison, a legend.
 
-    Args:
-      compared: what `compare` returned.
-
-    Returns:
-      A header, a line for each comparison and a legend, of at most 100 characters where controls have short names.
+    No line has more than 100 characters where the controls have short names.
     """
     lines = [_HEADER, *(_cells(row) for row in records(compared))]
     widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADER))]
     text = ["  ".join(map(_justified, _HEADER, line, widths)).rstrip() for line in lines]
     text.insert(1, "-" * max(map(len, text)))
     text.append("n-cut: mean ± sd over seeds; p: of all seeds (Stouffer), corrected (Holm) where it makes a verdict,")
-    text.append(f"in brackets where it does not; p <= {ALPHA:g}: seeds on their own")
+    text.append(f"in brackets where it does not; p <= {ALPHA:g}: seeds on their own; open: too few shuffles to tell")
     return "\n".join(text)
 
 
@@ -36,14 +31,15 @@ def _justified(column: str, cell: str, width: int) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
+    p_value = row["p_holm_upper" if row["verdict"] == Verdict.LESS else "p_holm" if row["front"] else "p_stouffer"]
     return (
         row["phase"],
         str(row["num_clusters"]),
         row["method"],
-        fixed(row["ncut_mean"]) + ("" if row["ncut_std"] is None else f" ± {fixed(row['ncut_std'])}"),
-        fixed(row["shuffled_mean"]),
+        f"{row['ncut_mean']:.3f}" + ("" if row["ncut_std"] is None else f" ± {row['ncut_std']:.3f}"),
+        f"{row['shuffled_mean']:.3f}",
         "–" if row["z_mean"] is None else f"{round(row['z_mean'], 1) + 0.0:.1f}",
-        short(row["p_holm"]) if row["front"] else f"({short(row['p_stouffer'])})",
+        f"{p_value:.2g}" if row["front"] else f"({p_value:.2g})",
         f"{row['num_significant']} of {row['num_seeds']}",
         _WORDS.get(row["verdict"], ""),
     )

@@ -6,9 +6,7 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
-
-import markupsafe
+from typing import Any
 
 from modularity_jax.report.findings import Findings, find
 from modularity_jax.report.findings.across_seeds import ACROSS_COLUMNS
@@ -18,14 +16,6 @@ from modularity_jax.report.prose import environment
 from modularity_jax.report.sections import SECTIONS
 from modularity_jax.runs.stages.left_out import sentences
 from modularity_jax.runs.tables import atomic_write, write_csv
-
-
-class Section(NamedTuple):
-    """One part of the page."""
-
-    name: str
-    title: str
-    body: markupsafe.Markup
 
 
 def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
@@ -83,13 +73,14 @@ def _front(run: Run, found: Findings) -> dict[str, Any]:
     }
 
 
-def _sections(run: Run, found: Findings, pictures: Mapping[str, Any]) -> Iterator[Section]:
+def _sections(run: Run, found: Findings, pictures: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Name, title and body of each section that the run has something for."""
     for name, section in SECTIONS.items():
         values = section(run, found)
         if values is not None:
             template = environment(escaped=True).get_template(f"sections/{name}.html")
             made = template.make_module({"pictures": pictures.get(name, ()), **values})
-            yield Section(name, str(made.title), markupsafe.Markup(made))  # type: ignore[attr-defined]
+            yield {"name": name, "title": made.title, "body": str(made)}  # type: ignore[attr-defined]
 
 
 def _draw(run: Run) -> Mapping[str, Any]:

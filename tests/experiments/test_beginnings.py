@@ -174,5 +174,5 @@ def test_a_report_where_little_is_given(tmp_path, variables):
     assert not (tmp_path / "~").exists()
     drawn = {path.name: path.read_bytes() for path in (run / "figures").iterdir()}
     shutil.rmtree(run / "figures")
-    pictures = [picture for made in write_figures(read_run(run)).values() for picture in made]
-    assert {file.name: file.read_bytes() for picture in pictures for file in (picture.png, picture.svg)} == drawn
+    write_figures(read_run(run))
+    assert {path.name: path.read_bytes() for path in (run / "figures").iterdir()} == drawn

@@ -196,3 +196,14 @@ def test_unknown_names(tmp_path):
         ValueError, match="config must name one of mnist, mnist_dropout for the table ncut_k12, got lin"
     ):
         reproduce.run_table("ncut_k12", tmp_path, {"lines": RunConfig()}, fake_run({}))
+
+
+def test_what_all_seeds_of_a_table_say(tmp_path):
+    workdirs.make_workdir(tmp_path / "ncut_k4" / "mnist", num_seeds=3, sizes=(4,), num_shuffles=39, epochs=1)
+    text = reproduce.across_text("ncut_k4", tmp_path, ["mnist", "lines"])
+    first, second = text.splitlines()
+    assert first.startswith(
+        "mnist: Over 3 seeds together, the pruned networks at k = 4 are more modular than the same weights shuffled "
+        "within each layer: combined p = "
+    )
+    assert "the same non-zero weights shuffled among their places" in second

@@ -4,8 +4,7 @@ import pathlib
 
 import pandas as pd
 
-from modularity_jax.report import frames
-from modularity_jax.report.frames import Run, typed
+from modularity_jax.report.frames import Run, typed, with_p
 
 CLUSTERABILITY = {
     "seed": 0, "phase": "pruned", "num_clusters": 4, "method": "layer", "ncut": 2.0, "lower_bound": 1.5,
@@ -16,7 +15,7 @@ CLUSTERABILITY = {
 
 def tests_of(rows):
     """Rows of `clusterability.csv`, what they lack filled up, as a frame."""
-    return frames.tests_of([CLUSTERABILITY | row for row in rows])
+    return with_p([CLUSTERABILITY | row for row in rows])
 
 
 def table_of(rows):

@@ -31,7 +31,7 @@ def network(controls, *, ncut=2.0, seed=0, phase="pruned", k=4, method="layer"):
 
 def frame(*networks):
     shuffled = {(r["seed"], r["phase"], r["num_clusters"], r["method"]): c for r, c in networks}
-    return audit_run(made.tests_of([row for row, _ in networks]), shuffled)
+    return audit_run(made.run_of([row for row, _ in networks], shuffled=shuffled))
 
 
 def audited(*networks):
@@ -133,7 +133,7 @@ def test_fewer_than_32_controls_cannot_be_counted_as_the_study_did():
 
 def test_rows_without_controls_are_left_out():
     row, _ = network([2.1] * 40)
-    empty = audit_run(made.tests_of([row]), {})
+    empty = audit_run(made.run_of([row]))
     assert (len(empty), tuple(empty)) == (0, AUDIT_COLUMNS)
     assert audit_findings(empty).empty
 
@@ -143,7 +143,7 @@ def test_controls_of_another_run_are_refused():
     with pytest.raises(
         ValueError, match=r"controls of \(0, 'pruned', 4, 'layer'\) have the mean n-cut 2.2, .* says 2.1"
     ):
-        audit_run(made.tests_of([row]), {(0, "pruned", 4, "layer"): shuffled + np.float32(0.1)})
+        audit_run(made.run_of([row], shuffled={(0, "pruned", 4, "layer"): shuffled + np.float32(0.1)}))
 
 
 def test_a_real_shuffle_test_is_counted_as_it_counts_itself(tmp_path):

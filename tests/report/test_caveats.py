@@ -10,7 +10,7 @@ from modularity_jax.metric.shuffle_test import compare_with
 from modularity_jax.report.findings import find
 from modularity_jax.report.findings.caveats import caveats
 from modularity_jax.report.findings.comparisons import compare
-from modularity_jax.report.frames import read_run, read_tests
+from modularity_jax.report.frames import read_run, with_p
 from modularity_jax.report.terminal import terminal_table
 from modularity_jax.runs.stages.cluster import CLUSTERABILITY_COLUMNS, ShuffleTestCase, row_of
 from modularity_jax.runs.tables import read_csv, write_csv
@@ -41,7 +41,7 @@ def test_rows_of_controls_that_cannot_be_compared(tmp_path):
     write_csv(tmp_path / "t.csv", ROWS, CLUSTERABILITY_COLUMNS)
     read = read_csv(tmp_path / "t.csv", CLUSTERABILITY_COLUMNS)
     assert read == ROWS
-    tests = read_tests(tmp_path / "t.csv")
+    tests = with_p(read)
     assert list(zip(tests["seed"], tests["num_shuffles"], strict=True)) == [(0, 3), (1, 4), (3, 5)]
     compared = compare(tests)
     assert list(compared["num_seeds"]) == [3]

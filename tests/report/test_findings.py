@@ -145,11 +145,13 @@ def test_bad_rows_are_refused():
 
 def test_the_terminal_table_is_aligned_and_narrow():
     tests = rows([0.005] * 10, method="layer_nonzero", k=12, ncut=8.8, shuffled=9.2) + rows([0.3], phase="init")
+    tests += rows([1.0] * 3, p_upper=[0.005] * 3)
     tests += rows([0.005, np.float32(0.005)], method="layer_nonzero") + rows([0.4], phase="unpruned", k=12)
     lines = terminal_table(compare(made.tests_of(tests))).splitlines()
     assert " ".join(lines[0].split()) == "phase k control n-cut shuffled z p p <= 0.05 modular?"
     assert " ".join(lines[2].split()) == "init 4 layer 2.000 2.100 -3.0 (0.3) 0 of 1"
-    assert " ".join(lines[4].split()) == "pruned 4 layer_nonzero 2.005 ± 0.007 2.100 -3.5 0.00013 2 of 2 more"
-    assert " ".join(lines[5].split()).startswith("pruned 12 layer_nonzero 8.845 ± 0.030 9.200 -7.5 ")
-    assert lines[5].endswith("10 of 10  more")
+    assert " ".join(lines[4].split()) == "pruned 4 layer_nonzero 2.005 ± 0.007 2.100 -3.5 0.00027 2 of 2 more"
+    assert " ".join(lines[5].split()) == "pruned 4 layer 2.010 ± 0.010 2.100 -4.0 1.2e-05 0 of 3 less"
+    assert " ".join(lines[6].split()).startswith("pruned 12 layer_nonzero 8.845 ± 0.030 9.200 -7.5 ")
+    assert lines[6].endswith("10 of 10  more")
     assert max(map(len, lines)) <= 100

@@ -196,3 +196,25 @@ def test_the_lesions_section(run):
     assert "3/3" in text
     assert "2 (1/1)" in text
     assert "9 of 30" in text
+
+
+def test_what_is_left_out_is_said_at_the_front(run):
+    steps = {(0, "unpruned"): 5, (0, "pruned"): 5, (1, "pruned"): 7}
+    rows = [
+        row | {"nonfinite_step": steps.get((row["seed"], row["phase"]))} for row in read_csv(run / "metrics.csv")[::-1]
+    ]
+    write_csv(run / "metrics.csv", sorted(rows, key=lambda row: row["phase"], reverse=True), tuple(rows[0]))
+    left_out = {"stage": "cluster", "phase": "pruned", "seed": 2, "num_clusters": 4, "reason": "too few neurons"}
+    write_csv(run / "left_out.csv", [left_out], tuple(left_out))
+    front = " ".join(check_front(write_report(run)))
+    sentences = (
+        "Seed 0 is left out: its loss was not finite from step 5 of the unpruned phase on. Seed 1 is left out: its "
+        "loss was not finite from step 7 of the pruned phase on. The pruned network of seed 2 could not be clustered "
+        "at k = 4: too few neurons."
+    )
+    assert sentences in front
+
+
+def check_front(path):
+    text = check(path).text
+    return text[: text.index("The result in numbers")]

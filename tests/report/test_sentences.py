@@ -120,6 +120,13 @@ def test_controls_in_parts_have_no_percentage():
     assert "n-cut 0.025 higher" in across([1.0] * 6, ncut=[0.01 * seed for seed in range(6)], shuffled=0.0)
 
 
+def test_networks_that_are_missing_are_named():
+    row = {"seed": 3, "phase": "pruned", "nonfinite_step": 120}
+    assert say("not_finite", row) == (
+        "Seed 3 is left out: its loss was not finite from step 120 of the pruned phase on."
+    )
+
+
 def headline(table):
     found = compared(table)
     phase = lead_of(made.tests_of(table))[0]

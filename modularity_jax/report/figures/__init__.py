@@ -1,9 +1,8 @@
 """A run's figures: one file each, whose function `draw` goes from a run to what it draws, named here once."""
 
 import importlib
-from collections.abc import Iterator
 
-from modularity_jax.report.figures.style import Drawn, Picture, house_style, save
+from modularity_jax.report.figures.style import Picture, house_style, save
 from modularity_jax.report.frames import Run
 
 # By the section of the report where they stand, in its order; a figure yields nothing where a run holds nothing for it.
@@ -18,13 +17,12 @@ FIGURES = {
 
 def write_figures(run: Run) -> dict[str, list[Picture]]:
     """Draws what a run allows into its `figures/<name>.png` and `.svg`; by section, in the order of a report."""
-    folder = run.workdir / "figures"
     with house_style():
         return {
-            section: [save(drawn, folder, name + drawn.suffix) for name in names for drawn in _drawn(name, run)]
+            section: [
+                save(drawn, run.workdir / "figures", name + drawn.suffix)
+                for name in names
+                for drawn in importlib.import_module(f"{__name__}.{name}").draw(run)
+            ]
             for section, names in FIGURES.items()
         }
-
-
-def _drawn(name: str, run: Run) -> Iterator[Drawn]:
-    yield from importlib.import_module(f"{__name__}.{name}").draw(run)

@@ -1,6 +1,6 @@
 """The n-cut of every seed beside the n-cuts of its shuffled weights."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from modularity_jax.report.figures.style import INK, Drawn, method_colour, new_figure
-from modularity_jax.report.frames import Run, key_of
-from modularity_jax.runs.cluster_files import Group
-
-Shuffled = Mapping[Group, np.ndarray]
+from modularity_jax.report.frames import Run
 
 
 def draw(run: Run) -> Iterator[Drawn]:
@@ -22,7 +19,7 @@ def draw(run: Run) -> Iterator[Drawn]:
     The panels of a row have one scale, so that distances can be compared, but each its own offset. Where the lower
     bound lies below a panel it is given as a number.
     """
-    tests = run.tests[[key_of(row) in run.shuffled for row in run.tests.itertuples()]]
+    tests = run.controlled
     if tests.empty:
         return
     sizes, phases = sorted(tests["num_clusters"].unique()), tests["phase"].sort_values().unique()
@@ -34,10 +31,10 @@ def draw(run: Run) -> Iterator[Drawn]:
             found = tests[(tests["num_clusters"] == k) & (tests["phase"] == phase)]
             axes.set_visible(not found.empty)
             if not found.empty:
-                _panel(axes, found, run.shuffled)
+                _panel(axes, found, run)
                 axes.set_title(f"{phase}, k = {k}")
                 shown.append((axes, found))
-        _share_scale(shown, run.shuffled)
+        _share_scale(shown, run)
         shown[0][0].set_ylabel(f"n-cut (0 to {k}, lower: more modular)")
     figure.legend(handles=_handles(), loc="outside lower center", ncols=3)
     yield Drawn(
@@ -60,29 +57,27 @@ def violin(axes: Axes, controls: Sequence[np.ndarray], places: npt.ArrayLike, wi
         body.set(facecolor=colour, edgecolor=colour, alpha=0.75, linewidth=0.6)
 
 
-def _panel(axes: Axes, tests: pd.DataFrame, shuffled: Shuffled) -> None:
+def _panel(axes: Axes, tests: pd.DataFrame, run: Run) -> None:
     groups = dict(list(tests.groupby("method", observed=True)))
     for place, (method, found) in enumerate(groups.items()):
-        _swarm(axes, place, method, found, shuffled)
+        _swarm(axes, place, method, found, run)
     method_ticks(axes, list(groups), 9 if len(groups) < 4 else 7)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.5, len(groups) - 0.5)
 
 
-def _swarm(axes: Axes, centre: float, method: str, tests: pd.DataFrame, shuffled: Shuffled) -> None:
+def _swarm(axes: Axes, centre: float, method: str, tests: pd.DataFrame, run: Run) -> None:
     """One violin of controls, one dot and one tick per seed, side by side."""
     step = min(0.84 / len(tests), 0.3)
     places = centre + step * (np.arange(len(tests)) - (len(tests) - 1) / 2)
-    violin(axes, [shuffled[key_of(row)] for row in tests.itertuples()], places, 0.9 * step, method)
+    violin(axes, run.controls_of(tests), places, 0.9 * step, method)
     axes.hlines(tests["lower_bound"], places - 0.36 * step, places + 0.36 * step, color=INK, linewidth=1)
     axes.scatter(places, tests["ncut"], s=22, color=INK, edgecolors="white", linewidths=0.6, zorder=3)
 
 
-def _share_scale(shown: Sequence[tuple[Axes, pd.DataFrame]], shuffled: Shuffled) -> None:
+def _share_scale(shown: Sequence[tuple[Axes, pd.DataFrame]], run: Run) -> None:
     """Gives a row's panels one span on the y axis, each around its own networks and controls."""
-    values = [
-        np.concatenate([np.append(shuffled[key_of(row)], row.ncut) for row in tests.itertuples()]) for _, tests in shown
-    ]
+    values = [np.concatenate([*run.controls_of(tests), tests["ncut"]]) for _, tests in shown]
     span = max(max(np.ptp(value) for value in values), 1e-3)
     for (axes, tests), value in zip(shown, values, strict=True):
         middle = (value.min() + value.max()) / 2

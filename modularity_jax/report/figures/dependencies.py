@@ -40,12 +40,7 @@ def draw(run: Run) -> Iterator[Drawn]:
 
 
 def edges(singles: pd.DataFrame, doubles: pd.DataFrame) -> list[tuple[Module, Module]]:
-    """Among pairs of important sub-modules of one network in different layers, those a, b with a not important given b.
-
-    Args:
-      singles: rows of `lesions.csv`.
-      doubles: rows of `double_lesions.csv`; the conditional ones count.
-    """
+    """Among a network's pairs of important sub-modules in different layers, those a, b with a not important given b."""
     marked = singles[singles["taxonomy"] == "important"]
     important = set(zip(marked["layer"], marked["cluster"], strict=True))
     found = doubles[

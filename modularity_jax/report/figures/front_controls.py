@@ -6,22 +6,21 @@ import numpy as np
 
 from modularity_jax.report.figures.controls import method_ticks, violin
 from modularity_jax.report.figures.style import FRONT_SIZE, INK, Drawn, new_figure
-from modularity_jax.report.frames import Run, key_of, lead_of
+from modularity_jax.report.frames import Run, lead_of
 from modularity_jax.report.prose import say
 
 
 def draw(run: Run) -> Iterator[Drawn]:
     """Per control: each seed's n-cut as a share of its own controls' mean (dots), and the controls' (violin)."""
     phase, k, _ = lead_of(run.tests)
-    tests = run.tests[(run.tests["phase"] == phase) & (run.tests["num_clusters"] == k)]
-    tests = tests[[key_of(row) in run.shuffled for row in tests.itertuples()]]
+    tests = run.controlled[(run.controlled["phase"] == phase) & (run.controlled["num_clusters"] == k)]
     if tests.empty:
         return
     figure = new_figure(*FRONT_SIZE, "Below its shuffled weights?")
     axes = figure.subplots()
     groups = dict(list(tests.groupby("method", observed=True)))
     for place, (method, found) in enumerate(groups.items()):
-        controls = [run.shuffled[key_of(row)] for row in found.itertuples()]
+        controls = run.controls_of(found)
         means = np.array([each.mean() for each in controls])
         # Where all controls fall apart their n-cuts are 0, and there is no share of them.
         units = np.where(means == 0, 1, means)

@@ -13,8 +13,7 @@ def draw(run: Run) -> Iterator[Drawn]:
     """n-cut of every seed (dots, joined) and of its controls (means, bars) at the ends of the phases."""
     _, k, method = lead_of(run.tests)
     tests = run.tests[(run.tests["num_clusters"] == k) & (run.tests["method"] == method)]
-    curve = run.learning_curve
-    if (curve["num_clusters"] == k).any() or tests["phase"].nunique() < 2:
+    if (run.learning_curve["num_clusters"] == k).any() or tests["phase"].nunique() < 2:
         return
     figure = new_figure(*FRONT_SIZE, "When does it become modular?")
     axes = figure.subplots()

@@ -28,8 +28,13 @@ def draw(run: Run) -> Iterator[Drawn]:
         below.set_xlabel("number of modules k")
     grid[0, 0].set_ylabel("n-cut / k (0 to 1, lower: more modular)")
     grid[1, 0].set_ylabel("z (sds of the controls)")
+    networks, bound = "networks: mean, range over seeds", "lower bound for any partition"
+    lines = [
+        Line2D([], [], color=INK, marker="o", markersize=4, label=networks),
+        Line2D([], [], color=INK, linewidth=1, linestyle=":", label=bound),
+    ]
     patches = [Patch(color=method_colour(m), label=f"{m} controls") for m in tests["method"].cat.categories]
-    figure.legend(handles=[*_handles(), *patches], loc="outside lower center", ncols=4)
+    figure.legend(handles=[*lines, *patches], loc="outside lower center", ncols=4)
     yield Drawn(
         figure,
         "n-cut divided by k, of the networks and of their controls (thick lines), and the z-score, against k.",
@@ -74,10 +79,3 @@ def _line(axes: Axes, spread: pd.DataFrame, *, color: str, label: str, shift: fl
         places = shown.index + shift
         axes.plot(places, shown["mean"], color=color, linewidth=1.4, marker="o", markersize=4, label=label)
         axes.vlines(places, shown["min"], shown["max"], color=color, linewidth=1.2)
-
-
-def _handles() -> list[Line2D]:
-    return [
-        Line2D([], [], color=INK, marker="o", markersize=4, label="networks: mean, range over seeds"),
-        Line2D([], [], color=INK, linewidth=1, linestyle=":", label="lower bound for any partition"),
-    ]

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import importlib.resources
 import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -34,30 +35,6 @@ _MODULE_COLOURS = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#332288", "#999933", "#882255", "#DDCC77",
     "#661100", "#88D4C0",
 )  # fmt: skip
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.edgecolor": "#666666",
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.8,
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "text.color": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "figure.titlesize": 13,
-    "figure.titleweight": "bold",
-    "svg.hashsalt": "modularity_jax",
-}
 
 
 class Drawn(NamedTuple):
@@ -73,25 +50,19 @@ class Picture(NamedTuple):
     """A saved figure."""
 
     name: str
-    png: pathlib.Path
-    svg: pathlib.Path
+    source: str  # data URI
     caption: str
     reading: str
-
-    @property
-    def source(self) -> str:
-        """The drawing as a data URI."""
-        small = self.svg.stat().st_size <= _MAX_SVG_BYTES
-        content = base64.b64encode((self.svg if small else self.png).read_bytes()).decode("ascii")
-        return f"data:image/{'svg+xml' if small else 'png'};base64,{content}"
 
 
 @contextlib.contextmanager
 def house_style() -> Iterator[None]:
     """Our settings over matplotlib's defaults, whatever the user's own are; they come back afterwards."""
+    with importlib.resources.as_file(importlib.resources.files(__package__) / "house.mplstyle") as path:
+        ours = mpl.rc_params_from_file(path, use_default_template=False)
     # The backend belongs to the user's program: figures are written without one.
-    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
-    with mpl.rc_context(defaults | _STYLE):
+    defaults: dict[Any, Any] = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+    with mpl.rc_context(defaults | dict(ours)):
         yield
 
 
@@ -109,7 +80,10 @@ def save(drawn: Drawn, folder: pathlib.Path, name: str) -> Picture:
         drawn.figure.savefig(temporary, dpi=150, metadata={"Software": None})
     with atomic_write(svg) as temporary:
         drawn.figure.savefig(temporary, dpi=150, metadata={"Date": None})
-    return Picture(name, png, svg, drawn.caption, drawn.reading)
+    small = svg.stat().st_size <= _MAX_SVG_BYTES
+    content = base64.b64encode((svg if small else png).read_bytes()).decode("ascii")
+    source = f"data:image/{'svg+xml' if small else 'png'};base64,{content}"
+    return Picture(name, source, drawn.caption, drawn.reading)
 
 
 def method_colour(method: str) -> str:

@@ -27,4 +27,4 @@ def find(run: Run) -> Findings:
     weak = caveats(run.clusterability)
     if run.tests.empty and not run.clusterability.empty:
         raise ValueError(f"{run.workdir} holds no test with a p: {' '.join(weak)}")
-    return Findings(compare(run.tests), audit_run(run.tests, run.shuffled), weak)
+    return Findings(compare(run.tests), audit_run(run), weak)

@@ -15,9 +15,8 @@ from modularity_jax.metric.multiple_testing import holm
 from modularity_jax.metric.statistics import TIE_TOLERANCE
 from modularity_jax.report.findings.across_seeds import fisher
 from modularity_jax.report.findings.significance import is_significant
-from modularity_jax.report.frames import KEYS, key_of, typed
+from modularity_jax.report.frames import KEYS, Run, typed
 from modularity_jax.report.published import published
-from modularity_jax.runs.cluster_files import Group
 
 STUDY_CONTROLS = 32  # distinct ones
 STUDY_COPIES = 10
@@ -65,7 +64,7 @@ def published_audit() -> pd.DataFrame:
     )
 
 
-def audit_run(tests: pd.DataFrame, shuffled: Mapping[Group, np.ndarray]) -> pd.DataFrame:
+def audit_run(run: Run) -> pd.DataFrame:
     """The p of each network of a run by several ways of counting, and whether its verdict at .05 hangs on them.
 
     - p_value, p_upper: all R controls, ties counted, either tail; p_two_sided: twice the smaller of the two.
@@ -73,17 +72,15 @@ def audit_run(tests: pd.DataFrame, shuffled: Mapping[Group, np.ndarray]) -> pd.D
     - p_first_32, p_tenfold: the first 32 controls, each counted once or ten times; missing where there are fewer.
     - tenfold_changes, fewer_changes, strict_changes, two_sided_changes: whether the verdict differs.
 
-    Args:
-      tests: as `Run.tests`.
-      shuffled: as `Run.shuffled`; tests without any are left out.
-
     Returns:
-      One row per network, number of clusters and control, with the columns `AUDIT_COLUMNS`.
+      One row per network, number of clusters and control whose shuffled n-cuts are at hand, with the columns
+      `AUDIT_COLUMNS`.
 
     Raises:
       ValueError: if controls and row do not belong together: the mean that the row gives is not theirs.
     """
-    found = [_counted(row, shuffled[key_of(row)]) for row in tests.itertuples() if key_of(row) in shuffled]
+    tests = run.controlled
+    found = [_counted(*each) for each in zip(tests.itertuples(), run.controls_of(tests), strict=True)]
     audit = typed(found, _DTYPES)
     for name, (one, other) in _CHANGES.items():
         audit[name] = _significant(audit[one]) != _significant(audit[other])
@@ -91,15 +88,11 @@ def audit_run(tests: pd.DataFrame, shuffled: Mapping[Group, np.ndarray]) -> pd.D
 
 
 def audit_findings(audit: pd.DataFrame) -> pd.DataFrame:
-    """Over seeds: how many networks are significant by each way of counting, and how many verdicts it changes.
+    """Of what `audit_run` returned: how many networks are significant by each way of counting, and how many it changes.
 
-    Args:
-      audit: what `audit_run` returned.
-
-    Returns:
-      One row per phase, number of clusters and control, ordered as by `compare`; numbers are missing where a network
-      has fewer than 32 controls. two_sided counts networks with a lower n-cut, two_sided_higher those with a higher
-      one, which a one-sided p does not look for.
+    One row per phase, number of clusters and control, ordered as by `compare`; numbers are missing where a network has
+    fewer than 32 controls. two_sided counts networks with a lower n-cut, two_sided_higher those with a higher one,
+    which a one-sided p does not look for.
     """
     both, lower = _significant(audit["p_two_sided"]), audit["p_value"] <= audit["p_upper"]
     marks = audit[KEYS].assign(
@@ -132,10 +125,11 @@ def _published(row: Mapping[str, Any], control: str, at_floor: int) -> dict[str,
 
 
 def _counted(row: Any, controls: np.ndarray) -> dict[str, Any]:
+    where = row.seed, row.phase, row.num_clusters, row.method
     mean = float(controls.mean())
     if abs(mean - row.shuffled_mean) > _MEAN_TOLERANCE * abs(mean):
         raise ValueError(
-            f"the controls of {key_of(row)} have the mean n-cut {mean:.6g}, clusterability.csv says "
+            f"the controls of {where} have the mean n-cut {mean:.6g}, clusterability.csv says "
             f"{row.shuffled_mean:.6g}: they are of different runs"
         )
     # In the controls' own precision, as `metric.statistics.compare` does.
@@ -146,7 +140,7 @@ def _counted(row: Any, controls: np.ndarray) -> dict[str, Any]:
     p_value, p_upper = (1 + int(as_low.sum())) / (count + 1), (1 + int(as_high.sum())) / (count + 1)
     hits = int(as_low[:STUDY_CONTROLS].sum())
     enough = count >= STUDY_CONTROLS
-    return dict(zip(("seed", *KEYS), key_of(row), strict=True)) | {
+    return dict(zip(("seed", *KEYS), where, strict=True)) | {
         "num_shuffles": count,
         "num_ties": ties,
         "p_tenfold": (1 + STUDY_COPIES * hits) * P_PRINTED if enough else None,

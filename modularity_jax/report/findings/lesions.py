@@ -24,12 +24,7 @@ def undamaged_accuracy(singles: pd.DataFrame) -> float:
 
 
 def joint_pairs(singles: pd.DataFrame, doubles: pd.DataFrame) -> pd.DataFrame:
-    """A network's joint pairs, rows of `double_lesions.csv`, with num_important: how many of the two are by themselves.
-
-    Args:
-      singles: the network's rows of `lesions.csv`.
-      doubles: its rows of `double_lesions.csv`.
-    """
+    """A network's joint pairs of lesions, with num_important: how many of the two are important by themselves."""
     marked = singles[singles["taxonomy"] == "important"]
     important = set(zip(marked["layer"], marked["cluster"], strict=True))
     joint = doubles[doubles["kind"] == "joint"]
