@@ -29,7 +29,7 @@ _LESIONS |= {"taxonomy": "str", "taxonomy_adjusted": "str"}
 _DOUBLE_LESIONS = _NETWORK | {"kind": "str", "score": "float64", "important": "bool", "important_adjusted": "bool"}
 _DOUBLE_LESIONS |= dict.fromkeys(("layer_a", "cluster_a", "layer_b", "cluster_b"), "int64")
 _LEFT_OUT = _NETWORK | {"stage": "str", "num_clusters": "int64", "reason": "str"}
-_CURVE = _EPOCH | {"num_clusters": "int64", "ncut": "float64", "test_accuracy": "float64", "shuffled_mean": "float64"}
+_CURVE = _EPOCH | {"num_clusters": "int64", "ncut": "float64", "test_accuracy": "float64"}
 
 
 class Network(NamedTuple):
@@ -92,7 +92,7 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
         lesions=lesions,
         double_lesions=_table(workdir, "double_lesions.csv", _DOUBLE_LESIONS),
         left_out=_table(workdir, "left_out.csv", _LEFT_OUT),
-        learning_curve=_table(workdir, "learning_curve.csv", _CURVE),
+        learning_curve=_table(workdir, "learning_curve.csv", _CURVE, shuffled_mean="float64"),
         shuffled=_shuffled(tests, clusters),
         eigenvalues=_eigenvalues(tests, clusters),
         network=_network(workdir, tests, clusters),
