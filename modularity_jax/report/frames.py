@@ -78,6 +78,7 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
     """
     workdir = pathlib.Path(workdir)
     rows = read_table(workdir, "clusterability.csv", list(_CLUSTERABILITY))
+    table = typed(rows, _CLUSTERABILITY | _OPTIONAL, str(workdir / "clusterability.csv"))
     tests = with_p(rows)
     phases = tests["phase"].cat.categories
     clusters = {phase: _arrays(workdir, f"clusters/{phase}.npz") for phase in phases}
@@ -86,7 +87,7 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
         workdir,
         config=read_json(workdir, "config.json"),
         versions=read_json(workdir, "versions.json") if (workdir / "versions.json").is_file() else {},
-        clusterability=typed(rows, _CLUSTERABILITY, _OPTIONAL),
+        clusterability=table,
         tests=tests,
         metrics=_table(workdir, "metrics.csv", _EPOCH, nonfinite_step="Int64"),
         lesions=lesions,
@@ -102,31 +103,30 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
 
 def with_p(rows: Sequence[Row]) -> pd.DataFrame:
     """The rows of `clusterability.csv` that have a p, with the number of controls that it rests on."""
-    tests = typed([row for row in rows if row["p_value"] is not None], _CLUSTERABILITY, _OPTIONAL)
+    tests = typed([row for row in rows if row["p_value"] is not None], _CLUSTERABILITY | _OPTIONAL)
     left_out = tests["num_left_out"].fillna(0)
     return tests.assign(num_shuffles=(tests["num_shuffles"] - left_out).astype("int64"))
 
 
-def typed(rows: Sequence[Row], needed: Mapping[str, str], optional: Mapping[str, str] | None = None) -> pd.DataFrame:
+def typed(rows: Sequence[Row], dtypes: Mapping[str, str], source: str = "the table") -> pd.DataFrame:
     """Rows as a frame; phases are ordered as in training, controls as they come.
 
     Args:
       rows: with the same keys; None where a value is missing.
-      needed: dtypes by column; an empty frame has these columns.
-      optional: dtypes of columns that may be missing from the rows, and then hold nothing.
+      dtypes: by column; one that the rows lack holds nothing. Other columns have the dtype of their values.
+      source: where the rows are from, named in errors.
 
     Raises:
       ValueError: if a column cannot have its dtype.
     """
-    dtypes = dict(needed) | dict(optional or {})
     data = {}
-    for name in dict.fromkeys([*(rows[0] if rows else needed), *(optional or ())]):
+    for name in dict.fromkeys([*(rows[0] if rows else ()), *dtypes]):
         values = [row.get(name) for row in rows]
         dtype = dtypes.get(name) or _dtype(values)
         try:
             data[name] = pd.Series(values, dtype=dtype)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"the column {name} should be {dtype}: {error}") from error
+            raise ValueError(f"{source}: the column {name} should be {dtype}: {error}") from error
     frame = pd.DataFrame(data)
     for name, order in (("phase", phase_rank), ("method", None)):
         if name in frame:
@@ -164,7 +164,7 @@ def _dtype(values: Sequence[Any]) -> str:
 
 def _table(workdir: pathlib.Path, name: str, needed: Mapping[str, str], **optional: str) -> pd.DataFrame:
     rows = read_table(workdir, name, list(needed)) if (workdir / name).is_file() else []
-    return typed(rows, needed, optional)
+    return typed(rows, {**needed, **optional}, str(workdir / name))
 
 
 def _arrays(workdir: pathlib.Path, name: str, prefix: str = "") -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ def test_columns_have_the_dtypes_that_are_asked_for_or_that_their_values_have():
         {"seed": 0, "loss": 1.5, "step": None, "kind": "a", "flag": True, "nothing": None},
         {"seed": 1, "loss": None, "step": 7, "kind": None, "flag": None, "nothing": None},
     ]
-    frame = typed(rows, {"seed": "int64"}, {"absent": "boolean"})
+    frame = typed(rows, {"seed": "int64", "absent": "boolean"})
     dtypes = {name: str(dtype) for name, dtype in frame.dtypes.items()}
     assert dtypes == {
         "seed": "int64", "loss": "float64", "step": "Int64", "kind": "str", "flag": "boolean", "nothing": "float64",
@@ -36,8 +36,15 @@ def test_phases_and_controls_are_ordered():
 
 
 def test_a_column_of_another_kind_is_refused():
-    with pytest.raises(ValueError, match=r"^the column seed should be int64: "):
+    with pytest.raises(ValueError, match=r"^the table: the column seed should be int64: "):
         typed([{"seed": "zero"}], {"seed": "int64"})
+
+
+def test_a_damaged_column_is_named_with_its_file(run):
+    rows = [row | {"ncut": "low"} for row in read_csv(run / "clusterability.csv")]
+    write_csv(run / "clusterability.csv", rows, tuple(rows[0]))
+    with pytest.raises(ValueError, match=r"clusterability\.csv: the column ncut should be float64: "):
+        read_run(run)
 
 
 def test_what_has_no_file_is_an_empty_frame_with_its_columns(tmp_path):

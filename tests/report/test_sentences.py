@@ -29,7 +29,7 @@ def test_numbers_are_signed_with_a_minus_and_unknown_ones_a_dash():
 def test_a_clear_effect():
     assert across([0.005] * 9 + [0.3]) == (
         "Over 10 seeds together, the pruned networks at k = 4 are more modular than the same weights shuffled within "
-        "each layer: combined p = 3.3e-14 (Stouffer), and 3.1e-12 (Fisher); on their own 9 of 10 seeds significant "
+        "each layer: combined p = 3.3e-14 (Stouffer) and 3.1e-12 (Fisher); on their own 9 of 10 seeds significant "
         "(95% interval 55% to 100%), n-cut 3.5% lower (3.2% to 3.7%). The p of 9 of 10 seeds is the smallest that 199 "
         "shuffles can show, 0.005."
     )
@@ -48,7 +48,7 @@ def test_a_claim_that_does_not_reach_other_seeds():
 def test_no_effect():
     assert across([0.3, 0.6, 0.5, 0.8, 0.2], ncut=[1.99, 2.01, 2.0, 2.02, 1.985]) == (
         "Over 5 seeds together, the pruned networks at k = 4 are not shown to be more modular than the same weights "
-        "shuffled within each layer: combined p = 0.45 (Stouffer), and 0.58 (Fisher); on their own none of 5 seeds "
+        "shuffled within each layer: combined p = 0.45 (Stouffer) and 0.58 (Fisher); on their own none of 5 seeds "
         "significant (95% interval 0% to 52%), n-cut 0.05% higher (0.7% lower to 1.0% higher). The smallest p of a "
         "seed is 0.2."
     )
@@ -95,11 +95,11 @@ def test_methods_that_disagree_are_said_to():
     )
     few = across([0.005, 0.005, 0.7, 0.8, 0.9])
     assert "not shown to be more modular" in few
-    assert "combined p = 0.13 (Stouffer), and 0.012 (Fisher)" in few
+    assert "combined p = 0.13 (Stouffer) and 0.012 (Fisher)" in few
     assert disagree in few
     many = across([0.22] * 5)
     assert "are more modular than" in many
-    assert "combined p = 0.042 (Stouffer), and 0.13 (Fisher)" in many
+    assert "combined p = 0.042 (Stouffer) and 0.13 (Fisher)" in many
     assert disagree in many
     assert "disagree" not in across([0.005] * 5)
 
