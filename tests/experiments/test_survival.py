@@ -1,6 +1,8 @@
 """Kills, a full disk, one that cannot be written, a second process: one clear line, and the same bytes in the end."""
 
+import contextlib
 import fcntl
+import itertools
 import os
 import pathlib
 import signal
@@ -8,8 +10,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
+from modularity_jax.runs.exit_codes import outcome_of
+from modularity_jax.runs.store import Store
 from tests.experiments import survival
 from tests.experiments.test_launchers import REPOSITORY, environment, write_idx
 
@@ -54,6 +59,36 @@ def test_killed_at_random_moments(place, monkeypatch):
     assert sum(line.startswith("kill") for line in lines) == 2
 
 
+def test_a_full_disk_keeps_what_is_whole(place):
+    """A store on a disk of 64 kB, filled until there is no room: what was put is there, and nothing of what was not."""
+    disk = mounted(place / "tiny", "size=64k")
+    try:
+        store, arrays, last = Store(disk / "pieces"), {"a": np.arange(2000.0)}, 0
+
+        def put(number):
+            store.put({"piece": "network", "number": number}, arrays)
+
+        with contextlib.suppress(OSError):
+            for last in itertools.count():
+                put(last)
+        with pytest.raises(OSError, match="No space left on device") as error:
+            put(last)
+        line, code = outcome_of(error.value)
+        assert code == 1
+        assert "make room, and the same command goes on" in line
+        assert last >= 2
+        for number in range(last):
+            np.testing.assert_array_equal(store.get({"piece": "network", "number": number})["a"], arrays["a"])
+        assert {"piece": "network", "number": last} not in store
+        assert len(os.listdir(disk / "pieces")) == last  # no temporary file is left
+        subprocess.run(["mount", "-o", "remount,size=1m", disk], check=True)
+        put(last)
+        assert {"piece": "network", "number": last} in store
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.long
 def test_a_full_disk(place):
     """Room for half of the run, then for all of it."""
     disk = mounted(place / "small", "size=64k")
