@@ -38,9 +38,11 @@ class Store:
 
     def get(self, key: Key) -> dict[str, np.ndarray] | None:
         """A piece's arrays by name; None where it is missing, or damaged, which the log says."""
+        there = key in Store(self._folder)
         found = _read(self._folder, key)
         if found is None:
-            (self._folder / _name(key)).unlink(missing_ok=True)
+            if there:  # damaged; one that was missing may have come from another process by now
+                self.drop(key)
             lent = (_read(folder, key) for folder in self._lenders)
             found = next((arrays for arrays in lent if arrays is not None), None)
             if found is not None:

@@ -21,7 +21,7 @@ from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import left_out
 from modularity_jax.runs.stages.inputs import (
     COMPILE_SECONDS,
-    Network,
+    TrainedNetwork,
     cluster_key,
     clustering_key,
     clustering_settings,
@@ -43,7 +43,7 @@ CLUSTERABILITY_COLUMNS = (
 # Controls of one piece.
 CHUNK = 1000
 
-Networks = Mapping[tuple[str, int], Network]  # by phase and seed
+Networks = Mapping[tuple[str, int], TrainedNetwork]  # by phase and seed
 
 
 class ShuffleTestCase(NamedTuple):
@@ -129,14 +129,16 @@ def _impossible(cases: Iterable[ShuffleTestCase], networks: Networks) -> dict[Ca
     return {case: why for case, why in found.items() if why}
 
 
-def _keys(network: Network, config: RunConfig, case: ShuffleTestCase) -> list[dict[str, Any]]:
+def _keys(network: TrainedNetwork, config: RunConfig, case: ShuffleTestCase) -> list[dict[str, Any]]:
     """What decides the pieces of a test's controls, in order."""
     shared = clustering_key(network, config, case.num_clusters) | {"piece": "controls", "method": case.method}
     total = config.cluster.num_shuffles
     return [shared | {"first": first, "count": min(CHUNK, total - first)} for first in range(0, total, CHUNK)]
 
 
-def _test(store: Store, network: Network, case: ShuffleTestCase, config: RunConfig, mesh: Mesh | None) -> ShuffleTest:
+def _test(
+    store: Store, network: TrainedNetwork, case: ShuffleTestCase, config: RunConfig, mesh: Mesh | None
+) -> ShuffleTest:
     """A shuffle test of its pieces; those that are missing are computed.
 
     Raises:

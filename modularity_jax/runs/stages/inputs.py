@@ -51,7 +51,7 @@ def load_params(
     ]
 
 
-class Network(NamedTuple):
+class TrainedNetwork(NamedTuple):
     """A trained network."""
 
     seed: int
@@ -60,7 +60,7 @@ class Network(NamedTuple):
     key: dict[str, Any]  # what decides any result on it: its weights, its stream of random numbers, JAX's settings
 
 
-def load_networks(workdir: Workdir, phases: Sequence[str]) -> dict[tuple[str, int], Network]:
+def load_networks(workdir: Workdir, phases: Sequence[str]) -> dict[tuple[str, int], TrainedNetwork]:
     """Those whose loss stayed finite, by phase and seed.
 
     Raises:
@@ -72,7 +72,7 @@ def load_networks(workdir: Workdir, phases: Sequence[str]) -> dict[tuple[str, in
         for seed, params in zip(seeds, load_params(workdir, phase, seeds), strict=True):
             stream = [workdir.config.train.seed, seed]
             key = {"network": digest(jax.tree.leaves(params)), "stream": stream, "bits": BITS, **jax_settings()}
-            found[phase, seed] = Network(seed, params, LayeredGraph.from_params(params), key)
+            found[phase, seed] = TrainedNetwork(seed, params, LayeredGraph.from_params(params), key)
     return found
 
 
@@ -112,14 +112,14 @@ def cluster_network(
     return jax.device_get(cluster_among_controls(graph, key, settings, group_size=size, mesh=mesh))
 
 
-def clustering_key(network: Network, config: RunConfig, num_clusters: int) -> dict[str, Any]:
+def clustering_key(network: TrainedNetwork, config: RunConfig, num_clusters: int) -> dict[str, Any]:
     """What decides a network's clustering."""
     settings = dataclasses.asdict(clustering_settings(config, num_clusters))
     return network.key | settings | {"piece": "clustering", "shuffles_per_group": config.cluster.shuffles_per_group}
 
 
 def kept_clustering(
-    store: Store, network: Network, config: RunConfig, num_clusters: int, mesh: Mesh | None
+    store: Store, network: TrainedNetwork, config: RunConfig, num_clusters: int, mesh: Mesh | None
 ) -> Clustering:
     """`cluster_network`, computed once in a run."""
     key = clustering_key(network, config, num_clusters)

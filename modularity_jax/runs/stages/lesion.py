@@ -22,7 +22,7 @@ from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import left_out
 from modularity_jax.runs.stages.inputs import (
     COMPILE_SECONDS,
-    Network,
+    TrainedNetwork,
     cluster_key,
     clustering_key,
     kept_clustering,
@@ -57,7 +57,7 @@ class _Stage(NamedTuple):
 
     store: Store
     config: RunConfig
-    networks: Mapping[tuple[str, int], Network]
+    networks: Mapping[tuple[str, int], TrainedNetwork]
     samples: Samples
     samples_digest: str
     mesh: Mesh | None
@@ -122,7 +122,7 @@ def _left_out(case: LesionCase, config: RunConfig) -> Case:
     return Case(case.phase, case.seed, config.lesion.num_clusters)
 
 
-def _impossible(config: RunConfig, networks: Mapping[tuple[str, int], Network]) -> dict[Case, str]:
+def _impossible(config: RunConfig, networks: Mapping[tuple[str, int], TrainedNetwork]) -> dict[Case, str]:
     """What is known of the networks without their labels: what they do not allow, and why."""
     count = config.lesion.num_clusters
     if len(config.model.widths) < 3:

@@ -65,7 +65,7 @@ def read_network(
         raise ValueError(f"a piece of the {phase} network of seed {seed} was damaged; the same command makes it again")
     rows = unpacked(piece.pop("rows"))
     if config.train.on_nan == "fail":
-        check_finite(rows, config)
+        check_losses(rows, config)
     return piece, rows, unpacked(curve["rows"])
 
 
@@ -106,7 +106,7 @@ def table_order(row: Mapping[str, Any]) -> tuple[int, int, int]:
     return PHASES.index(row["phase"]), row["epoch"], row["seed"]
 
 
-def check_finite(rows: list[Row], config: RunConfig) -> None:
+def check_losses(rows: list[Row], config: RunConfig) -> None:
     """Says so in the epoch in which a network's loss, in one of its rows, became other than finite; or stops the run.
 
     Raises:

@@ -24,7 +24,7 @@ from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages.curve import curve_rows
 from modularity_jax.runs.stages.inputs import COMPILE_SECONDS, load_samples, timed
 from modularity_jax.runs.stages.networks import (
-    check_finite,
+    check_losses,
     collate_networks,
     is_trained,
     keep_networks,
@@ -141,7 +141,7 @@ def _train(workdir: Workdir, share: _Share, samples: Samples, mesh: Mesh | None)
     with Progress(title, total, before, COMPILE_SECONDS["train"]) as progress:
         for epoch in train_seeds(samples, **settings, mesh=mesh, seed_ids=share.seeds, resume=done.resume):
             rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, samples.y_train.size)
-            check_finite(rows[-size:], config)
+            check_losses(rows[-size:], config)
             curve += curve_rows(epoch, share.seeds, rows, config, mesh)
             if epoch.epoch == epoch.num_epochs:
                 keep_networks(store, config, epoch, share.seeds, rows, curve)
