@@ -1,4 +1,4 @@
-"""The devices: meshes and shardings as callers bring them, and groups of a fixed size that the devices share.
+"""The devices: programs, meshes and shardings as callers bring them, and groups of a fixed size that devices share.
 
 XLA rounds a batched product differently for different batch sizes. Work therefore goes through in groups of one fixed
 size, and each device maps over its groups, so that a result depends on neither the number of items nor of devices.
@@ -13,10 +13,50 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import get_opaque_trace_state
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_NO_TRACE = get_opaque_trace_state()
+
+# A GPU's products come from NVIDIA's library. XLA would compile dozens of Triton kernels for each product and time
+# them: on an H100 a first shuffle test took 17 s so, and 7 s without. It would also pad and so copy wide weights.
+_ON_GPU: dict[str, bool | int | float | str] = {"xla_gpu_enable_triton_gemm": False}
+
+
+def program(fn: Callable[P, T], *, static_argnums: int | tuple[int, ...] = ()) -> Callable[P, T]:
+    """`jax.jit`, with the compiler's options where it is no part of a caller's program, which has its own."""
+    part = jax.jit(fn, static_argnums=static_argnums)
+
+    @functools.cache
+    def alone(platform: str) -> Callable[P, T]:
+        told = platform == "gpu" and _gpu_options()
+        return jax.jit(fn, static_argnums=static_argnums, compiler_options=told) if told else part
+
+    @functools.wraps(fn)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not is_concrete((args, kwargs)) or get_opaque_trace_state() != _NO_TRACE:
+            return part(*args, **kwargs)
+        return alone(jax.default_backend())(*args, **kwargs)
+
+    return run
+
+
+@functools.cache
+def _gpu_options() -> dict[str, bool | int | float | str]:
+    """What the compiler is told; nothing where this version of it has no such option."""
+    try:
+        jax.jit(lambda: 0, compiler_options=_ON_GPU).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return _ON_GPU
+
+
+def is_concrete(tree: Any) -> bool:
+    """Whether every array of the pytree has values to look at."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
 def grouped_map(fn: Callable[..., Any], items: Any, *shared: Any, group_size: int, mesh: Mesh | None = None) -> Any:
@@ -66,7 +106,7 @@ def grouped_range(
     """fn(index, *shared) for index = 0..count - 1, in groups of a fixed size; count is no static number.
 
     Args:
-      fn: gives results of an item, a pytree that is kept, and details, of which the last group's first are kept.
+      fn: gives results of an item, a pytree that is kept, and details, of which each device's first item's are kept.
       count: items, [] int32, up to capacity.
       shared, mesh: as in `grouped_map`.
       capacity: static; results have room for so many.
@@ -92,7 +132,7 @@ def grouped_range(
             results = jax.tree.map(
                 lambda room, y: jax.lax.dynamic_update_slice_in_dim(room, y, number * group_size, 0), kept[0], results
             )
-            return results, jax.tree.map(lambda y: y[:1], details)
+            return results, jax.tree.map(lambda first, y: jnp.where(number == 0, y[:1], first), kept[1], details)
 
         shapes = jax.eval_shape(one, jax.ShapeDtypeStruct((), jnp.int32))
         empty = jax.tree.map(lambda y: jnp.zeros((room * group_size, *y.shape), y.dtype), shapes[0])
@@ -149,7 +189,7 @@ def as_mesh(mesh: Mesh | None) -> Mesh | None:
 
 def on_all_devices(tree: T, mesh: Mesh | None) -> T:
     """The arrays, copied whole to each device of the mesh, or to the default one; as they are without values."""
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree)):
+    if not is_concrete(tree):
         return tree
     return jax.device_put(tree, None if mesh is None else NamedSharding(mesh, PartitionSpec()))
 

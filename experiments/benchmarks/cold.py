@@ -85,7 +85,7 @@ def run_task(task: str, checkout: pathlib.Path, settings: dict[str, Any]) -> dic
     with tempfile.TemporaryDirectory() as folder:
         place = pathlib.Path(folder)
         environment = {name: value for name, value in os.environ.items() if name != _CACHE}
-        environment["PYTHONPATH"] = str(checkout)
+        environment["PYTHONPATH"] = os.pathsep.join([str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])])
         environment.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # this process may hold most of a GPU already
         if task == "digits":  # a launcher keeps its programs; the library does not, unless told so
             environment[_CACHE] = str(place / "programs")

@@ -50,7 +50,7 @@ class Sizes(NamedTuple):
     data: str = "mnist"
     widths: tuple[int, ...] = WIDTHS  # of the network
     num_clusters: tuple[int, ...] = (4, 12)
-    num_shuffles: int = 1024
+    num_shuffles: int = 1000
     groups: tuple[int, ...] = (256, 1024, 64, 8, 1)
     num_networks: tuple[int, ...] = (128, 32, 8, 1)
     lesion_clusters: int = 10
@@ -94,8 +94,8 @@ def first_results(bench: Bench) -> Iterator[Found]:
     graph, count = bench.graph, bench.sizes.num_clusters[0]
     alone = seconds_of(lambda: cluster(graph, jax.random.key(0), num_clusters=count))
     yield Found(f"first cluster, k = {count}", alone, "s")
-    both = alone + seconds_of(lambda: shuffle_test(graph, jax.random.key(0), num_clusters=count, num_shuffles=FEW))
-    yield Found(f"first shuffle_test, k = {count}", both, "s", "with the first cluster, which it begins with")
+    test = seconds_of(lambda: shuffle_test(graph, jax.random.key(0), num_clusters=count, num_shuffles=FEW))
+    yield Found(f"first shuffle_test, k = {count}", test, "s", f"{FEW} shuffles")
 
 
 def shuffles(bench: Bench, num_clusters: int, group: int | None = None) -> Iterator[Found]:

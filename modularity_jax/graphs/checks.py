@@ -14,17 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from modularity_jax.graphs.libraries import advice, dense_form
-from modularity_jax.parallel import without_explicit_sharding
+from modularity_jax.parallel import is_concrete, without_explicit_sharding
 
 # Vertices are numbered in int32.
 MAX_NODES = 2**31 - 1
 
 THREEFRY = "threefry2x32"
-
-
-def is_concrete(tree: Any) -> bool:
-    """Whether every array of the pytree has values to look at."""
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
 def as_array(name: str, values: Any) -> np.ndarray | jax.Array:

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
+from modularity_jax.parallel import is_concrete
 
 Array = jax.Array
 
@@ -15,7 +15,7 @@ MAX_WEIGHTS = 2**22
 
 def count_components(graph: Graph) -> Array:
     """`num_components`, on the host where the weights have values and are not too many."""
-    if not checks.is_concrete(graph) or graph.size > MAX_WEIGHTS:
+    if not is_concrete(graph) or graph.size > MAX_WEIGHTS:
         return _num_components(graph)
     import scipy.sparse.csgraph  # here, because it is a tenth of the time that the library takes to import
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.numerics import power_of_two
+from modularity_jax.parallel import is_concrete
 
 Array = jax.Array
 
@@ -56,7 +57,7 @@ def as_floats(name: str, values: Any) -> Array:
 
 def on_host(array: np.ndarray | Array) -> bool:
     """Whether NumPy can have it at no cost."""
-    if not checks.is_concrete(array):
+    if not is_concrete(array):
         return False
     return isinstance(array, np.ndarray) or all(device.platform == "cpu" for device in array.devices())
 
@@ -101,7 +102,7 @@ def _largest(name: str, array: np.ndarray | Array, dtype: np.dtype) -> Array:
             largest = _cast(np.abs(np.array([array.min(), array.max()], np.float64)).max(), dtype)
         else:
             largest = _largest_of_jax(array, dtype)
-        if checks.is_concrete(largest) and not np.isfinite(largest):
+        if is_concrete(largest) and not np.isfinite(largest):
             checks.check_finite(name, _cast(array, dtype))
     return largest
 
@@ -119,7 +120,7 @@ def _unit(largest: Array, size: int) -> Array:
 def _magnitude(array: np.ndarray | Array, unit: Array, dtype: np.dtype) -> Array:
     """One array's magnitudes, waited for where they are concrete, so that copies of one array are held at a time."""
     scaled = _scaled(_cast(array, dtype) if isinstance(array, np.ndarray) else array, unit, dtype)
-    return jax.block_until_ready(scaled) if checks.is_concrete(scaled) else scaled
+    return jax.block_until_ready(scaled) if is_concrete(scaled) else scaled
 
 
 @functools.partial(jax.jit, static_argnums=2)

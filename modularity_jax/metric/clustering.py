@@ -10,7 +10,7 @@ from modularity_jax.graphs.components import count_components
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.items import partition_alone, partition_graph
 from modularity_jax.metric.partition import Partition, Settings
-from modularity_jax.parallel import outside_explicit_mesh
+from modularity_jax.parallel import is_concrete, outside_explicit_mesh
 
 Array = jax.Array
 
@@ -64,7 +64,7 @@ def cluster(
     """
     settings = Settings(num_clusters, num_restarts, selection, solver)
     settings.check(graph)
-    return _told(graph, partition_alone(graph, checks.as_key(key), settings))
+    return clustering_of(graph, partition_alone(graph, checks.as_key(key), settings))
 
 
 def cluster_among_controls(graph: Graph, key: Array, settings: Settings, **how: Any) -> Clustering:
@@ -72,12 +72,12 @@ def cluster_among_controls(graph: Graph, key: Array, settings: Settings, **how: 
 
     The caller has checked the settings.
     """
-    return _told(graph, partition_graph(graph, key, settings, **how))
+    return clustering_of(graph, partition_graph(graph, key, settings, **how))
 
 
-def _told(graph: Graph, found: Partition) -> Clustering:
+def clustering_of(graph: Graph, found: Partition) -> Clustering:
     """The clustering, with a warning of what weakens it where there are values to look at."""
-    if checks.is_concrete(found) and not found.converged:
+    if is_concrete(found) and not found.converged:
         warnings.warn(
             "the eigenvectors did not converge, a better partition may well exist: the graph is so long and thin that "
             "its leading eigenvalues differ by less than float32 can tell",

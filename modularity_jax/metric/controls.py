@@ -9,19 +9,20 @@ from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
 from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
-from modularity_jax.parallel import outside_explicit_mesh
+from modularity_jax.parallel import outside_explicit_mesh, program
 
 Array = jax.Array
 G = TypeVar("G", bound=Graph)
 T = TypeVar("T")
 
-#: The controls of a `LayeredGraph`, as `shuffle` describes them.
 # Width of the Gaussian kernel density that the distribution controls draw from (2003.04881).
 KDE_BANDWIDTH = 0.01
 
@@ -50,10 +51,10 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
     key = checks.as_key(key)
     if not graph.size:
         return graph
-    return _shuffle(graph, stock(graph, method), key, METHODS[method].in_place, METHODS[method].resampled)
+    return _shuffle(graph, stock(graph, method), key, np.asarray(METHODS[method].in_place), METHODS[method].resampled)
 
 
-def deal(stock: Stock, key: Array, keep_places: Array | bool, size: int, *, resample: bool) -> Array:
+def deal(stock: Stock, key: Array, keep_places: ArrayLike, size: int, *, resample: bool) -> Array:
     """The weights of one control, [size]; no jit (see `shuffle`).
 
     Args:
@@ -97,8 +98,8 @@ def deal(stock: Stock, key: Array, keep_places: Array | bool, size: int, *, resa
     return jax.lax.fori_loop(0, stock.turns[1], bring_back, weights)
 
 
-@functools.partial(jax.jit, static_argnums=4)
-def _shuffle(graph: G, made: Stock, key: Array, keep_places: Array, resample: bool) -> G:
+@functools.partial(program, static_argnums=4)
+def _shuffle(graph: G, made: Stock, key: Array, keep_places: ArrayLike, resample: bool) -> G:
     return graph.with_weights(deal(made, key, keep_places, graph.size, resample=resample))
 
 

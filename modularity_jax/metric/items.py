@@ -5,6 +5,7 @@ shape then share a program, whose compilation is what a first result waits for.
 """
 
 import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ from modularity_jax.metric.group_sizes import controls_at_once
 from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.partition import Partition, Settings, partition
 from modularity_jax.metric.stocks import Stock, stock
-from modularity_jax.parallel import grouped_range, in_order
+from modularity_jax.parallel import grouped_range, in_order, is_concrete, on_all_devices, program
 
 Array = jax.Array
 
@@ -30,16 +31,15 @@ CAPACITY = 1024
 MAX_WEIGHTS = 2**22
 
 # What the key of a shuffle test is folded with to cluster the graph itself; no shuffle is, since r stays below it.
-OBSERVED = 2**32 - 1
+OBSERVED = np.uint32(2**32 - 1)
 
 
 class _Which(NamedTuple):
     """Which items a call works on."""
 
-    first: Any  # [] uint32, what the key is folded with for the first of them
+    first: Any  # [] uint32, what the key is folded with for the first of them; `OBSERVED` for the graph itself
     count: Any  # [] int32
     keep_places: Any  # [] bool, leaves all values where they are
-    itself: Any  # [] bool, the item is the graph: it is clustered by the whole of its key
 
 
 class Items(NamedTuple):
@@ -67,13 +67,12 @@ def partition_graph(
       made: the graph's stock by sides, where it is at hand; of whatever method.
       group_size, mesh: of the controls; they choose the program.
     """
-    if not checks.is_concrete((graph, key)) or not _is_small(graph):
+    if not _is_item(graph, key):
         return partition_alone(graph, jax.random.fold_in(key, OBSERVED), settings)
     size = group_size or items_at_once(graph, settings)
     made = made or stock(graph, "layer_nonzero", in_form=True)
-    which = _Which(np.uint32(OBSERVED), np.int32(1), keep_places=np.asarray(True), itself=np.asarray(True))
-    _, details = _run(graph, made, key, which, False, settings, size, mesh)
-    return jax.device_put(_in_order_of(graph, jax.tree.map(lambda x: np.asarray(x)[0], details)))
+    which = _Which(OBSERVED, np.int32(1), keep_places=np.asarray(True))
+    return _first(graph, _run(graph, made, key, which, False, settings, size, mesh)[1])
 
 
 def partition_controls(
@@ -90,18 +89,63 @@ def partition_controls(
 ) -> Items:
     """Controls first .. first + count - 1 of the graph by a method of `METHODS`; made is its stock, if at hand."""
     made = made or stock(graph, method, in_form=True)
-    devices = 1 if mesh is None else mesh.size
-    concrete = checks.is_concrete((graph, key, first))
-    keep_places, itself = np.asarray(METHODS[method].in_place), np.asarray(False)
-    parts = []
+    parts = list(_calls(graph, made, key, settings, method, first, count, group_size, mesh))
+    return _joined([found for found, _ in parts])
+
+
+def partition_with_controls(
+    graph: Graph, key: Array, settings: Settings, *, method: str, count: int, group_size: int, mesh: Mesh | None
+) -> tuple[Partition, Items]:
+    """`partition_graph` and the first `count` of `partition_controls`; in the same calls where one program does both.
+
+    The graph comes before control 0, so that it shares a group with controls.
+    """
+    made = on_all_devices(stock(graph, method, in_form=True), mesh)
+    how: dict[str, Any] = {"made": made, "group_size": group_size, "mesh": mesh}
+    if METHODS[method].resampled or not _is_item(graph, key):
+        alone = partition_graph(graph, key, settings, **how)
+        return alone, partition_controls(graph, key, settings, method=method, first=0, count=count, **how)
+    parts = list(_calls(graph, made, key, settings, method, OBSERVED, 1 + count, group_size, mesh))
+    return _first(graph, parts[0][1]), jax.tree.map(lambda x: x[1:], _joined([found for found, _ in parts]))
+
+
+def _calls(
+    graph: Graph,
+    made: Stock,
+    key: Array,
+    settings: Settings,
+    method: str,
+    first: Any,
+    count: int,
+    group_size: int,
+    mesh: Mesh | None,
+) -> Iterator[tuple[Items, Partition]]:
+    """Results in the order of the items, and details, of one call after the other."""
+    keep_places, devices = np.asarray(METHODS[method].in_place), 1 if mesh is None else mesh.size
     for start in range(0, count, CAPACITY):
         number = min(CAPACITY, count - start)
-        begin = (np.uint32(first) if concrete else first) + np.uint32(start)
-        which = _Which(begin, np.int32(number), keep_places, itself)
-        found, _ = _run(graph, made, key, which, METHODS[method].resampled, settings, group_size, mesh)
-        found = jax.device_get(found) if concrete else found
-        parts.append(jax.tree.map(lambda x, number=number: in_order(x, number, group_size, devices), found))
-    return jax.tree.map(lambda *own: (np if concrete else jnp).concatenate(own), *parts)
+        # Beyond the graph itself the number of a control begins at 0 again.
+        begin = np.uint32((int(first) + start) % 2**32) if is_concrete(first) else first + np.uint32(start)
+        which = _Which(begin, np.int32(number), keep_places)
+        found, details = _run(graph, made, key, which, METHODS[method].resampled, settings, group_size, mesh)
+        found = jax.device_get(found) if is_concrete(found) else found
+        yield jax.tree.map(lambda x, number=number: in_order(x, number, group_size, devices), found), details
+
+
+def _joined(parts: list[Items]) -> Items:
+    xp: Any = np if is_concrete(parts) else jnp
+    return jax.tree.map(lambda *own: xp.concatenate(own), *parts)
+
+
+def _first(graph: Graph, details: Partition) -> Partition:
+    """The partition of the first item, which is the graph itself."""
+    xp: Any = np if is_concrete(details) else jnp
+    return jax.device_put(_in_order_of(graph, jax.tree.map(lambda x: xp.asarray(x)[0], details)))
+
+
+def _is_item(graph: Graph, key: Array) -> bool:
+    """Whether the graph itself is partitioned as its controls are."""
+    return is_concrete((graph, key)) and _is_small(graph)
 
 
 def items_at_once(graph: Graph, settings: Settings) -> int:
@@ -113,7 +157,7 @@ def _is_small(graph: Graph) -> bool:
     return graph.size <= MAX_WEIGHTS
 
 
-@functools.partial(jax.jit, static_argnums=2)
+@functools.partial(program, static_argnums=2)
 def partition_alone(graph: Graph, key: Array, settings: Settings) -> Partition:
     """The partition of a graph that no controls go with; the same, to rounding, as among them."""
     if not _is_small(graph):
@@ -127,7 +171,7 @@ def _in_order_of(graph: Graph, found: Partition) -> Partition:
     return found if order is None else found._replace(labels=found.labels[order])
 
 
-@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7))
+@functools.partial(program, static_argnums=(4, 5, 6, 7))
 def _run(
     graph: Graph,
     made: Stock,
@@ -138,16 +182,18 @@ def _run(
     group_size: int,
     mesh: Mesh | None,
 ) -> tuple[Items, Partition]:
-    """Results of the items, and the details of the last one that each device began.
+    """Results of the items, and details of the first one of each device.
 
-    A control is dealt by one part of its key and clustered by the other.
+    A control is dealt by one part of its key and clustered by the other; the graph itself is clustered by the whole.
     """
 
     def item(index: Array, graph: Any, made: Stock, key: Array, which: _Which) -> tuple[Items, Partition]:
-        folded = jax.random.fold_in(key, which.first + index.astype(jnp.uint32))
+        number = which.first + index.astype(jnp.uint32)
+        itself = number == OBSERVED
+        folded = jax.random.fold_in(key, number)
         shuffle_key, cluster_key = jax.random.split(folded)
-        words = jnp.where(which.itself, jax.random.key_data(folded), jax.random.key_data(cluster_key))
-        weights = deal(made, shuffle_key, which.keep_places, graph.size, resample=resample)
+        words = jnp.where(itself, jax.random.key_data(folded), jax.random.key_data(cluster_key))
+        weights = deal(made, shuffle_key, which.keep_places | itself, graph.size, resample=resample)
         found = partition(graph.form().build(weights), jax.random.wrap_key_data(words, impl=checks.THREEFRY), settings)
         return Items(jnp.where(found.num_empty > 0, jnp.nan, found.ncut), found.converged), found
 

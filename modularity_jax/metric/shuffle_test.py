@@ -10,13 +10,12 @@ from jax.sharding import Mesh
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.metric.clustering import Clustering, cluster_among_controls
+from modularity_jax.metric.clustering import Clustering, clustering_of
 from modularity_jax.metric.controls import check_method
-from modularity_jax.metric.items import items_at_once, partition_controls
+from modularity_jax.metric.items import items_at_once, partition_with_controls
 from modularity_jax.metric.partition import Settings
 from modularity_jax.metric.statistics import compare
-from modularity_jax.metric.stocks import stock
-from modularity_jax.parallel import as_mesh, on_all_devices, outside_explicit_mesh
+from modularity_jax.parallel import as_mesh, is_concrete, outside_explicit_mesh
 
 Array = jax.Array
 
@@ -78,33 +77,31 @@ def shuffle_test(
     settings, mesh = Settings(num_clusters, num_restarts, selection, solver), as_mesh(mesh)
     settings.check(graph)
     size = int(shuffles_per_group or items_at_once(graph, settings))
-    made = on_all_devices(stock(graph, method, in_form=True), mesh)  # once, for both calls
-    observed = cluster_among_controls(graph, key, settings, made=made, group_size=size, mesh=mesh)
-    shuffled = partition_controls(
-        graph, key, settings, method=method, made=made, first=0, count=int(num_shuffles), group_size=size, mesh=mesh
+    found, shuffled = partition_with_controls(
+        graph, key, settings, method=method, count=int(num_shuffles), group_size=size, mesh=mesh
     )
-    return _told(compare_with(observed, *shuffled), int(num_clusters))
+    return _told(compare_with(clustering_of(graph, found), *shuffled), int(num_clusters))
 
 
 def _told(test: ShuffleTest, num_clusters: int) -> ShuffleTest:
     """The test, with warnings of what weakens it where there are values to look at."""
-    if not checks.is_concrete(test):
+    if not is_concrete(test):
         return test
     if test.num_left_out:
         warnings.warn(
             f"{test.num_left_out} of {test.shuffled_ncut.size} controls have fewer than num_clusters={num_clusters} "
             "connected neurons and are left out of the comparison; a smaller num_clusters, or a method that keeps the "
             "places of the weights, leaves out fewer",
-            stacklevel=3,
+            stacklevel=4,
         )
     if not test.all_converged:
-        warnings.warn("the eigenvectors of some controls did not converge, their n-cuts may be too high", stacklevel=3)
+        warnings.warn("the eigenvectors of some controls did not converge, their n-cuts may be too high", stacklevel=4)
     return test
 
 
 def compare_with(observed: Clustering, shuffled: Any, converged: Any) -> ShuffleTest:
     """The test of a clustered graph against its controls' n-cuts [R]."""
-    xp: Any = np if checks.is_concrete((observed, shuffled)) else jnp
+    xp: Any = np if is_concrete((observed, shuffled)) else jnp
     value = xp.where(xp.asarray(observed.num_empty) > 0, xp.nan, xp.asarray(observed.ncut))
     return ShuffleTest(
         ncut=observed.ncut,

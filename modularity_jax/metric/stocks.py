@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.methods import METHODS, Lines
 from modularity_jax.metric.permutation import Cells, cells_of, grid_of, hash32, num_outside, numbers_of
+from modularity_jax.parallel import is_concrete
 
 Array = Any  # NumPy's or JAX's
 T = TypeVar("T", bound=Any)
@@ -63,7 +63,7 @@ def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock:
       method: of `METHODS`.
       in_form: places are those of the graph's form, not of its blocks one after the other.
     """
-    xp = np if checks.is_concrete(graph) else jnp
+    xp = np if is_concrete(graph) else jnp
     weights, rows, columns = _blocks(graph, xp)
     ends = np.cumsum([0, *(block.size for block in weights)])
     places = [np.arange(start, end, dtype=np.int32) for start, end in itertools.pairwise(ends)]

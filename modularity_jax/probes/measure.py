@@ -15,7 +15,7 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.magnitudes import as_floats
 from modularity_jax.graphs.numerics import full_precision
 from modularity_jax.nets.group_sizes import samples_at_once
-from modularity_jax.parallel import as_mesh, grouped_map, outside_explicit_mesh
+from modularity_jax.parallel import as_mesh, grouped_map, outside_explicit_mesh, program
 from modularity_jax.probes.labels import accuracy, sample_labels
 from modularity_jax.probes.network import Layer, network_from_params
 from modularity_jax.probes.passes import Plan, conditional_pass, joint_pass, single_pass
@@ -153,7 +153,7 @@ def keep_nothing(start: int, compute: Callable[[], Sums]) -> Sums:
     return compute()
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
+@functools.partial(program, static_argnums=(2, 3, 4, 5))
 @full_precision
 def _run(
     plan: Plan,

@@ -11,7 +11,7 @@ import pytest
 import sklearn.cluster
 
 import modularity_jax as mj
-from modularity_jax.metric import items
+from modularity_jax.runs.compilation import CompileWatch
 from tests.metric import nets
 
 WIDTHS = (64, 32, 32, 10)
@@ -165,9 +165,9 @@ def test_scaling_the_weights_changes_nothing():
 
 def test_second_call_with_the_same_shapes_does_not_compile():
     mj.cluster(sparse_net(0), jax.random.key(0), num_clusters=4)
-    before = items.partition_alone._cache_size()
-    mj.cluster(sparse_net(1), jax.random.key(1), num_clusters=4)
-    assert items.partition_alone._cache_size() == before
+    with CompileWatch() as watch:
+        mj.cluster(sparse_net(1), jax.random.key(1), num_clusters=4)
+    assert watch.programs == []
 
 
 def test_empty_clusters_are_counted_where_values_cannot_be_checked():

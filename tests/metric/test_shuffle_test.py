@@ -10,6 +10,7 @@ import scipy.stats
 from jax.sharding import AxisType
 
 import modularity_jax as mj
+from modularity_jax.metric import items
 from modularity_jax.metric.items import partition_controls
 from modularity_jax.metric.partition import Settings
 from modularity_jax.metric.shuffle_test import compare_with
@@ -41,6 +42,20 @@ def test_shuffled_ncut_is_that_of_the_control():
         control = shuffle(NET, shuffle_key, method="layer")
         expected = mj.cluster(control, cluster_key, num_clusters=3, num_restarts=3).ncut
         np.testing.assert_allclose(result().shuffled_ncut[index], expected, rtol=1e-4)
+
+
+def test_under_a_jit_that_closes_over_the_graph():
+    found = jax.jit(lambda: mj.shuffle_test(NET, jax.random.key(7), num_shuffles=18, **SETTINGS))()
+    np.testing.assert_allclose(found.shuffled_ncut, result().shuffled_ncut, rtol=1e-4)
+    np.testing.assert_array_equal(found.clustering.labels, result().clustering.labels)
+
+
+def test_more_controls_than_a_call_takes(monkeypatch):
+    """The graph itself comes before the first of them, so the calls are cut one control earlier than theirs alone."""
+    monkeypatch.setattr(items, "CAPACITY", 8)
+    found = mj.shuffle_test(NET, jax.random.key(7), num_shuffles=18, **SETTINGS)
+    np.testing.assert_array_equal(found.shuffled_ncut, result().shuffled_ncut)
+    np.testing.assert_array_equal(found.clustering.labels, result().clustering.labels)
 
 
 def test_no_two_shuffles_of_a_test_are_equal():
