@@ -44,7 +44,14 @@ MOMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "number", "seconds"), MOMENTS)
+# The fast lane takes the first and the last moment of those that listen, and each signal once.
+FEW = (MOMENTS[0], MOMENTS[6], MOMENTS[8], MOMENTS[-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "seconds"),
+    [pytest.param(*moment, marks=() if moment in FEW else pytest.mark.long) for moment in MOMENTS],
+)
 def test_a_signal_in_the_first_seconds(place, name, number, seconds):
     flags = [f"--workdir={place / 'early'}", "--config.train.epochs=100000"] if name == "run" else []
     as_script = [f"{REPOSITORY}/experiments/{name}.py"] if int(seconds * 100) % 2 else ["-m", f"experiments.{name}"]

@@ -67,7 +67,7 @@ def expected(place):
     return found
 
 
-@pytest.mark.bits
+@pytest.mark.long  # the fast lane has processes of its own making in tests/runs/stages/test_shared_stages.py
 def test_the_same_bytes(place, expected):
     workdir = place / "two"
     with started(place, workdir, count=2, devices=2) as processes:

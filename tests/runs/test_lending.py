@@ -130,7 +130,13 @@ CHANGES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CHANGES)
+# The fast lane changes something of each stage, and the networks' number both ways.
+FEW = ("nothing", "prune", "more seeds", "one more k, the other methods", "fewer seeds, fewer phases", "labels")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.long) for name in CHANGES]
+)
 def test_the_bytes_of_a_run_that_began_with_nothing(old, tmp_path, computed, name):
     config, *expected = CHANGES[name]
     before = content(old.path)
