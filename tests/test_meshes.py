@@ -41,7 +41,7 @@ def shuffled(kernels, mesh=None):
     found = mj.shuffle_test(
         graph, KEY, num_clusters=3, num_shuffles=9, num_restarts=2, shuffles_per_group=2, mesh=mesh_of(mesh or "none")
     )
-    return [found.ncut, found.shuffled_ncut, mj.ncut(graph, found.clustering.labels, num_clusters=3)]
+    return [found.observed, found.controls, mj.ncut(graph, found.clustering.labels, num_clusters=3)]
 
 
 def lesioned(params, mesh=None):

@@ -42,4 +42,4 @@ def test_the_example_on_all_cores_runs():
     assert setting.startswith('jax.config.update("jax_num_cpu_devices", 4)')  # the tests' own four devices serve
     names = {"jax": jax, "mj": mj, "graph": nets.random_net(0, (12, 9, 6)), "key": jax.random.key(0)}
     exec(compile(rest, "docs/hosts.md", "exec"), names)
-    assert names["test"].shuffled_ncut.shape == (200,)
+    assert names["test"].controls.shape == (200,)

@@ -19,9 +19,9 @@ def values_of(cell: Cell, workdir: Workdir) -> np.ndarray:
     if cell.epoch is not None:
         place = (cell.phase, cell.epoch, cell.num_clusters)
         rows = read_csv(workdir.learning_curve)
-        return np.array([r["ncut"] for r in rows if (r["phase"], r["epoch"], r["num_clusters"]) == place])
+        return np.array([r["observed"] for r in rows if (r["phase"], r["epoch"], r["num_clusters"]) == place])
     rows = read_csv(workdir.clusterability)
-    column = {"n-cut": "ncut", "test accuracy": "test_accuracy"}.get(cell.quantity, "z_score")
+    column = {"n-cut": "observed", "test accuracy": "test_accuracy"}.get(cell.quantity, "z_score")
     method = cell.quantity.removeprefix("z ") if column == "z_score" else rows[0]["method"]
     wanted = (cell.phase, cell.num_clusters, method)
     found = [r[column] for r in rows if (r["phase"], r["num_clusters"], r["method"]) == wanted]

@@ -23,17 +23,17 @@ Array = jax.Array
 class ShuffleTest(NamedTuple):
     """n-cut of a graph against its controls'."""
 
-    ncut: Array  #: []
-    shuffled_ncut: Array  #: [R], NaN where a control has fewer than K connected vertices and cannot be cut into K parts
+    observed: Array  #: []
+    controls: Array  #: [R], NaN where a control has fewer than K connected vertices and cannot be cut into K parts
     num_left_out: Array  #: [], of those; they are left out of all that follows, and where all are, it is NaN
     mean: Array  #: [], of the controls
     std: Array  #: [], ddof 0
-    z_score: Array  #: [], (ncut - mean) / std
+    z_score: Array  #: [], (observed - mean) / std
     p_value: Array  #: [], lower tail, share of partitions at least as good among the controls, at least 1 / (R + 1)
-    p_upper: Array  #: [], upper tail
+    p_opposite: Array  #: [], upper tail
     p_two_sided: Array  #: []
     p_interval: Array  #: [2], Clopper-Pearson at 95%
-    effect_size: Array  #: [], (median - ncut) / MAD
+    effect_size: Array  #: [], (median - observed) / MAD
     clustering: Clustering  #: of the graph itself
     all_converged: Array  #: [] bool, of every control's eigenvectors
 
@@ -89,7 +89,7 @@ def _told(test: ShuffleTest, num_clusters: int) -> ShuffleTest:
         return test
     if test.num_left_out:
         warnings.warn(
-            f"{test.num_left_out} of {test.shuffled_ncut.size} controls have fewer than num_clusters={num_clusters} "
+            f"{test.num_left_out} of {test.controls.size} controls have fewer than num_clusters={num_clusters} "
             "connected neurons and are left out of the comparison; a smaller num_clusters, or a method that keeps the "
             "places of the weights, leaves out fewer",
             stacklevel=4,
@@ -104,8 +104,8 @@ def compare_with(observed: Clustering, shuffled: Any, converged: Any) -> Shuffle
     xp: Any = np if is_concrete((observed, shuffled)) else jnp
     value = xp.where(xp.asarray(observed.num_empty) > 0, xp.nan, xp.asarray(observed.ncut))
     return ShuffleTest(
-        ncut=observed.ncut,
-        shuffled_ncut=shuffled,
+        observed=observed.ncut,
+        controls=shuffled,
         **compare(value.astype(observed.ncut.dtype), xp.asarray(shuffled))._asdict(),
         clustering=observed,
         all_converged=converged.all(),

@@ -29,7 +29,7 @@ class Statistics(NamedTuple):
     std: Array  # [], ddof 0, as the papers print it
     z_score: Array  # [], (observed - mean) / std; infinite where the controls do not vary and the observed differs
     p_value: Array  # [], lower tail
-    p_upper: Array  # [], upper tail
+    p_opposite: Array  # [], upper tail
     p_two_sided: Array  # [], twice the smaller tail, at most 1
     p_interval: Array  # [2], Clopper-Pearson interval at 95% of the lower tail's probability
     effect_size: Array  # [], (median - observed) / MAD, positive where the observed value is lower
@@ -54,7 +54,7 @@ def _compare(observed: Any, controls: Any, xp: Any) -> Statistics:
     below = (controls <= observed + slack).sum(dtype=xp.int32)
     above = (controls >= observed - slack).sum(dtype=xp.int32)
     known = (count > 0) & ~xp.isnan(observed)
-    p_value, p_upper = (xp.where(known, (1 + tail) / (count + 1), xp.nan).astype(kind) for tail in (below, above))
+    p_value, p_opposite = (xp.where(known, (1 + tail) / (count + 1), xp.nan).astype(kind) for tail in (below, above))
     mean, std, median = xp.nanmean(controls), xp.nanstd(controls), xp.nanmedian(controls)
     return Statistics(
         num_left_out=left_out.sum(dtype=xp.int32),
@@ -62,8 +62,8 @@ def _compare(observed: Any, controls: Any, xp: Any) -> Statistics:
         std=std,
         z_score=_in_units(observed - mean, std, slack, xp),
         p_value=p_value,
-        p_upper=p_upper,
-        p_two_sided=xp.minimum(1, 2 * xp.minimum(p_value, p_upper)),
+        p_opposite=p_opposite,
+        p_two_sided=xp.minimum(1, 2 * xp.minimum(p_value, p_opposite)),
         p_interval=xp.where(known, clopper_pearson(below, count, xp=xp), xp.nan).astype(kind),
         effect_size=_in_units(median - observed, xp.nanmedian(xp.abs(controls - median)), slack, xp),
     )

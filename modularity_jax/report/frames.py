@@ -20,7 +20,7 @@ _NETWORK = {"seed": "int64", "phase": "str"}
 _EPOCH = _NETWORK | {"epoch": "int64"}
 # What the report needs of each table; other columns have the dtype of what they hold.
 _CLUSTERABILITY = _NETWORK | {"num_clusters": "int64", "method": "str"}
-_CLUSTERABILITY |= dict.fromkeys(("ncut", "lower_bound", "shuffled_mean", "z_score", "p_value", "p_upper"), "float64")
+_CLUSTERABILITY |= dict.fromkeys(("observed", "bound", "shuffled_mean", "z_score", "p_value", "p_opposite"), "float64")
 _CLUSTERABILITY |= {"num_shuffles": "Int64"}
 _OPTIONAL = {"effect_size": "float64", "test_accuracy": "float64", "num_left_out": "Int64", "converged": "boolean"}
 _LESIONS = _NETWORK | {"num_clusters": "int64", "layer": "int64", "cluster": "int64", "num_units": "int64"}
@@ -29,7 +29,7 @@ _LESIONS |= {"taxonomy": "str", "taxonomy_adjusted": "str"}
 _DOUBLE_LESIONS = _NETWORK | {"kind": "str", "score": "float64", "important": "bool", "important_adjusted": "bool"}
 _DOUBLE_LESIONS |= dict.fromkeys(("layer_a", "cluster_a", "layer_b", "cluster_b"), "int64")
 _LEFT_OUT = _NETWORK | {"stage": "str", "num_clusters": "int64", "reason": "str"}
-_CURVE = _EPOCH | {"num_clusters": "int64", "ncut": "float64", "test_accuracy": "float64"}
+_CURVE = _EPOCH | {"num_clusters": "int64", "observed": "float64", "test_accuracy": "float64"}
 
 
 class Network(NamedTuple):

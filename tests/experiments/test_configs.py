@@ -225,7 +225,7 @@ def test_the_quick_variant_runs(name, tmp_path, request):
     rows = read_csv(workdir.clusterability)
     assert len(rows) == len(phases) * 2 * len(workdir.config.cluster.methods)
     for row in rows:
-        assert 0 < row["lower_bound"] <= row["ncut"] * (1 + 1e-5) < 4
+        assert 0 < row["bound"] <= row["observed"] * (1 + 1e-5) < 4
         assert row["converged"]
     assert workdir.lesions.exists() == (name not in WITHOUT_LESIONS)
     # Trained networks know their digits, where there is something to know and so little training shows it.

@@ -25,7 +25,7 @@ def fake_run(values):
         workdir = create_workdir(path, config, "a command")
         rows = [
             dict.fromkeys(workdirs.CLUSTER_COLUMNS)
-            | {"seed": seed, "phase": phase, "num_clusters": k, "method": method, "ncut": ncut, "z_score": z}
+            | {"seed": seed, "phase": phase, "num_clusters": k, "method": method, "observed": ncut, "z_score": z}
             | {"test_accuracy": 0.98}
             for phase in config.cluster.phases
             for k in config.cluster.num_clusters
@@ -106,11 +106,11 @@ def test_a_learning_curve_against_one_published_network(tmp_path):
             ("pruned", 20, 2.5),
         ]
         rows = [
-            {"seed": seed, "phase": phase, "epoch": epoch, "num_clusters": 4, "ncut": ncut + 0.01 * (seed - 2)}
+            {"seed": seed, "phase": phase, "epoch": epoch, "num_clusters": 4, "observed": ncut + 0.01 * (seed - 2)}
             for phase, epoch, ncut in points
             for seed in range(5)
         ]
-        write_csv(workdir.learning_curve, rows, ("seed", "phase", "epoch", "num_clusters", "ncut"))
+        write_csv(workdir.learning_curve, rows, ("seed", "phase", "epoch", "num_clusters", "observed"))
         return workdir
 
     rows = reproduce.run_table("learning_curve", tmp_path, {"mnist": RunConfig()}, run)

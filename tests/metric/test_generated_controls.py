@@ -129,20 +129,20 @@ def test_bad_arguments_of_a_shuffle_are_refused(graph, bad):
 
 def assert_statistics(found, num_shuffles):
     """All statistics follow from the n-cuts."""
-    observed, shuffled = float(found.ncut), np.asarray(found.shuffled_ncut, float)
+    observed, shuffled = float(found.observed), np.asarray(found.controls, float)
     assert shuffled.shape == (num_shuffles,)
     assert np.isfinite(shuffled).all()
     assert (shuffled >= 0).all()
     assert (shuffled <= NUM_CLUSTERS * (1 + 1e-6)).all()
     assert observed == float(found.clustering.ncut)
     # Between half and twice the tolerance for ties, rounding decides.
-    for p, sign in ((found.p_value, 1), (found.p_upper, -1)):
+    for p, sign in ((found.p_value, 1), (found.p_opposite, -1)):
         least, most = ((sign * shuffled <= sign * observed + f * TIE_TOLERANCE * observed).sum() for f in (0.5, 2))
         assert (1 + least) / (num_shuffles + 1) <= p * (1 + 1e-6)
         assert p <= (1 + most) / (num_shuffles + 1) * (1 + 1e-6)
         assert 1 / (num_shuffles + 1) <= p * (1 + 1e-6)
         assert p <= 1
-    assert float(found.p_two_sided) == min(1, 2 * min(float(found.p_value), float(found.p_upper)))
+    assert float(found.p_two_sided) == min(1, 2 * min(float(found.p_value), float(found.p_opposite)))
     hits = round(float(found.p_value) * (num_shuffles + 1)) - 1
     exact = scipy.stats.binomtest(hits, num_shuffles).proportion_ci(method="exact")
     np.testing.assert_allclose(found.p_interval, exact, atol=1e-4)
@@ -163,7 +163,7 @@ def test_shuffle_tests_of_nets(graph, key, method):
     found = shuffle_test(graph, key, method=method)
     assert_statistics(found, NUM_SHUFFLES)
     exact = nets.slow_ncut(nets.dense(graph), np.asarray(found.clustering.labels), NUM_CLUSTERS)
-    np.testing.assert_allclose(found.ncut, exact, rtol=1e-5, atol=1e-37)
+    np.testing.assert_allclose(found.observed, exact, rtol=1e-5, atol=1e-37)
     assert found.all_converged
 
 

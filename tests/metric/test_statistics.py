@@ -27,21 +27,23 @@ def of(observed, controls):
 )
 def test_p_values(observed, lower, upper, two_sided):
     found = of(observed, [1, 2, 3, 4])
-    np.testing.assert_allclose([found.p_value, found.p_upper, found.p_two_sided], [lower, upper, two_sided], rtol=1e-6)
+    np.testing.assert_allclose(
+        [found.p_value, found.p_opposite, found.p_two_sided], [lower, upper, two_sided], rtol=1e-6
+    )
 
 
 def test_all_controls_tied():
     found = of(2.0, [2, 2, 2, 2])
-    np.testing.assert_allclose([found.p_value, found.p_upper, found.p_two_sided], [1, 1, 1])
+    np.testing.assert_allclose([found.p_value, found.p_opposite, found.p_two_sided], [1, 1, 1])
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_rounding_counts_as_tied(sign):
     near, far = (1 + sign * f * TIE_TOLERANCE for f in (0.5, 5))
     tied, apart = of(1.0, [near] * 9), of(1.0, [far] * 9)
-    assert (float(tied.p_value), float(tied.p_upper)) == (1, 1)
-    assert float(apart.p_value if sign > 0 else apart.p_upper) == pytest.approx(0.1)
-    assert float(apart.p_upper if sign > 0 else apart.p_value) == 1
+    assert (float(tied.p_value), float(tied.p_opposite)) == (1, 1)
+    assert float(apart.p_value if sign > 0 else apart.p_opposite) == pytest.approx(0.1)
+    assert float(apart.p_opposite if sign > 0 else apart.p_value) == 1
 
 
 def test_moments_and_effect_size():
@@ -81,7 +83,7 @@ def test_controls_that_vary_by_rounding_only():
 def test_observed_value_of_zero():
     found = of(0.0, [0.0, 0.0, 1.0])
     assert float(found.p_value) == pytest.approx(3 / 4)
-    assert float(found.p_upper) == 1
+    assert float(found.p_opposite) == 1
     assert not any(np.isnan(leaf).any() for leaf in found)
 
 
@@ -123,5 +125,5 @@ def test_controls_without_a_value_are_left_out():
 @pytest.mark.parametrize(("observed", "controls"), [(2.5, [np.nan] * 3), (np.nan, [1, 2, 3])])
 def test_nothing_to_compare_has_no_p(observed, controls):
     found = of(observed, controls)
-    for name in ("p_value", "p_upper", "p_two_sided", "p_interval", "z_score", "effect_size"):
+    for name in ("p_value", "p_opposite", "p_two_sided", "p_interval", "z_score", "effect_size"):
         assert np.isnan(getattr(found, name)).all(), name

@@ -13,19 +13,19 @@ from modularity_jax.runs.tables import read_csv, write_csv
 from tests.report import made
 
 
-def rows(p_values, *, ncut=None, shuffled=2.0, effect=None, p_upper=None, num_shuffles=199, **where):
+def rows(p_values, *, ncut=None, shuffled=2.0, effect=None, p_opposite=None, num_shuffles=199, **where):
     """One row per seed; without n-cuts of their own the networks lie 3% and a little more below their controls."""
     size = len(p_values)
     ncut = [1.94 - 0.002 * seed for seed in range(size)] if ncut is None else ncut
     columns = {
-        "ncut": ncut,
+        "observed": ncut,
         "shuffled_mean": np.broadcast_to(shuffled, size).tolist(),
         "p_value": p_values,
-        "p_upper": p_upper or [min(1.0, 1.0 - p + 1 / (num_shuffles + 1)) for p in p_values],
+        "p_opposite": p_opposite or [min(1.0, 1.0 - p + 1 / (num_shuffles + 1)) for p in p_values],
         "effect_size": effect or [3.0 + seed for seed in range(size)],
     }
     common = {"phase": "pruned", "num_clusters": 4, "method": "layer"} | where
-    common |= {"lower_bound": 1.5, "z_score": -3.0, "num_shuffles": num_shuffles, "test_accuracy": 0.98}
+    common |= {"bound": 1.5, "z_score": -3.0, "num_shuffles": num_shuffles, "test_accuracy": 0.98}
     return [common | {"seed": seed} | {name: values[seed] for name, values in columns.items()} for seed in range(size)]
 
 
@@ -41,7 +41,7 @@ def only(*args, **kwargs):
 def test_combined_p_by_the_formulas_written_out():
     p = np.array([0.01, 0.2, 0.5, 0.04])
     z = scipy.stats.norm.isf(p).sum() / 2
-    found = only(p.tolist(), p_upper=[0.9, 0.7, 0.5, 0.8])
+    found = only(p.tolist(), p_opposite=[0.9, 0.7, 0.5, 0.8])
     assert found.p_stouffer == pytest.approx(scipy.stats.norm.sf(z), rel=1e-12)
     assert found.p_fisher == pytest.approx(scipy.stats.chi2.sf(-2 * np.log(p).sum(), 8), rel=1e-12)
     upper = scipy.stats.norm.isf([0.9, 0.7, 0.5, 0.8]).sum() / 2
@@ -50,7 +50,7 @@ def test_combined_p_by_the_formulas_written_out():
 
 @pytest.mark.parametrize("p", [0.005, 0.0049751243, 0.05, 0.5, 0.995, 1.0])
 def test_one_seed_is_its_own_combination(p):
-    found = only([p], p_upper=[p])
+    found = only([p], p_opposite=[p])
     assert found.p_stouffer == found.p_stouffer_upper == p
     assert found.p_fisher == pytest.approx(p, rel=1e-12)
 
@@ -131,7 +131,7 @@ def test_combined_p_has_the_power_that_single_seeds_lack(num_shuffles):
 
 
 def test_share_of_significant_seeds_has_the_exact_interval():
-    found = only([0.005] * 8 + [0.0500000007, 0.6], p_upper=[0.9] * 9 + [0.02])
+    found = only([0.005] * 8 + [0.0500000007, 0.6], p_opposite=[0.9] * 9 + [0.02])
     assert (found.num_significant, found.num_upper, found.num_at_floor, found.share_significant) == (9, 1, 8, 0.9)
     assert found.share_low == pytest.approx(scipy.stats.beta.ppf(0.025, 9, 2), rel=1e-9)
     assert found.share_high == pytest.approx(scipy.stats.beta.ppf(0.975, 10, 1), rel=1e-9)
@@ -233,9 +233,9 @@ def test_controls_in_parts_have_no_percentage():
 @pytest.mark.parametrize("p", [0.0, -0.1, 1.5, math.nan])
 def test_impossible_p_values_are_refused(p):
     with pytest.raises(ValueError, match=rf"^p_value must be above 0 and at most 1, got {p:g}$"):
-        only([0.5, p], p_upper=[0.5, 0.5])
-    with pytest.raises(ValueError, match=rf"^p_upper must be above 0 and at most 1, got {p:g}$"):
-        only([0.5, 0.5], p_upper=[0.5, p])
+        only([0.5, p], p_opposite=[0.5, 0.5])
+    with pytest.raises(ValueError, match=rf"^p_opposite must be above 0 and at most 1, got {p:g}$"):
+        only([0.5, 0.5], p_opposite=[0.5, p])
 
 
 def test_nothing_to_combine_and_seeds_that_appear_twice_are_refused():

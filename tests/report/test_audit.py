@@ -25,7 +25,7 @@ from tests.report import made
 
 def network(controls, *, ncut=2.0, seed=0, phase="pruned", k=4, method="layer"):
     """A row and its controls."""
-    row = {"seed": seed, "phase": phase, "num_clusters": k, "method": method, "ncut": ncut}
+    row = {"seed": seed, "phase": phase, "num_clusters": k, "method": method, "observed": ncut}
     return row | {"shuffled_mean": float(np.mean(controls))}, np.asarray(controls, np.float32)
 
 
@@ -67,7 +67,7 @@ def test_each_p_by_hand():
     assert row["num_ties"] == 2
     assert row["p_value"] == pytest.approx(8 / 200)
     assert row["p_strict"] == pytest.approx(6 / 200)
-    assert row["p_upper"] == pytest.approx(195 / 200)
+    assert row["p_opposite"] == pytest.approx(195 / 200)
     assert row["p_two_sided"] == pytest.approx(16 / 200)
     # One below and both ties are among the first 32.
     assert row["p_first_32"] == pytest.approx(4 / 33)
@@ -103,7 +103,7 @@ def test_both_sides_lose_a_verdict_or_find_one_in_the_other_direction():
     assert (lost["p_value"], lost["p_two_sided"]) == (pytest.approx(0.04), pytest.approx(0.08))
     assert changes(lost) == {"two_sided_changes"}
     found = only(below=199, first=199)
-    assert (found["p_value"], found["p_upper"], found["p_two_sided"]) == (1.0, 1 / 200, pytest.approx(0.01))
+    assert (found["p_value"], found["p_opposite"], found["p_two_sided"]) == (1.0, 1 / 200, pytest.approx(0.01))
     assert changes(found) == {"two_sided_changes"}
 
 
@@ -115,7 +115,7 @@ def test_ties_are_as_wide_as_the_shuffle_tests():
     near = [2 * (1 + 0.6 * TIE_TOLERANCE), 2 * (1 - 0.6 * TIE_TOLERANCE), 2 * (1 + 2 * TIE_TOLERANCE), 2.1]
     (row,) = audited(network(near * 10))
     assert row["num_ties"] == 20
-    assert (row["p_value"], row["p_upper"]) == (pytest.approx(21 / 41), pytest.approx(41 / 41))
+    assert (row["p_value"], row["p_opposite"]) == (pytest.approx(21 / 41), pytest.approx(41 / 41))
 
 
 def test_fewer_than_32_controls_cannot_be_counted_as_the_study_did():
@@ -151,12 +151,12 @@ def test_a_real_shuffle_test_is_counted_as_it_counts_itself(tmp_path):
     kernels = [np.eye(4, 3, dtype=np.float32) + 1, np.eye(3, dtype=np.float32) + 1]
     graph = mj.LayeredGraph.from_weights(kernels)
     found = mj.shuffle_test(graph, jax.random.key(0), num_clusters=2, num_shuffles=40, num_restarts=2)
-    row, shuffled = network(found.shuffled_ncut, ncut=float(found.ncut))
+    row, shuffled = network(found.controls, ncut=float(found.observed))
     row["shuffled_mean"] = float(found.mean)
     (audit,) = audited((row, shuffled))
-    for name in ("p_value", "p_upper", "p_two_sided"):
+    for name in ("p_value", "p_opposite", "p_two_sided"):
         assert audit[name] == pytest.approx(float(getattr(found, name)), rel=1e-6)
-    ties = int(np.isclose(shuffled, row["ncut"], rtol=TIE_TOLERANCE, atol=0).sum())
+    ties = int(np.isclose(shuffled, row["observed"], rtol=TIE_TOLERANCE, atol=0).sum())
     assert ties > 0
     assert audit["num_ties"] == ties
     assert audit["p_strict"] == pytest.approx(float(found.p_value) - ties / 41, rel=1e-6)

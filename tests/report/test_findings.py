@@ -12,13 +12,13 @@ from modularity_jax.report.terminal import terminal_table
 from tests.report import made
 
 
-def rows(p_values, *, phase="pruned", k=4, method="layer", p_upper=None, num_shuffles=199, ncut=2.0, shuffled=2.1):
+def rows(p_values, *, phase="pruned", k=4, method="layer", p_opposite=None, num_shuffles=199, ncut=2.0, shuffled=2.1):
     """One row per seed; the n-cuts lie 0.01 apart."""
-    upper = p_upper or [min(1.0, 1.0 - p + 1 / (num_shuffles + 1)) for p in p_values]
+    upper = p_opposite or [min(1.0, 1.0 - p + 1 / (num_shuffles + 1)) for p in p_values]
     common = {"phase": phase, "num_clusters": k, "method": method, "shuffled_mean": shuffled}
     common |= {"num_shuffles": num_shuffles, "test_accuracy": None if phase == "init" else 0.98, "effect_size": 3.0}
     return [
-        common | {"seed": seed, "ncut": ncut + 0.01 * seed, "z_score": -3.0 - seed, "p_value": p, "p_upper": up}
+        common | {"seed": seed, "observed": ncut + 0.01 * seed, "z_score": -3.0 - seed, "p_value": p, "p_opposite": up}
         for seed, (p, up) in enumerate(zip(p_values, upper, strict=True))
     ]
 
@@ -53,7 +53,7 @@ def test_p_from_float32_counts_as_its_decimal():
 
 
 @pytest.mark.parametrize(
-    ("p_values", "p_upper", "verdict"),
+    ("p_values", "p_opposite", "verdict"),
     [
         ([0.005], None, Verdict.MORE),
         ([0.0500000007], None, Verdict.MORE),
@@ -64,8 +64,8 @@ def test_p_from_float32_counts_as_its_decimal():
         ([0.005] * 2 + [0.995] * 2, [0.995] * 2 + [0.005] * 2, Verdict.NONE),
     ],
 )
-def test_one_comparison_has_the_verdict_of_its_combined_p(p_values, p_upper, verdict):
-    found = only(p_values, p_upper=p_upper)
+def test_one_comparison_has_the_verdict_of_its_combined_p(p_values, p_opposite, verdict):
+    found = only(p_values, p_opposite=p_opposite)
     assert found["verdict"] == verdict
     assert (found["front"], found["num_compared"]) == (True, 1)
     assert (found["p_holm"], found["p_holm_upper"]) == (found["p_stouffer"], found["p_stouffer_upper"])
@@ -87,7 +87,7 @@ def test_verdicts_are_corrected_by_holm():
 
 def test_seeds_are_combined_before_the_correction_in_either_tail():
     more, less = [0.02, 0.05, 0.1], [0.9, 0.95, 0.99]
-    found = compared(rows(more, p_upper=less), rows(less, p_upper=more, method="row"))
+    found = compared(rows(more, p_opposite=less), rows(less, p_opposite=more, method="row"))
     z = scipy.stats.norm.isf(more).sum() / math.sqrt(3)
     p = 2 * scipy.stats.norm.sf(z)
     assert [row["verdict"] for row in found] == [Verdict.MORE, Verdict.LESS]
@@ -145,7 +145,7 @@ def test_bad_rows_are_refused():
 
 def test_the_terminal_table_is_aligned_and_narrow():
     tests = rows([0.005] * 10, method="layer_nonzero", k=12, ncut=8.8, shuffled=9.2) + rows([0.3], phase="init")
-    tests += rows([1.0] * 3, p_upper=[0.005] * 3)
+    tests += rows([1.0] * 3, p_opposite=[0.005] * 3)
     tests += rows([0.005, np.float32(0.005)], method="layer_nonzero") + rows([0.4], phase="unpruned", k=12)
     lines = terminal_table(compare(made.tests_of(tests))).splitlines()
     assert " ".join(lines[0].split()) == "phase k control n-cut shuffled z p p <= 0.05 modular?"

@@ -41,16 +41,16 @@ def test_a_column_of_another_kind_is_refused():
 
 
 def test_a_damaged_column_is_named_with_its_file(run):
-    rows = [row | {"ncut": "low"} for row in read_csv(run / "clusterability.csv")]
+    rows = [row | {"observed": "low"} for row in read_csv(run / "clusterability.csv")]
     write_csv(run / "clusterability.csv", rows, tuple(rows[0]))
-    with pytest.raises(ValueError, match=r"clusterability\.csv: the column ncut should be float64: "):
+    with pytest.raises(ValueError, match=r"clusterability\.csv: the column observed should be float64: "):
         read_run(run)
 
 
 def test_what_has_no_file_is_an_empty_frame_with_its_columns(tmp_path):
     run = read_run(workdirs.make_workdir(tmp_path / "run", num_seeds=1, sizes=(4,), num_shuffles=19, epochs=1))
     assert {"layer", "cluster", "taxonomy"} <= set(run.lesions)
-    assert {"epoch", "ncut"} <= set(run.learning_curve)
+    assert {"epoch", "observed"} <= set(run.learning_curve)
     assert all(frame.empty for frame in (run.lesions, run.double_lesions, run.learning_curve, run.left_out))
     assert run.lesion_arrays == {}
 

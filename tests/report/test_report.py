@@ -77,7 +77,7 @@ def test_the_page_answers_the_question_with_the_numbers_of_the_table(run):
     rows = [
         row for row in read_csv(run / "clusterability.csv") if row["phase"] == "pruned" and row["method"] == "layer"
     ]
-    mean = sum(row["ncut"] for row in rows) / len(rows)
+    mean = sum(row["observed"] for row in rows) / len(rows)
     front = text[: text.index("The result in numbers")]
     assert "Is this network more modular than chance?" in front
     assert "MNIST · network 64–32–32–10 · 90% of the weights pruned · 2 seeds" in front
@@ -137,7 +137,7 @@ def test_a_network_that_is_not_modular_is_called_so(tmp_path):
 def test_seeds_that_are_significant_only_together(tmp_path):
     """Ten seeds with p = .1 each: none by itself, no doubt about all."""
     run = strip(workdirs.make_workdir(tmp_path / "run", num_seeds=10, sizes=(4,), num_shuffles=39, epochs=1))
-    rows = [row | {"p_value": 0.1, "p_upper": 0.925} for row in read_csv(run / "clusterability.csv")]
+    rows = [row | {"p_value": 0.1, "p_opposite": 0.925} for row in read_csv(run / "clusterability.csv")]
     write_csv(run / "clusterability.csv", rows, tuple(rows[0]))
     text = " ".join(check(write_report(run)).text)
     assert (
@@ -171,15 +171,15 @@ def test_the_audit(run):
     assert "32 distinct ones counted ten times" in text
     assert "no verdict at 0.05 hangs on" in text
     rows = read_csv(run / "audit.csv")
-    columns = ("seed", "phase", "num_clusters", "method", "num_shuffles", "p_value", "p_upper")
+    columns = ("seed", "phase", "num_clusters", "method", "num_shuffles", "p_value", "p_opposite")
     table = read_csv(run / "clusterability.csv")
     assert [[row[name] for name in columns] for row in rows] == [[row[name] for name in columns] for row in table]
 
 
 def test_a_table_without_a_needed_column_is_refused(tables_only):
     path = tables_only / "clusterability.csv"
-    path.write_text(path.read_text().replace("p_upper", "p_over", 1))
-    with pytest.raises(ValueError, match=r"clusterability\.csv lacks the columns p_upper"):
+    path.write_text(path.read_text().replace("p_opposite", "p_over", 1))
+    with pytest.raises(ValueError, match=r"clusterability\.csv lacks the columns p_opposite"):
         write_report(tables_only)
 
 

@@ -40,7 +40,7 @@ def test_a_clear_effect():
 
 def test_a_claim_that_does_not_reach_other_seeds():
     ncut = [1.94, 1.95, 1.93, 1.94, 1.95, 2.25]
-    text = across([0.005] * 5 + [1.0], p_upper=[1.0] * 5 + [0.005], ncut=ncut)
+    text = across([0.005] * 5 + [1.0], p_opposite=[1.0] * 5 + [0.005], ncut=ncut)
     assert "5 of 6 seeds significant, 1 significantly less modular (95% interval 36% to 100%), n-cut 0.3% lower" in text
     assert " That other seeds differ from their controls on average is not shown." in text
 
@@ -56,7 +56,7 @@ def test_no_effect():
 
 def test_the_opposite_direction():
     ncut = [2.06, 2.07, 2.05, 2.06, 2.08]
-    assert across([1.0] * 5, p_upper=[0.005] * 5, ncut=ncut, method="row") == (
+    assert across([1.0] * 5, p_opposite=[0.005] * 5, ncut=ncut, method="row") == (
         "Over 5 seeds together, the pruned networks at k = 4 are less modular than the same weights shuffled within "
         "each neuron's outgoing ones: combined p = 4.2e-09 (Stouffer, upper tail); on their own none of 5 seeds "
         "significant, 5 significantly less modular (95% interval 0% to 52%), n-cut 3.2% higher (2.6% to 3.9%)."
@@ -105,7 +105,7 @@ def test_methods_that_disagree_are_said_to():
 
 
 def test_seeds_that_point_both_ways():
-    text = across([0.005] * 3 + [0.995] * 7, p_upper=[1.0] * 3 + [0.01] * 7)
+    text = across([0.005] * 3 + [0.995] * 7, p_opposite=[1.0] * 3 + [0.01] * 7)
     assert "are less modular than the same weights shuffled within each layer" in text
     assert "Some seeds point the other way: by Fisher's method, which a few with small p can carry, p = " in text
 
@@ -138,7 +138,7 @@ def headline(table):
     [
         (rows([0.4] * 6), "Not shown: what sets the pruned networks apart from shuffled weights may be chance."),
         (rows([0.005]), "Yes: the pruned network is more modular than shuffled weights."),
-        (rows([1.0], p_upper=[0.01]), "No: the pruned network is less modular than shuffled weights."),
+        (rows([1.0], p_opposite=[0.01]), "No: the pruned network is less modular than shuffled weights."),
         (
             rows([0.005] * 6) + rows([0.005] * 6, num_clusters=12),
             "Yes: the pruned networks are more modular than shuffled weights in every comparison shown.",
@@ -153,7 +153,7 @@ def headline(table):
             "It depends: the pruned networks are more modular than shuffled weights in 1 of 2 comparisons.",
         ),
         (
-            rows([0.5] * 6) + rows([1.0] * 6, p_upper=[0.005] * 6, method="row"),
+            rows([0.5] * 6) + rows([1.0] * 6, p_opposite=[0.005] * 6, method="row"),
             "It depends: the pruned networks are more modular than shuffled weights in 0 of 2 comparisons, less "
             "modular in 1.",
         ),

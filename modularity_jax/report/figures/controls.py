@@ -71,19 +71,19 @@ def _swarm(axes: Axes, centre: float, method: str, tests: pd.DataFrame, run: Run
     step = min(0.84 / len(tests), 0.3)
     places = centre + step * (np.arange(len(tests)) - (len(tests) - 1) / 2)
     violin(axes, run.controls_of(tests), places, 0.9 * step, method)
-    axes.hlines(tests["lower_bound"], places - 0.36 * step, places + 0.36 * step, color=INK, linewidth=1)
-    axes.scatter(places, tests["ncut"], s=22, color=INK, edgecolors="white", linewidths=0.6, zorder=3)
+    axes.hlines(tests["bound"], places - 0.36 * step, places + 0.36 * step, color=INK, linewidth=1)
+    axes.scatter(places, tests["observed"], s=22, color=INK, edgecolors="white", linewidths=0.6, zorder=3)
 
 
 def _share_scale(shown: Sequence[tuple[Axes, pd.DataFrame]], run: Run) -> None:
     """Gives a row's panels one span on the y axis, each around its own networks and controls."""
-    values = [np.concatenate([*run.controls_of(tests), tests["ncut"]]) for _, tests in shown]
+    values = [np.concatenate([*run.controls_of(tests), tests["observed"]]) for _, tests in shown]
     span = max(max(np.ptp(value) for value in values), 1e-3)
     for (axes, tests), value in zip(shown, values, strict=True):
         middle = (value.min() + value.max()) / 2
         low = middle - 0.66 * span  # room for the note under the lowest dot
         axes.set_ylim(low, middle + 0.56 * span)
-        bounds = sorted({f"{bound:.2f}" for bound in tests["lower_bound"] if bound < low}, key=float)
+        bounds = sorted({f"{bound:.2f}" for bound in tests["bound"] if bound < low}, key=float)
         if bounds:
             text = "↓ lower bound " + " to ".join(dict.fromkeys((bounds[0], bounds[-1])))
             axes.text(0.02, 0.02, text, transform=axes.transAxes, fontsize=8, color="#666666")

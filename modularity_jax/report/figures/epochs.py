@@ -31,7 +31,7 @@ def curve(axes: Axes, rows: pd.DataFrame, starts: Mapping[str, int], column: str
 
 def with_controls(axes: Axes, rows: pd.DataFrame, starts: Mapping[str, int], color: Any) -> None:
     """n-cut, and that of the same weights shuffled where the table has it."""
-    curve(axes, rows, starts, "ncut", color=color, label="network")
+    curve(axes, rows, starts, "observed", color=color, label="network")
     if rows["shuffled_mean"].notna().any():
         curve(axes, rows, starts, "shuffled_mean", color=INK, linestyle="dashed", label="its weights shuffled")
         axes.legend(loc="lower left", fontsize=8)

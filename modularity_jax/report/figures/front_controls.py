@@ -27,7 +27,7 @@ def draw(run: Run) -> Iterator[Drawn]:
         pairs = zip(controls, means, units, strict=True)
         violin(axes, [np.concatenate([(each - mean) / unit for each, mean, unit in pairs])], [place], 0.8, method)
         spread = np.linspace(-0.25, 0.25, len(found)) if len(found) > 1 else np.zeros(1)
-        shares = (found["ncut"].to_numpy() - means) / units
+        shares = (found["observed"].to_numpy() - means) / units
         axes.scatter(place + spread, shares, s=24, color=INK, edgecolors="white", linewidths=0.6, zorder=3)
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.yaxis.set_major_formatter(_signed_percent)

@@ -21,7 +21,7 @@ def draw(run: Run) -> Iterator[Drawn]:
     phases = list(means.index)
     for _, found in tests.sort_values("phase").groupby("seed"):
         places = [phases.index(phase) for phase in found["phase"]]
-        axes.plot(places, found["ncut"], color=INK, marker="o", markersize=4, linewidth=0.8)
+        axes.plot(places, found["observed"], color=INK, marker="o", markersize=4, linewidth=0.8)
     centres = np.arange(len(phases))
     axes.hlines(means, centres - 0.25, centres + 0.25, color=method_colour(method), linewidth=4)
     axes.set_xticks(range(len(phases)), phases)

@@ -61,9 +61,9 @@ def _ncut_panel(axes: Axes, tests: pd.DataFrame) -> None:
         controls = _by_size(found, found["shuffled_mean"] / found["num_clusters"])
         axes.plot(controls.index, controls["mean"], color=method_colour(method), linewidth=3, alpha=0.75)
     once = next(iter(methods.values()))  # the network's own figures repeat
-    bounds = _by_size(once, once["lower_bound"] / once["num_clusters"])
+    bounds = _by_size(once, once["bound"] / once["num_clusters"])
     axes.plot(bounds.index, bounds["mean"], color=INK, linewidth=1, linestyle=":")
-    _line(axes, _by_size(once, once["ncut"] / once["num_clusters"]), color=INK, label="")
+    _line(axes, _by_size(once, once["observed"] / once["num_clusters"]), color=INK, label="")
 
 
 def _by_size(tests: pd.DataFrame, values: pd.Series) -> pd.DataFrame:

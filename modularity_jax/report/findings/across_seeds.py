@@ -62,9 +62,9 @@ def combine(tests: pd.DataFrame) -> dict[str, float | None]:
     Raises:
       ValueError: if a p-value is not in (0, 1].
     """
-    columns = ("ncut", "shuffled_mean", "num_shuffles", "effect_size")
+    columns = ("observed", "shuffled_mean", "num_shuffles", "effect_size")
     ncut, shuffled, num_shuffles, effects = (tests[name].to_numpy(np.float64) for name in columns)
-    p_value, p_upper = _p_values(tests, "p_value"), _p_values(tests, "p_upper")
+    p_value, p_opposite = _p_values(tests, "p_value"), _p_values(tests, "p_opposite")
     difference = ncut - shuffled
     percent = 100 * difference / shuffled if shuffled.all() else None
     significant = int(is_significant(p_value).sum())
@@ -77,7 +77,7 @@ def combine(tests: pd.DataFrame) -> dict[str, float | None]:
         "share_high": float(share.high),
         "p_stouffer": stouffer(p_value, num_shuffles),
         "p_fisher": fisher(p_value),
-        "p_stouffer_upper": stouffer(p_upper, num_shuffles),
+        "p_stouffer_upper": stouffer(p_opposite, num_shuffles),
         "p_floor": stouffer(1 / (num_shuffles + 1), num_shuffles),
         "difference": float(difference.mean()),
         **_named("difference", _bootstrap(np.mean, difference)),

@@ -30,7 +30,7 @@ _CHANGES = {
     "two_sided_changes": ("p_two_sided", "p_value"),
 }
 AUDIT_COLUMNS = (  # of audit.csv
-    "seed", *KEYS, "num_shuffles", "num_ties", "p_tenfold", "p_first_32", "p_value", "p_strict", "p_upper",
+    "seed", *KEYS, "num_shuffles", "num_ties", "p_tenfold", "p_first_32", "p_value", "p_strict", "p_opposite",
     "p_two_sided", *_CHANGES,
 )  # fmt: skip
 _DTYPES = {"seed": "int64", "phase": "str", "num_clusters": "int64", "method": "str", "num_shuffles": "int64"}
@@ -67,7 +67,7 @@ def published_audit() -> pd.DataFrame:
 def audit_run(run: Run) -> pd.DataFrame:
     """The p of each network of a run by several ways of counting, and whether its verdict at .05 hangs on them.
 
-    - p_value, p_upper: all R controls, ties counted, either tail; p_two_sided: twice the smaller of the two.
+    - p_value, p_opposite: all R controls, ties counted, either tail; p_two_sided: twice the smaller of the two.
     - p_strict: ties not counted; num_ties of them lie within `TIE_TOLERANCE` of the network.
     - p_first_32, p_tenfold: the first 32 controls, each counted once or ten times; missing where there are fewer.
     - tenfold_changes, fewer_changes, strict_changes, two_sided_changes: whether the verdict differs.
@@ -94,7 +94,7 @@ def audit_findings(audit: pd.DataFrame) -> pd.DataFrame:
     fewer than 32 controls. two_sided counts networks with a lower n-cut, two_sided_higher those with a higher one,
     which a one-sided p does not look for.
     """
-    both, lower = _significant(audit["p_two_sided"]), audit["p_value"] <= audit["p_upper"]
+    both, lower = _significant(audit["p_two_sided"]), audit["p_value"] <= audit["p_opposite"]
     marks = audit[KEYS].assign(
         with_ties=audit["num_ties"] > 0,
         tenfold=_significant(audit["p_tenfold"]),
@@ -133,11 +133,11 @@ def _counted(row: Any, controls: np.ndarray) -> dict[str, Any]:
             f"{row.shuffled_mean:.6g}: they are of different runs"
         )
     # In the controls' own precision, as `metric.statistics.compare` does.
-    observed = controls.dtype.type(row.ncut)
+    observed = controls.dtype.type(row.observed)
     slack = TIE_TOLERANCE * abs(observed)
     as_low, as_high = controls <= observed + slack, controls >= observed - slack
     count, ties = len(controls), int((as_low & as_high).sum())
-    p_value, p_upper = (1 + int(as_low.sum())) / (count + 1), (1 + int(as_high.sum())) / (count + 1)
+    p_value, p_opposite = (1 + int(as_low.sum())) / (count + 1), (1 + int(as_high.sum())) / (count + 1)
     hits = int(as_low[:STUDY_CONTROLS].sum())
     enough = count >= STUDY_CONTROLS
     return dict(zip(("seed", *KEYS), where, strict=True)) | {
@@ -147,8 +147,8 @@ def _counted(row: Any, controls: np.ndarray) -> dict[str, Any]:
         "p_first_32": (1 + hits) * P_CORRECTED if enough else None,
         "p_value": p_value,
         "p_strict": p_value - ties / (count + 1),
-        "p_upper": p_upper,
-        "p_two_sided": min(1.0, 2 * min(p_value, p_upper)),
+        "p_opposite": p_opposite,
+        "p_two_sided": min(1.0, 2 * min(p_value, p_opposite)),
     }
 
 

@@ -10,9 +10,9 @@ from modularity_jax.report.findings.across_seeds import combine
 from modularity_jax.report.findings.significance import ROUNDING, is_significant
 from modularity_jax.report.frames import KEYS, lead_of
 
-_MEANS = {"ncut_mean": "ncut", "lower_bound_mean": "lower_bound", "shuffled_mean": "shuffled_mean"}
+_MEANS = {"ncut_mean": "observed", "lower_bound_mean": "bound", "shuffled_mean": "shuffled_mean"}
 _MEANS |= {"z_mean": "z_score", "test_accuracy": "test_accuracy"}
-_RANGES = {"ncut": "ncut", "p": "p_value"}
+_RANGES = {"ncut": "observed", "p": "p_value"}
 
 
 class Verdict(enum.StrEnum):
@@ -54,14 +54,14 @@ def compare(tests: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(f"clusterability.csv holds seed {first['seed']} more than once for {named}")
     marked = tests.assign(
         num_significant=is_significant(tests["p_value"]),
-        num_upper=is_significant(tests["p_upper"]),
+        num_upper=is_significant(tests["p_opposite"]),
         num_at_floor=tests["p_value"] <= ROUNDING / (tests["num_shuffles"] + 1),
     )
     groups = marked.groupby(KEYS, observed=True)
     numbers = groups.agg(
         num_seeds=("seed", "size"),
         num_shuffles=("num_shuffles", "min"),
-        ncut_std=("ncut", "std"),
+        ncut_std=("observed", "std"),
         **{name: (name, "sum") for name in ("num_significant", "num_upper", "num_at_floor")},
         **{name: (column, _mean) for name, column in _MEANS.items()},
         **{f"{name}_{end}": (column, end) for name, column in _RANGES.items() for end in ("min", "max")},

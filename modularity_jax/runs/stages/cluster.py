@@ -35,9 +35,9 @@ from modularity_jax.runs.tables import Row, is_readable, read_csv, read_table, w
 from modularity_jax.runs.workdir import Workdir, check_jax_settings
 
 CLUSTERABILITY_COLUMNS = (
-    "seed", "phase", "num_clusters", "method", "ncut", "lower_bound", "shuffled_mean", "shuffled_std", "z_score",
-    "p_value", "p_upper", "p_low", "p_high", "effect_size", "num_shuffles", "num_left_out", "num_isolated",
-    "num_components", "num_empty", "converged", "test_accuracy",
+    "seed", "phase", "graph", "measure", "num_clusters", "method", "observed", "bound", "shuffled_mean", "shuffled_std",
+    "z_score", "p_value", "p_opposite", "p_low", "p_high", "effect_size", "num_shuffles", "num_left_out",
+    "num_isolated", "num_components", "num_empty", "converged", "test_accuracy",
 )  # fmt: skip
 
 # Controls of one piece.
@@ -104,7 +104,7 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
                 continue
             test = test_of(case)
             progress.advance(
-                f"{case.phase} seed {case.seed}, k = {case.num_clusters}, {case.method}: n-cut {test.ncut:.3f}, "
+                f"{case.phase} seed {case.seed}, k = {case.num_clusters}, {case.method}: n-cut {test.observed:.3f}, "
                 f"z {test.z_score:.1f}"
             )
         team.wait()
@@ -186,19 +186,21 @@ def row_of(case: ShuffleTestCase, test: ShuffleTest, accuracy: float) -> Row:
     row = {
         "seed": case.seed,
         "phase": case.phase,
+        "graph": "weights",
+        "measure": "ncut",
         "num_clusters": case.num_clusters,
         "method": case.method,
-        "ncut": test.ncut,
-        "lower_bound": found.lower_bound,
+        "observed": test.observed,
+        "bound": found.lower_bound,
         "shuffled_mean": test.mean,
         "shuffled_std": test.std,
         "z_score": test.z_score,
         "p_value": test.p_value,
-        "p_upper": test.p_upper,
+        "p_opposite": test.p_opposite,
         "p_low": test.p_interval[0],
         "p_high": test.p_interval[1],
         "effect_size": test.effect_size,
-        "num_shuffles": test.shuffled_ncut.size,
+        "num_shuffles": test.controls.size,
         "num_left_out": test.num_left_out,
         "num_isolated": found.num_isolated,
         "num_components": found.num_components,
@@ -216,6 +218,6 @@ def _arrays(case: ShuffleTestCase, test: ShuffleTest) -> dict[str, np.ndarray]:
     arrays = {
         f"{prefix}/labels": test.clustering.labels,
         f"{prefix}/eigenvalues": test.clustering.eigenvalues,
-        f"{prefix}/{case.method}/shuffled_ncut": test.shuffled_ncut,
+        f"{prefix}/{case.method}/shuffled_ncut": test.controls,
     }
     return {name: np.asarray(array) for name, array in arrays.items()}

@@ -17,8 +17,8 @@ from modularity_jax.runs.stages.left_out import why_not
 from modularity_jax.runs.tables import Row
 
 CURVE_COLUMNS = (
-    "seed", "phase", "epoch", "num_clusters", "ncut", "lower_bound", "shuffled_mean", "shuffled_std", "num_isolated",
-    "test_accuracy", "sparsity",
+    "seed", "phase", "epoch", "graph", "measure", "num_clusters", "observed", "bound", "shuffled_mean", "shuffled_std",
+    "num_isolated", "test_accuracy", "sparsity",
 )  # fmt: skip
 
 # The controls of each point: enough for a mean, by the method that keeps the least.
@@ -50,7 +50,8 @@ def curve_rows(
                     where = f"the {epoch.phase} phase, seed {seed}, k = {count}"
                     logging.warning("learning_curve.csv does not go on to the end of %s: %s", where, why)
                 continue
-            row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "num_clusters": count}
+            row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "graph": "weights", "measure": "ncut"}
+            row["num_clusters"] = count
             row |= _measured(graph, config, seed, count, mesh)
             row |= {name: plain(getattr(epoch.metrics, name)[index]) for name in ("test_accuracy", "sparsity")}
             rows.append(row)
@@ -72,5 +73,5 @@ def _measured(graph: LayeredGraph, config: RunConfig, seed: int, num_clusters: i
     ).ncut
     compared = controls[~np.isnan(controls)]
     mean, sd = (plain(compared.mean()), plain(compared.std())) if compared.size else (None, None)
-    values = {name: plain(getattr(found, name)) for name in ("ncut", "lower_bound", "num_isolated")}
-    return values | {"shuffled_mean": mean, "shuffled_std": sd}
+    values = {"observed": found.ncut, "bound": found.lower_bound, "num_isolated": found.num_isolated}
+    return {name: plain(value) for name, value in values.items()} | {"shuffled_mean": mean, "shuffled_std": sd}

@@ -37,7 +37,12 @@ def _curve_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
     own = config.to_dict()["cluster"]
     names = ("num_clusters", "num_restarts", "selection", "solver", "shuffles_per_group", "curve_epochs")
     settings = {name: own[name] for name in names}
-    return _network_key(config, phase, seed) | {"piece": "curve", "cluster": settings, "controls": NUM_CONTROLS}
+    return _network_key(config, phase, seed) | {
+        "piece": "curve",
+        "measure": "ncut",
+        "cluster": settings,
+        "controls": NUM_CONTROLS,
+    }
 
 
 def phases_in(store: Store, config: RunConfig, seed: int) -> tuple[str, ...]:

@@ -43,8 +43,8 @@ CONFIG = from_dict(
 )
 METRICS = "seed,phase,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,sparsity,nonfinite_step"
 CLUSTERABILITY = (
-    "seed,phase,num_clusters,method,ncut,lower_bound,shuffled_mean,shuffled_std,z_score,p_value,p_upper,p_low,p_high,"
-    "effect_size,num_shuffles,num_left_out,num_isolated,num_components,num_empty,converged,test_accuracy"
+    "seed,phase,graph,measure,num_clusters,method,observed,bound,shuffled_mean,shuffled_std,z_score,p_value,p_opposite,"
+    "p_low,p_high,effect_size,num_shuffles,num_left_out,num_isolated,num_components,num_empty,converged,test_accuracy"
 )
 
 
@@ -188,11 +188,12 @@ def test_clusterability_equals_the_metric_on_the_exported_weights(workdir):
             shuffles_per_group=3,
         )  # fmt: skip
         expected = {
-            "ncut": test.ncut, "lower_bound": test.clustering.lower_bound, "shuffled_mean": test.mean,
-            "shuffled_std": test.std, "z_score": test.z_score, "p_value": test.p_value, "p_upper": test.p_upper,
+            "observed": test.observed, "bound": test.clustering.lower_bound, "shuffled_mean": test.mean,
+            "shuffled_std": test.std, "z_score": test.z_score, "p_value": test.p_value, "p_opposite": test.p_opposite,
             "p_low": test.p_interval[0], "p_high": test.p_interval[1], "effect_size": test.effect_size,
         }  # fmt: skip
         assert {name: np.float32(row[name]) for name in expected} == {n: np.float32(v) for n, v in expected.items()}
+        assert (row["graph"], row["measure"]) == ("weights", "ncut")
         assert (row["num_shuffles"], row["num_left_out"], row["num_empty"], row["converged"]) == (6, 0, 0, True)
         assert row["num_isolated"] == int((np.asarray(graph.degrees()) == 0).sum())
         assert row["num_components"] == int(test.clustering.num_components)
@@ -204,7 +205,7 @@ def test_clusterability_equals_the_metric_on_the_exported_weights(workdir):
         }
         np.testing.assert_array_equal(arrays[f"{prefix}/labels"], test.clustering.labels)
         np.testing.assert_array_equal(arrays[f"{prefix}/eigenvalues"], test.clustering.eigenvalues)
-        np.testing.assert_array_equal(arrays[f"{prefix}/{row['method']}/shuffled_ncut"], test.shuffled_ncut)
+        np.testing.assert_array_equal(arrays[f"{prefix}/{row['method']}/shuffled_ncut"], test.controls)
     pruned = [row for row in rows if row["phase"] == "pruned"]
     assert all(row["num_isolated"] > 0 for row in pruned)
 
@@ -385,7 +386,7 @@ def test_a_learning_curve(tmp_path, workdir):
     ends = {(r["phase"], r["seed"]): r for r in read_csv(workdir.clusterability) if r["method"] == "layer"}
     for row in (r for r in rows if (r["phase"], r["epoch"]) != ("unpruned", 1)):
         end = ends[row["phase"], row["seed"]]
-        for name in ("num_clusters", "ncut", "lower_bound", "num_isolated", "test_accuracy"):
+        for name in ("num_clusters", "observed", "bound", "num_isolated", "test_accuracy"):
             assert row[name] == end[name]
         arrays = read_arrays(workdir.path, f"clusters/{row['phase']}.npz", f"seed_{row['seed']}/k_3/layer/")
         (first_six,) = arrays.values()
@@ -399,7 +400,7 @@ def test_a_learning_curve(tmp_path, workdir):
         test = mj.shuffle_test(
             graph, key, num_clusters=3, num_shuffles=20, num_restarts=2, selection="inertia", shuffles_per_group=3
         )
-        np.testing.assert_array_equal(test.shuffled_ncut[:6], first_six)
+        np.testing.assert_array_equal(test.controls[:6], first_six)
         assert (row["shuffled_mean"], row["shuffled_std"]) == pytest.approx(
             (float(test.mean), float(test.std)), rel=1e-5
         )
