@@ -17,9 +17,9 @@ from modularity_jax.data.dataset import one_line
 from modularity_jax.data.paths import local_path
 from modularity_jax.runs import signals
 from modularity_jax.runs.config import from_dict
-from modularity_jax.runs.devices import check_platform, connect, disconnect, keep_compiled_programs, use_all_cores
+from modularity_jax.runs.devices import check_platform, keep_compiled_programs, use_all_cores
 from modularity_jax.runs.exit_codes import outcome_of
-from modularity_jax.runs.processes import Team
+from modularity_jax.runs.hosts import connect, disconnect
 from modularity_jax.runs.session import opened
 from modularity_jax.runs.streams import make_printable
 from modularity_jax.runs.workdir import Workdir
@@ -62,8 +62,8 @@ def workdir_or(default: str) -> pathlib.Path:
     return local_path("--workdir", _WORKDIR.value or default)
 
 
-def launch(main: Callable[[Workdir, Team], None]) -> None:
-    """Run main(workdir, team) on the flags' workdir, which no other run may write meanwhile."""
+def launch(main: Callable[[Workdir], None]) -> None:
+    """Run main(workdir) on the flags' workdir, which no other run may write meanwhile."""
 
     def run(arguments: Sequence[str]) -> None:
         if arguments:
@@ -75,8 +75,8 @@ def launch(main: Callable[[Workdir, Team], None]) -> None:
         if config and flags.FLAGS.fork_workdir:
             path, donor = local_path("--fork_workdir", flags.FLAGS.fork_workdir), path
         signals.install()
-        with opened(path, config, donor) as (workdir, team):
-            main(workdir, team)
+        with opened(path, config, donor) as workdir:
+            main(workdir)
 
     start(run)
 
@@ -114,8 +114,7 @@ def _connect() -> None:
     """Meet the other processes, where there are any."""
     given = _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
     if _DISTRIBUTED.value:
-        ended = "this process was ended from outside, or by JAX because others did not come or process 0 is gone"
-        connect(*given, last_word=f"error: {signals.farewell(ended)}")
+        connect(*given)
     elif given != (None, None, None):
         raise ValueError("--coordinator, --num_processes and --process_id need --distributed")
 

@@ -2,14 +2,13 @@
 
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.runs.processes import Team
 from modularity_jax.runs.stages.lesion import lesion_stage
 from modularity_jax.runs.workdir import Workdir
 
 
-def main(workdir: Workdir, team: Team) -> None:
+def main(workdir: Workdir) -> None:
     """Damage what is missing."""
-    lesion_stage(workdir, seed_mesh(), team)
+    lesion_stage(workdir, seed_mesh())
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Draw a run's figures and write its report: `python -m experiments.report --workdir=...`."""
 
 from experiments import launcher
-from modularity_jax.runs.processes import Team
+from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.workdir import Workdir
 
 
-def main(workdir: Workdir, team: Team) -> None:
+def main(workdir: Workdir) -> None:
     """Write the report, and print the table and where the report is; one process does."""
-    if not team.is_first:
-        return
+    told_by_first(lambda: _write(workdir))
+
+
+def _write(workdir: Workdir) -> None:
     # Here, lest every launcher wait for pandas.
     from modularity_jax.report.findings import find
     from modularity_jax.report.frames import read_run

@@ -16,6 +16,7 @@ from modularity_jax.data.paths import local_path
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs import signals
 from modularity_jax.runs.config import RunConfig, from_dict
+from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.lending import take_from
 from modularity_jax.runs.session import opened
 from modularity_jax.runs.stages.cluster import cluster_stage
@@ -39,12 +40,10 @@ def _load(name: str) -> RunConfig:
 
 
 def _run(path: pathlib.Path, config: RunConfig, table: Table, donors: Sequence[pathlib.Path]) -> Workdir:
-    with opened(path, config) as (workdir, team):
-        if team.is_first:
-            take_from(workdir, donors)
-        team.wait()
-        train_stage(workdir, seed_mesh(), team)
-        {"cluster": cluster_stage, "lesion": lesion_stage}[table.stage](workdir, seed_mesh(), team)
+    with opened(path, config) as workdir:
+        told_by_first(lambda: take_from(workdir, donors))
+        train_stage(workdir, seed_mesh())
+        {"cluster": cluster_stage, "lesion": lesion_stage}[table.stage](workdir, seed_mesh())
         return workdir
 
 

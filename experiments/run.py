@@ -1,16 +1,15 @@
 """Train, cluster, lesion, report: `python -m experiments.run --config=configs/mnist.py --workdir=runs/mnist`."""
 
 from experiments import cluster, launcher, lesion, report, train
-from modularity_jax.runs.processes import Team
 from modularity_jax.runs.workdir import Workdir
 
 
-def main(workdir: Workdir, team: Team) -> None:
+def main(workdir: Workdir) -> None:
     """All stages in turn; what is finished already is not computed again."""
-    train.main(workdir, team)
-    cluster.main(workdir, team)
-    lesion.main(workdir, team)
-    report.main(workdir, team)
+    train.main(workdir)
+    cluster.main(workdir)
+    lesion.main(workdir)
+    report.main(workdir)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
 from experiments import launcher
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.runs.processes import Team
 from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.workdir import Workdir
 
 
-def main(workdir: Workdir, team: Team) -> None:
+def main(workdir: Workdir) -> None:
     """Train what is missing."""
-    train_stage(workdir, seed_mesh(), team)
+    train_stage(workdir, seed_mesh())
 
 
 if __name__ == "__main__":

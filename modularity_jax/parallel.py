@@ -13,6 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
 from jax.extend.core import get_opaque_trace_state
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -75,9 +77,8 @@ def grouped_map(fn: Callable[..., Any], items: Any, *shared: Any, group_size: in
       fn's results with the leading axis [S, ...].
     """
     count = jax.tree.leaves(items)[0].shape[0]
-    devices = 1 if mesh is None else mesh.size
-    groups = -(-count // (group_size * devices)) * devices
-    filled = jax.tree.map(lambda x: _pad(x, groups * group_size).reshape(groups, group_size, *x.shape[1:]), items)
+    room = whole_groups(count, group_size, mesh)
+    filled = jax.tree.map(lambda x: _pad(x, room).reshape(-1, group_size, *x.shape[1:]), items)
 
     def run_group(group: Any, shared: Any) -> Any:
         # XLA unrolls a loop of one group and would then fuse it with what stands around it, which rounds otherwise.
@@ -188,10 +189,53 @@ def as_mesh(mesh: Mesh | None) -> Mesh | None:
 
 
 def on_all_devices(tree: T, mesh: Mesh | None) -> T:
-    """The arrays, copied whole to each device of the mesh, or to the default one; as they are without values."""
+    """The arrays, copied whole to each device of the mesh, or to the default one; as they are without values.
+
+    Of several processes each gives the same arrays.
+    """
     if not is_concrete(tree):
         return tree
-    return jax.device_put(tree, None if mesh is None else NamedSharding(mesh, PartitionSpec()))
+    return _put(tree, None if mesh is None else NamedSharding(mesh, PartitionSpec()))
+
+
+def over_devices(tree: T, mesh: Mesh | None) -> T:
+    """The arrays [S, ...], in equal parts on the devices of the mesh; arguments otherwise as `on_all_devices`."""
+    return _put(tree, None if mesh is None else split(mesh))
+
+
+def split(mesh: Mesh) -> NamedSharding:
+    """Of arrays [S, ...] in equal parts."""
+    return NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
+
+
+def whole_groups(count: int, group_size: int, mesh: Mesh | None) -> int:
+    """So many items, the count or more, give each device of the mesh the same number of whole groups."""
+    share = group_size * (1 if mesh is None else mesh.size)
+    return -(-count // share) * share
+
+
+def gather(tree: Any) -> Any:
+    """The arrays on the host, whole, wherever their parts are; of several processes all call it."""
+
+    def whole(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+            return multihost_utils.process_allgather(leaf, tiled=True)
+        return jax.device_get(leaf)
+
+    return jax.tree.map(whole, tree)
+
+
+def _put(tree: T, sharding: NamedSharding | None) -> T:
+    if sharding is None or sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+
+    def put(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(put(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+        host = np.asarray(leaf)  # JAX's own way would have all processes compare what they put
+        return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+    return jax.tree.map(put, tree)
 
 
 def without_explicit_sharding(x: jax.Array) -> jax.Array:

@@ -20,7 +20,7 @@ from modularity_jax.metric.group_sizes import controls_at_once
 from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.partition import Partition, Settings, partition
 from modularity_jax.metric.stocks import Stock, stock
-from modularity_jax.parallel import grouped_range, in_order, is_concrete, on_all_devices, program
+from modularity_jax.parallel import gather, grouped_range, in_order, is_concrete, on_all_devices, program
 
 Array = jax.Array
 
@@ -128,7 +128,7 @@ def _calls(
         begin = np.uint32((int(first) + start) % 2**32) if is_concrete(first) else first + np.uint32(start)
         which = _Which(begin, np.int32(number), keep_places)
         found, details = _run(graph, made, key, which, METHODS[method].resampled, settings, group_size, mesh)
-        found = jax.device_get(found) if is_concrete(found) else found
+        found = gather(found) if is_concrete(found) else found
         yield jax.tree.map(lambda x, number=number: in_order(x, number, group_size, devices), found), details
 
 
@@ -139,8 +139,8 @@ def _joined(parts: list[Items]) -> Items:
 
 def _first(graph: Graph, details: Partition) -> Partition:
     """The partition of the first item, which is the graph itself."""
-    xp: Any = np if is_concrete(details) else jnp
-    return jax.device_put(_in_order_of(graph, jax.tree.map(lambda x: xp.asarray(x)[0], details)))
+    first = jax.tree.map(lambda x: x[0], gather(details) if is_concrete(details) else details)
+    return jax.device_put(_in_order_of(graph, first))
 
 
 def _is_item(graph: Graph, key: Array) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh
 from jax.typing import ArrayLike
 
 from modularity_jax.nets import mlp
@@ -25,7 +25,7 @@ from modularity_jax.nets.training import (
     steps_per_epoch,
     train_epoch,
 )
-from modularity_jax.parallel import grouped_map
+from modularity_jax.parallel import gather, grouped_map, on_all_devices, over_devices, split, whole_groups
 
 Array = jax.Array
 
@@ -38,9 +38,14 @@ class Epoch(NamedTuple):
     phase: str
     epoch: int  # 1, 2, ... within the phase; 0 for the initial networks
     num_epochs: int  # of the phase
-    params: mlp.Params  # leaves [S, ...]
     metrics: EpochMetrics  # leaves [S] on the host
-    states: TrainState | None = None  # leaves [S, ...], gone when the next epoch begins; None for the initial networks
+    filled: mlp.Params  # leaves [S', ...] over the devices: copies of the first network make their parts equal
+    states: TrainState | None = None  # leaves [S', ...], gone when the next epoch begins; None for initial networks
+
+    @property
+    def params(self) -> mlp.Params:
+        """Of the networks, leaves [S, ...] on the host; of several processes all ask for them."""
+        return jax.tree.map(lambda leaf: leaf[: len(self.metrics.sparsity)], gather(self.filled))
 
 
 class ResumePoint(NamedTuple):
@@ -48,7 +53,7 @@ class ResumePoint(NamedTuple):
 
     phase: str
     epoch: int
-    states: TrainState
+    states: TrainState  # leaves [S or more, ...], of which the first S count
 
 
 def run_key(seed: int | Array) -> Array:
@@ -62,8 +67,8 @@ def network_keys(seed: int, ids: ArrayLike) -> Array:
 
 
 def seed_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh with one axis, "seed", over the given devices or all of this process."""
-    chosen = list(jax.local_devices() if devices is None else devices)
+    """A mesh with one axis, "seed", over the given devices or all of all processes."""
+    chosen = list(jax.devices() if devices is None else devices)
     return Mesh(np.asarray(chosen), ("seed",), axis_types=(AxisType.Auto,))
 
 
@@ -95,18 +100,17 @@ def train_seeds(
     """
     check_samples(samples, model)
     ids = np.asarray(range(train.num_seeds) if seed_ids is None else seed_ids)
-    keys = network_keys(train.seed, ids)
-    sharding, num_devices = None, mesh.size if mesh else 1
+    num_devices = mesh.size if mesh else 1
     group_size = train.seeds_per_group or networks_at_once(model.widths, ids.size, num_devices)
     if mesh is not None:
         mesh = _no_larger_than(mesh, -(-ids.size // group_size))
-        samples = jax.device_put(samples, NamedSharding(mesh, PartitionSpec()))
-        sharding = _sharding(mesh, ids.size)
+        samples = on_all_devices(samples, mesh)
+    room = whole_groups(ids.size, group_size, mesh)
+    keys = network_keys(train.seed, _filled(ids, room))
     recipe = make_recipe(model, train)
     if resume is None:
-        params = _init(keys, model.widths)
-        measured = _measure(params, samples, mlp.MLP(model.widths), group_size)
-        yield Epoch("init", 0, 0, params, jax.device_get(measured))
+        params = over_devices(_init(keys, model.widths), mesh)
+        yield Epoch("init", 0, 0, _first(_measure(params, samples, recipe.model, group_size, mesh), ids.size), params)
     sizes, num_steps = mlp.kernel_sizes(model.widths), steps_per_epoch(samples.y_train.size, train.batch_size)
     plans = {
         "unpruned": without_masks(train.epochs),
@@ -115,22 +119,32 @@ def train_seeds(
     for index, (phase, plan) in enumerate(plans.items(), start=1):
         done, states = 0, None
         if resume and index <= PHASES.index(resume.phase):
-            done, states, params = resume.epoch, resume.states, resume.states.params
             if phase != resume.phase:
                 continue
+            states = over_devices(jax.tree.map(lambda x: _filled(x[: ids.size], room), resume.states), mesh)
+            done, params = resume.epoch, states.params
         elif plan.epochs:
-            states = _start(params, plan.first, recipe)
+            states = _start(params, plan.first, recipe, mesh)
         for epoch, masks in [*enumerate(plan.epochs)][done:]:
-            inputs = states, _fold_in_twice(keys, index, epoch)
             # Placed as the results are: otherwise the second epoch would be another program than the first.
-            inputs = jax.device_put(inputs, sharding) if sharding else inputs
-            states, params, metrics = _run_epoch(*inputs, samples, masks, recipe, group_size, mesh)
-            yield Epoch(phase, epoch + 1, len(plan.epochs), params, jax.device_get(metrics), states)
+            own = over_devices(_fold_in_twice(keys, index, epoch), mesh)
+            states, params, metrics = _run_epoch(states, own, samples, masks, recipe, group_size, mesh)
+            yield Epoch(phase, epoch + 1, len(plan.epochs), _first(metrics, ids.size), params, states)
+
+
+def _filled(x: ArrayLike, length: int) -> np.ndarray:
+    """The array [S, ...] on the host, with copies of its first entry up to the length."""
+    host = np.asarray(x)
+    return np.concatenate([host, np.repeat(host[:1], length - len(host), axis=0)])
+
+
+def _first(metrics: EpochMetrics, count: int) -> EpochMetrics:
+    return jax.tree.map(lambda leaf: leaf[:count], gather(metrics))
 
 
 def after_unpruned(params: mlp.Params, *, model: ModelConfig, train: TrainConfig) -> ResumePoint:
     """The end of the unpruned phase, by its parameters [S, ...] alone: what follows has an optimiser of its own."""
-    return ResumePoint("unpruned", train.epochs, _start(params, None, make_recipe(model, train)))
+    return ResumePoint("unpruned", train.epochs, _start(params, None, make_recipe(model, train), None))
 
 
 def states_like(model: ModelConfig, train: TrainConfig, phase: str) -> TrainState:
@@ -139,19 +153,19 @@ def states_like(model: ModelConfig, train: TrainConfig, phase: str) -> TrainStat
 
     def make() -> TrainState:
         keys = network_keys(0, np.arange(train.num_seeds))
-        return _start(_init(keys, model.widths), counts, make_recipe(model, train))
+        return _start(_init(keys, model.widths), counts, make_recipe(model, train), None)
 
     return jax.eval_shape(make)
 
 
 def _no_larger_than(mesh: Mesh, num_groups: int) -> Mesh:
-    """The mesh's first devices, one a group at most: what else there is would only train copies."""
-    return mesh if mesh.size <= num_groups else seed_mesh(mesh.devices.ravel()[:num_groups].tolist())
+    """The mesh's first devices, one a group at most: what else there is would only train copies.
 
-
-def _sharding(mesh: Mesh, num_seeds: int) -> NamedSharding:
-    """Of leaves [S, ...]: split, where the devices can share the seeds evenly."""
-    return NamedSharding(mesh, PartitionSpec("seed" if num_seeds % mesh.size == 0 else None))
+    Where other processes have some of the devices these train the copies, since each process must take part.
+    """
+    if mesh.size <= num_groups or mesh.is_multi_process:
+        return mesh
+    return seed_mesh(mesh.devices.ravel()[:num_groups].tolist())
 
 
 def check_samples(samples: Samples, model: ModelConfig) -> None:
@@ -186,22 +200,24 @@ def _run_epoch(
     states, metrics = grouped_map(one, (states, keys), samples, masks, group_size=group_size, mesh=mesh)
     # A copy for the caller, since the next call takes the states' memory.
     results = states, jax.tree.map(jnp.copy, states.params), metrics
-    return results if mesh is None else jax.lax.with_sharding_constraint(results, _sharding(mesh, keys.size))
+    return results if mesh is None else jax.lax.with_sharding_constraint(results, split(mesh))
 
 
 def _fold_in_twice(keys: Array, phase: int, epoch: int) -> Array:
     return jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, phase), epoch))(keys)
 
 
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _measure(params: mlp.Params, samples: Samples, model: mlp.MLP, group_size: int, mesh: Mesh | None) -> EpochMetrics:
+    measure = functools.partial(initial_metrics, model)
+    return grouped_map(measure, params, samples, group_size=group_size, mesh=mesh)
+
+
 @functools.partial(jax.jit, static_argnums=(2, 3))
-def _measure(params: mlp.Params, samples: Samples, model: mlp.MLP, group_size: int) -> EpochMetrics:
-    return grouped_map(functools.partial(initial_metrics, model), params, samples, group_size=group_size)
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _start(params: mlp.Params, counts: Array | None, recipe: Recipe) -> TrainState:
+def _start(params: mlp.Params, counts: Array | None, recipe: Recipe, mesh: Mesh | None) -> TrainState:
     # A copy, since the first epoch takes the states' memory and the caller may hold the parameters.
-    return jax.vmap(lambda params: start_phase(recipe, params, counts))(jax.tree.map(jnp.copy, params))
+    states = jax.vmap(lambda params: start_phase(recipe, params, counts))(jax.tree.map(jnp.copy, params))
+    return states if mesh is None else jax.lax.with_sharding_constraint(states, split(mesh))
 
 
 @functools.partial(jax.jit, static_argnums=1)

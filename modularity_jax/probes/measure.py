@@ -15,7 +15,7 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.magnitudes import as_floats
 from modularity_jax.graphs.numerics import full_precision
 from modularity_jax.nets.group_sizes import samples_at_once
-from modularity_jax.parallel import as_mesh, grouped_map, outside_explicit_mesh, program
+from modularity_jax.parallel import as_mesh, gather, grouped_map, outside_explicit_mesh, program
 from modularity_jax.probes.labels import accuracy, sample_labels
 from modularity_jax.probes.network import Layer, network_from_params
 from modularity_jax.probes.passes import Plan, conditional_pass, joint_pass, single_pass
@@ -78,9 +78,9 @@ def measure(
 
     def compute(start: int) -> Sums:
         trials = range(start, min(start + work.per_call, total))
-        sums = _run(_plan(work, trials), work.batches, PASSES[kind], work.capacity, metric, mesh)
+        sums = gather(_run(_plan(work, trials), work.batches, PASSES[kind], work.capacity, metric, mesh))
         wanted = (slice(None), slice(len(trials)), *[slice(count)] * len(work.capacity))
-        undamaged, damaged = np.asarray(sums[0]), np.asarray(sums[1])[wanted]
+        undamaged, damaged = sums[0], sums[1][wanted]
         # Over batches on the host and in float64: the same whatever device had which.
         return undamaged.sum(axis=0, dtype=np.float64), damaged.sum(axis=0, dtype=np.float64)
 

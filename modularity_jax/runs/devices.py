@@ -1,8 +1,6 @@
-"""How a run uses the machine's processors, and those of other hosts."""
+"""How a run uses the machine's processors."""
 
 import os
-import subprocess
-import sys
 
 import jax
 import scipy.linalg  # noqa: F401 - its BLAS, which JAX's eigensolver calls, must be loaded before it can be limited
@@ -11,11 +9,7 @@ from absl import logging
 
 from modularity_jax.data.dataset import one_line
 
-# Says the last word where JAX ends this process without a chance to: it waits for a line which then does not come.
-_LAST_WORD = "import sys; sys.stdin.readline() or print(sys.argv[1], file=sys.stderr)"
-INITIALIZATION_SECONDS = 300
 CACHE = "~/.cache/modularity_jax"
-_watchman: subprocess.Popen[bytes] | None = None
 
 
 def use_all_cores() -> None:
@@ -44,57 +38,6 @@ def keep_compiled_programs() -> None:
         jax.config.update("jax_compilation_cache_dir", folder)
     # JAX's own second leaves out so many small programs that a second run still waits for them.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-
-
-def connect(coordinator: str | None, num_processes: int | None, process_id: int | None, last_word: str) -> None:
-    """Meet the other processes of a run on several hosts; call it before JAX is first used.
-
-    Args:
-      coordinator: "host:port" of process 0. This and the other two are None where JAX finds them out by itself, which
-        it does under Slurm, Open MPI, on Cloud TPU and on GKE.
-      num_processes: how many.
-      process_id: this one's number, from 0.
-      last_word: a line for stderr, should JAX end this process because the others do not come or process 0 is gone.
-
-    Raises:
-      ValueError: if they do not fit each other, or are missing where JAX detects no cluster.
-    """
-    global _watchman
-    given = {"coordinator": coordinator, "num_processes": num_processes, "process_id": process_id}
-    if coordinator is not None and not coordinator.rpartition(":")[2].isdigit():
-        raise ValueError(f"--coordinator must be HOST:PORT, got {coordinator!r}")
-    if num_processes is not None and process_id is not None and not 0 <= process_id < num_processes:
-        raise ValueError(f"--process_id must lie in 0..{num_processes - 1}, got {process_id}")
-    # Its preemption service would take SIGTERM for itself.
-    jax.config.update("jax_enable_preemption_service", False)
-    command = [sys.executable, "-ISc", _LAST_WORD, last_word]
-    _watchman = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-    logging.info("waiting for the other processes, %.0f s at most", INITIALIZATION_SECONDS)
-    try:
-        jax.distributed.initialize(
-            coordinator, num_processes, process_id, initialization_timeout=INITIALIZATION_SECONDS
-        )
-    except (ValueError, TypeError, RuntimeError) as error:
-        flags = ", ".join(f"--{name}={value}" for name, value in given.items())
-        raise ValueError(
-            f"--distributed found no other processes ({flags}): {error}; give all three where JAX detects no cluster"
-        ) from error
-
-
-def disconnect(code: int = 0) -> None:
-    """Part from the other processes, where there are any; call it at the end.
-
-    Args:
-      code: of the exit. With another one than 0 the process ends here: JAX would wait for the others.
-    """
-    if not (_watchman and _watchman.stdin):
-        return
-    _watchman.communicate(b"\n")
-    if code:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    jax.distributed.shutdown()
 
 
 def check_platform() -> None:

@@ -38,7 +38,10 @@ def outcome_of(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", 130
     if isinstance(error, jax.errors.JaxRuntimeError):
-        return (f"out of memory: {str(error).splitlines()[0]}", 1) if is_out_of_memory(error) else None
+        if is_out_of_memory(error):
+            return f"out of memory: {str(error).splitlines()[0]}", 1
+        reason = f"another process is gone, or does not answer ({str(error).splitlines()[0][:200]})"
+        return (farewell(reason), 1) if jax.process_count() > 1 else None
     if isinstance(error, ValueError | OSError | ImportError | MemoryError):
         advice = _ADVICE.get(error.errno or 0) if isinstance(error, OSError) else None
         return "; ".join(filter(None, (str(error), advice))), 1

@@ -1,12 +1,15 @@
-"""A wish to stop, by Ctrl-C, SIGTERM from a scheduler or a process that is gone; work in hand is saved first."""
+"""A wish to stop, by Ctrl-C or SIGTERM from a scheduler; work in hand is saved first.
+
+With several processes JAX takes SIGTERM, whichever of them gets it, and tells all to stop after the same piece.
+"""
 
 import os
 import signal
-import sys
 from types import FrameType
-from typing import NoReturn
 
+import jax
 from absl import logging
+from jax.experimental import multihost_utils
 
 from modularity_jax.runs.commands import command_line
 
@@ -20,33 +23,41 @@ class StoppedError(Exception):
 
 
 _wish: StoppedError | None = None
+_asked = 0  # how often: the same number in all processes at the same place of their work
 
 
 def install() -> None:
     """Take SIGTERM and SIGINT as a wish to stop; the second one ends the process at once, as if nobody listened."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _on_signal)
+    signal.signal(signal.SIGINT, _on_signal)
+    if jax.process_count() == 1:
+        signal.signal(signal.SIGTERM, _on_signal)
 
 
-def want(reason: str, exit_code: int = 1) -> None:
-    """Wish that `check` ends the work for this reason, unless there is a wish already."""
+def want(number: int) -> None:
+    """Wish that `check` ends the work because of this signal, unless there is a wish already."""
     global _wish
-    _wish = _wish or StoppedError(reason, exit_code)
+    # The exit code is as a shell reports it.
+    _wish = _wish or StoppedError(f"stopped by {signal.Signals(number).name}", 128 + number)
 
 
 def is_wanted() -> bool:
-    """Whether work should be saved now, because `check` will end it."""
+    """Whether work should be saved now, because `check` will end it; of several processes all ask in step."""
+    global _asked
+    if _wish is None and jax.process_count() > 1:
+        _asked += 1
+        if multihost_utils.reached_preemption_sync_point(_asked):
+            want(signal.SIGTERM)
     return _wish is not None
 
 
 def check() -> None:
-    """Call between two pieces of work, when all that is finished is saved.
+    """`is_wanted`, and no return then: call it between two pieces of work, when all that is finished is saved.
 
     Raises:
       StoppedError: if it was asked to stop.
     """
     global _wish
-    if _wish is not None:
+    if is_wanted() and _wish:
         wish, _wish = _wish, None
         raise wish
 
@@ -56,16 +67,12 @@ def farewell(reason: object) -> str:
     return f"{reason}; all that was finished is saved, go on with: {command_line()}"
 
 
-def end_now(reason: str) -> NoReturn:
-    """End the process from any thread, when the work in hand does not come to a point where it could be saved."""
-    sys.stderr.write(f"error: {farewell(reason)}\n")
-    sys.stderr.flush()
-    os._exit(1)
-
-
 def _on_signal(number: int, frame: FrameType | None) -> None:
     del frame
     name = signal.Signals(number).name
-    want(f"stopped by {name}", 128 + number)  # as a shell reports it
     signal.signal(number, signal.SIG_DFL)
     logging.info("%s: saving after the piece of work in hand; once more ends at once", name)
+    if jax.process_count() > 1:
+        os.kill(os.getpid(), signal.SIGTERM)  # whose way to the other processes is JAX's
+    else:
+        want(number)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.tables import read_arrays, write_arrays
 
 Key = Mapping[str, Any]  # as JSON has it; "piece" says of what kind it is
@@ -34,28 +35,30 @@ class Store:
 
     def __contains__(self, key: Key) -> bool:
         """Whether the piece is there, or with a lender; `get` tells whether it can be read."""
-        return any((folder / _name(key)).is_file() for folder in (self._folder, *self._lenders))
+        return told_by_first(lambda: any((own / _name(key)).is_file() for own in (self._folder, *self._lenders)))
 
     def get(self, key: Key) -> dict[str, np.ndarray] | None:
         """A piece's arrays by name; None where it is missing, or damaged, which the log says."""
-        there = key in Store(self._folder)
+        return told_by_first(lambda: self._get(key))
+
+    def put(self, key: Key, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep a piece; whole or not at all."""
+        content = {_KEY: np.frombuffer(_text(key), np.uint8), **arrays}
+        told_by_first(lambda: write_arrays(self._folder / _name(key), content))
+
+    def drop(self, key: Key) -> None:
+        """Forget a piece."""
+        told_by_first(lambda: (self._folder / _name(key)).unlink(missing_ok=True))
+
+    def _get(self, key: Key) -> dict[str, np.ndarray] | None:
         found = _read(self._folder, key)
         if found is None:
-            if there:  # damaged; one that was missing may have come from another process by now
-                self.drop(key)
+            self.drop(key)  # damaged, or not there
             lent = (_read(folder, key) for folder in self._lenders)
             found = next((arrays for arrays in lent if arrays is not None), None)
             if found is not None:
                 self.put(key, found)
         return found
-
-    def put(self, key: Key, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep a piece; whole or not at all."""
-        write_arrays(self._folder / _name(key), {_KEY: np.frombuffer(_text(key), np.uint8), **arrays})
-
-    def drop(self, key: Key) -> None:
-        """Forget a piece."""
-        (self._folder / _name(key)).unlink(missing_ok=True)
 
 
 def packed(value: Any) -> np.ndarray:

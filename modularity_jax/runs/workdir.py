@@ -152,14 +152,19 @@ def check_jax_settings(workdir: Workdir) -> None:
     Raises:
       ValueError: that names what is set otherwise, and how to set it.
     """
-    noted, now = read_versions(workdir).get("jax_settings", {}), jax_settings()
+    check_same_settings(workdir.path, read_versions(workdir).get("jax_settings", {}))
+
+
+def check_same_settings(path: pathlib.Path, noted: Mapping[str, Any]) -> None:
+    """As `check_jax_settings`, for what a run's directory notes."""
+    now = jax_settings()
     differ = [name for name in JAX_SETTINGS if name in noted and noted[name] != now[name]]
     if differ:
         told = "; ".join(f"{name}: {noted[name]} and {now[name]}" for name in differ)
         wanted = {name: "without " * (noted[name] is None) + name.upper() for name in differ}
         remedy = ", ".join(f"{w}={noted[n]}" if noted[n] is not None else w for n, w in wanted.items())
         raise ValueError(
-            f"workdir {workdir.path} was begun under other settings of JAX (there and here): {told}; "
+            f"workdir {path} was begun under other settings of JAX (there and here): {told}; "
             f"go on with {remedy}, or take a new --workdir"
         )
 

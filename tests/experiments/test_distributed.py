@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from modularity_jax.runs.lock import locked
 from tests.experiments import survival
 from tests.experiments.test_launchers import REPOSITORY, environment
 from tests.experiments.test_survival import QUICK, SETTINGS
@@ -20,7 +21,7 @@ def place(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def started(place, workdir, *, count=1, devices=1):
+def started(place, workdir, *, count=1, devices=1, own=None):
     """The processes of a run, which do not outlive the block; standard error goes to a file of each."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -31,6 +32,7 @@ def started(place, workdir, *, count=1, devices=1):
     processes = []
     for index in range(count):
         flags = [*shared, f"--process_id={index}"] if shared else []
+        flags += (own or {}).get(index, [])
         with open(place / f"{workdir.name}-{index}.txt", "w") as log:
             processes.append(
                 subprocess.Popen([*command, *flags], cwd=REPOSITORY, env=variables, stdout=log, stderr=log)
@@ -52,8 +54,13 @@ def error_of(place, workdir, index):
 
 
 def wait_for(processes, workdir, *pieces):
-    """Until there is one of these kinds, so that something can be lost."""
-    while not any(file for piece in pieces for file in workdir.glob(f"pieces/{piece}-*.npz")):
+    """Until there is a new one of these kinds, so that the processes have met and something can be lost."""
+
+    def found():
+        return {file for piece in pieces for file in workdir.glob(f"pieces/{piece}-*.npz")}
+
+    before = found()
+    while found() == before:
         assert all(process.poll() is None for process in processes)
         time.sleep(0.02)
 
@@ -67,47 +74,61 @@ def expected(place):
     return found
 
 
-@pytest.mark.long  # the fast lane has processes of its own making in tests/runs/stages/test_shared_stages.py
+@pytest.mark.long  # the fast lane has two processes in tests/runs/test_hosts.py, and devices in tests/runs/stages
 def test_the_same_bytes(place, expected):
-    workdir = place / "two"
-    with started(place, workdir, count=2, devices=2) as processes:
-        assert [process.wait(timeout=300) for process in processes] == [0, 0]
-    assert survival.content(workdir) == expected
-    assert not any((workdir / name).exists() for name in ("processes", "checkpoints"))
+    for count, devices in ((2, 2), (1, 4)):
+        workdir = place / f"{count}x{devices}"
+        with started(place, workdir, count=count, devices=devices) as processes:
+            assert [process.wait(timeout=300) for process in processes] == [0] * count
+        assert survival.content(workdir) == expected
+        assert not (workdir / "checkpoints").exists()
 
 
 @pytest.mark.long
 def test_one_of_two_is_killed(place, expected):
-    """First number 1, which number 0 finds out; then number 0, without which JAX ends the other; one alone ends it."""
+    """First number 1, then number 0, without which JAX ends the other; one alone comes to the end."""
     workdir = place / "killed"
     with started(place, workdir, count=2) as processes:
         wait_for(processes, workdir, "network")
         processes[1].send_signal(signal.SIGKILL)
-        assert processes[0].wait(timeout=60) == 1
+        assert processes[0].wait(timeout=45) == 1
     line = error_of(place, workdir, 0)
-    assert "process 1 of 2 on" in line
-    assert "has not been heard of for 2" in line
+    assert "another process is gone, or does not answer" in line
     assert "all that was finished is saved, go on with: python -m experiments.run" in line
     with started(place, workdir, count=2) as processes:
         wait_for(processes, workdir, "controls", "lesions")
         processes[0].send_signal(signal.SIGKILL)
-        assert processes[1].wait(timeout=60) != 0
-    assert "by JAX because others did not come or process 0 is gone; all that was" in error_of(place, workdir, 1)
+        assert processes[1].wait(timeout=45) != 0
     with started(place, workdir) as (process,):
         assert process.wait(timeout=300) == 0
     assert survival.content(workdir) == expected
 
 
 @pytest.mark.long
-def test_one_of_two_is_stopped(place, expected):
-    """A scheduler's SIGTERM to one ends both, with everything saved."""
-    workdir = place / "stopped"
-    with started(place, workdir, count=2) as processes:
-        wait_for(processes, workdir, "network")
-        processes[1].send_signal(signal.SIGTERM)
-        assert [process.wait(timeout=60) for process in processes] == [1, 128 + signal.SIGTERM]
-    assert "error: stopped by SIGTERM" in error_of(place, workdir, 1)
-    assert "has left: stopped by SIGTERM" in error_of(place, workdir, 0)
+@pytest.mark.parametrize("index", [0, 1])
+def test_one_of_two_is_stopped(place, expected, index):
+    """A scheduler's SIGTERM to one ends both after the same piece, with everything saved."""
+    workdir = place / f"stopped-{index}"
+    for piece in ("network", "controls"):  # what comes after may be done before JAX looks for the signal
+        with started(place, workdir, count=2) as processes:
+            wait_for(processes, workdir, piece)
+            processes[index].send_signal(signal.SIGTERM)
+            assert [process.wait(timeout=60) for process in processes] == [128 + signal.SIGTERM] * 2
+        assert all("error: stopped by SIGTERM; all that" in error_of(place, workdir, number) for number in range(2))
     with started(place, workdir, count=2) as processes:
         assert [process.wait(timeout=300) for process in processes] == [0, 0]
     assert survival.content(workdir) == expected
+
+
+@pytest.mark.long
+def test_what_is_wrong_for_one_ends_both(place):
+    """Another config for the second, and a workdir that is in use for the first."""
+    workdir = place / "wrong"
+    with started(place, workdir, count=2, own={1: ["--config.train.seed=5"]}) as processes:
+        assert [process.wait(timeout=60) for process in processes] == [1, 1]
+    assert "process 1 of 2: all processes must have one config, got (process 0's and mine): train.seed: 0 and 5" in (
+        error_of(place, workdir, 0)
+    )
+    with locked(workdir), started(place, workdir, count=2) as processes:
+        assert [process.wait(timeout=60) for process in processes] == [1, 1]
+    assert all(f"workdir {workdir} is in use by" in error_of(place, workdir, number) for number in range(2))

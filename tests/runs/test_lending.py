@@ -11,17 +11,16 @@ from modularity_jax.metric.items import partition_controls
 from modularity_jax.probes.lesion_test import double_lesion_test, lesion_test
 from modularity_jax.runs import signals
 from modularity_jax.runs.lending import check_donor, take_from
-from modularity_jax.runs.processes import ALONE
 from modularity_jax.runs.session import opened
 from modularity_jax.runs.stages import cluster as clustering
 from modularity_jax.runs.stages import lesion as lesions
+from modularity_jax.runs.stages.cluster import cluster_stage
+from modularity_jax.runs.stages.lesion import lesion_stage
 from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.tables import read_json
 from modularity_jax.runs.workdir import create_workdir
-from tests.runs.stages.test_shared_stages import all_stages
 from tests.runs.stages.test_stages import CONFIG as STAGES
 from tests.runs.stages.test_stages import content, interrupt, lose_pieces, note_epochs
-from tests.runs.test_processes import together
 
 
 def change(config, section, **values):
@@ -33,6 +32,12 @@ CONFIG = change(CONFIG, "train", seeds_per_group=1)
 CONFIG = change(CONFIG, "lesion", num_clusters=2, num_shuffles=4, joint=2, conditional=0, samples_per_batch=360)
 
 
+def all_stages(workdir):
+    train_stage(workdir)
+    cluster_stage(workdir)
+    lesion_stage(workdir)
+
+
 @pytest.fixture(autouse=True)
 def _nobody_wishes_to_stop(monkeypatch):
     monkeypatch.setattr(signals, "_wish", None)
@@ -41,7 +46,7 @@ def _nobody_wishes_to_stop(monkeypatch):
 def whole(path, config):
     """A finished run that began with nothing."""
     made = create_workdir(path, config, "a command")
-    all_stages(made, ALONE)
+    all_stages(made)
     return made
 
 
@@ -141,7 +146,7 @@ def test_the_bytes_of_a_run_that_began_with_nothing(old, tmp_path, computed, nam
     config, *expected = CHANGES[name]
     before = content(old.path)
     made = borrowing(tmp_path / "new", old, config)
-    all_stages(made, ALONE)
+    all_stages(made)
     assert [*computed.values()] == expected
     assert content(made.path) == content(whole(tmp_path / "fresh", config).path)
     assert content(old.path) == before
@@ -151,7 +156,7 @@ def test_the_bytes_of_a_run_that_began_with_nothing(old, tmp_path, computed, nam
     for noted in computed.values():
         noted.clear()
     (made.path / "versions.json").unlink()
-    all_stages(made, ALONE)
+    all_stages(made)
     assert not any(computed.values())
 
 
@@ -170,7 +175,7 @@ def test_a_damaged_piece_is_named_and_made_anew(old, copy, tmp_path, caplog, pie
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     damaged = path.read_bytes()
     made = borrowing(tmp_path / "new", copy, CONFIG)
-    all_stages(made, ALONE)
+    all_stages(made)
     assert f"{path} is damaged" in caplog.text
     assert content(made.path) == content(old.path)
     assert path.read_bytes() == damaged
@@ -181,7 +186,7 @@ def test_other_versions_are_taken_with_a_warning(copy, tmp_path, caplog, compute
     (copy.path / "versions.json").write_text(json.dumps(known))
     made = borrowing(tmp_path / "new", copy, CONFIG)
     assert f"{copy.path} was made with another jaxlib, devices and may round differently" in caplog.text
-    all_stages(made, ALONE)
+    all_stages(made)
     assert not any(computed.values())
 
 
@@ -196,23 +201,12 @@ def test_a_training_under_way_lends_its_finished_phases(old, tmp_path, monkeypat
     assert made.weights("pruned").read_bytes() == old.weights("pruned").read_bytes()
 
 
-def test_several_processes_go_on_from_the_networks_that_were_taken(old, tmp_path, monkeypatch):
-    config = change(CONFIG, "prune", final_sparsity=0.8)
-    made = borrowing(tmp_path / "new", old, config)
-    epochs = note_epochs(monkeypatch)
-    assert together(made.path / "processes", 2, lambda team: train_stage(made, team=team)) == [None, None]
-    assert epochs == [("pruned", 1)] * 2
-    fresh = create_workdir(tmp_path / "fresh", config, "a command")
-    train_stage(fresh)
-    assert content(made.path) == content(fresh.path)
-
-
 def test_the_second_command_goes_on(old, tmp_path, monkeypatch, computed):
     config = change(CONFIG, "lesion", correction="holm")
 
     def command():
-        with opened(tmp_path / "new", config, old.path) as (workdir, team):
-            all_stages(workdir, team)
+        with opened(tmp_path / "new", config, old.path) as workdir:
+            all_stages(workdir)
             return workdir
 
     interrupt(monkeypatch, lambda workdir: command(), None, 2)

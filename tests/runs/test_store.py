@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from modularity_jax.runs import store as store_module
 from modularity_jax.runs.store import Store, digest
 
 KEY = {"piece": "controls", "network": "ab", "num_clusters": 4, "stream": [0, 1], "x64": False}
@@ -81,21 +80,6 @@ def test_what_is_damaged_at_a_lender_is_not_taken(tmp_path, caplog):
     assert Store(tmp_path / "mine", [tmp_path / "lender"]).get(KEY) is None
     assert f"{file} is damaged" in caplog.text
     assert file.exists()
-
-
-def test_what_another_process_puts_meanwhile_stays(store, monkeypatch):
-    """It comes just when this process has found nothing."""
-    read = store_module._read
-
-    def too_early(folder, key):
-        found = read(folder, key)
-        store.put(KEY, {"a": np.zeros(1)})
-        return found
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store_module, "_read", too_early)
-        assert store.get(KEY) is None
-    assert store.get(KEY)["a"].tolist() == [0]
 
 
 def test_a_digest_tells_values_shapes_and_types_apart():

@@ -15,8 +15,8 @@ from modularity_jax.runs import signals
 from modularity_jax.runs.cluster_files import Group, group_of
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
+from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.plain_values import plain
-from modularity_jax.runs.processes import ALONE, Team
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import left_out
 from modularity_jax.runs.stages.inputs import (
@@ -60,11 +60,11 @@ class ShuffleTestCase(NamedTuple):
         return self.seed, self.phase, self.num_clusters, self.method
 
 
-def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) -> None:
+def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """Cluster every network and its controls.
 
     What is in the run's store is not computed again. A network with fewer connected neurons than clusters is left out,
-    and `left_out.csv` says so. Mesh: the devices share a test's controls. Team: the processes share the tests.
+    and `left_out.csv` says so. Mesh: the devices, of all processes, share a test's controls.
 
     Raises:
       ValueError: if no network can be clustered.
@@ -74,22 +74,24 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
     config = workdir.config
     phases = [phase for phase in config.phases if phase in config.cluster.phases]
     networks = load_networks(workdir, phases)
-    tests = itertools.product([*networks], config.cluster.num_clusters, config.cluster.methods)
-    cases = [ShuffleTestCase(*network, count, method) for network, count, method in tests]
-    if _is_done(workdir, phases, cases):
+    asked = itertools.product([*networks], config.cluster.num_clusters, config.cluster.methods)
+    cases = [ShuffleTestCase(*network, count, method) for network, count, method in asked]
+    if told_by_first(lambda: _is_done(workdir, phases, cases)):
         logging.info("%s holds its clusterings already", workdir.path)
         return
     reasons = _impossible(cases, networks)
     cases = [case for case in cases if Case(*case[:3]) not in reasons]
-    if team.is_first:
-        left_out.note(workdir, "cluster", reasons)
-        left_out.warn(workdir, "cluster")
+    told_by_first(lambda: left_out.note(workdir, "cluster", reasons))
     if not cases:
         first = next(iter(reasons.values()), "none has a finite loss; try a lower train.learning_rate")
         raise ValueError(f"{workdir.path}: no network can be clustered: {first}")
-    check_jax_settings(workdir)
+    told_by_first(lambda: check_jax_settings(workdir))
     store = workdir.store()
-    left = [case for case in cases if not all(key in store for key in _keys(networks[case[:2]], config, case))]
+
+    def is_there(case: ShuffleTestCase) -> bool:
+        return all(key in store for key in _keys(networks[case[:2]], config, case))
+
+    left = told_by_first(lambda: [case for case in cases if not is_there(case)])
     title = f"clustering {len({case[:2] for case in left})} networks"
     shown = Progress(title, len(left), compiling=COMPILE_SECONDS["cluster"])
 
@@ -97,20 +99,15 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE
         with naming(config, "cluster.shuffles_per_group"):
             return _test(store, networks[case[:2]], case, config, mesh)
 
-    with timed(workdir, "cluster", team), shown as progress:
+    with timed(workdir, "cluster"), shown as progress:
         for case in left:
-            if not team.takes(f"cluster-{'-'.join(map(str, case))}"):
-                progress.advance("by another process")
-                continue
             test = test_of(case)
             progress.advance(
                 f"{case.phase} seed {case.seed}, k = {case.num_clusters}, {case.method}: n-cut {test.observed:.3f}, "
                 f"z {test.z_score:.1f}"
             )
-        team.wait()
-        if team.is_first:
-            _collate(workdir, phases, {case: test_of(case) for case in cases})
-        team.wait()
+        tests = {case: test_of(case) for case in cases}
+        told_by_first(lambda: _collate(workdir, phases, tests))
 
 
 def _is_done(workdir: Workdir, phases: Sequence[str], cases: Iterable[ShuffleTestCase]) -> bool:

@@ -39,11 +39,12 @@ def curve_rows(
     if not wanted or (epoch.epoch not in wanted and epoch.epoch != epoch.num_epochs):
         return []
     rows = []
+    params = epoch.params
     bad = {row["seed"] for row in metrics if row["nonfinite_step"] is not None}
     for index, seed in enumerate(seeds):
         if seed in bad:
             continue
-        graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, index=index: np.asarray(leaf[index]), epoch.params))
+        graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, index=index: leaf[index], params))
         for count in config.cluster.num_clusters:
             if why := why_not(graph, count):
                 if epoch.epoch == epoch.num_epochs:

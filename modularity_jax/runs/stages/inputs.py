@@ -20,7 +20,7 @@ from modularity_jax.nets.sweep import PHASES, run_key
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs.compilation import CompileWatch
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.processes import Team
+from modularity_jax.runs.hosts import agreed, told_by_first
 from modularity_jax.runs.store import Store, digest
 from modularity_jax.runs.tables import read_arrays, read_table
 from modularity_jax.runs.workdir import Workdir, jax_settings, record_seconds
@@ -34,9 +34,21 @@ COMPILE_SECONDS = {"train": 8, "cluster": 2, "lesion": 3}
 
 
 def load_samples(config: RunConfig) -> Samples:
-    """The run's data set as device arrays."""
-    found = data.load(config.data.name, config.data.dir, num_train=config.data.num_train or None)
+    """The run's data set as device arrays; each process reads its own host's files.
+
+    Raises:
+      ValueError: if a process cannot read them, or has others than process 0.
+    """
+    found = agreed(lambda: data.load(config.data.name, config.data.dir, num_train=config.data.num_train or None))
+    mine = digest(found) if jax.process_count() > 1 else ""
+    first = told_by_first(lambda: mine)
+    agreed(lambda: _check_same_data(mine, first, config))
     return Samples(*(jax.numpy.asarray(array) for array in (found.x_train, found.y_train, found.x_test, found.y_test)))
+
+
+def _check_same_data(mine: str, first: str, config: RunConfig) -> None:
+    if mine != first:
+        raise ValueError(f"data.dir={config.data.dir!r} holds another {config.data.name} here than for process 0")
 
 
 def load_params(
@@ -61,18 +73,22 @@ class TrainedNetwork(NamedTuple):
 
 
 def load_networks(workdir: Workdir, phases: Sequence[str]) -> dict[tuple[str, int], TrainedNetwork]:
-    """Those whose loss stayed finite, by phase and seed.
+    """As process 0 finds them: those whose loss stayed finite, by phase and seed.
 
     Raises:
       FileNotFoundError: if a file of the training is missing; it names the command that makes it.
     """
+
+    def read() -> dict[tuple[str, int], dict[str, dict[str, np.ndarray]]]:
+        seeds = {phase: finite_seeds(workdir, phase) for phase in phases}
+        params = {phase: load_params(workdir, phase, own) for phase, own in seeds.items()}
+        return {(phase, seed): own for phase in phases for seed, own in zip(seeds[phase], params[phase], strict=True)}
+
     found = {}
-    for phase in phases:
-        seeds = finite_seeds(workdir, phase)
-        for seed, params in zip(seeds, load_params(workdir, phase, seeds), strict=True):
-            stream = [workdir.config.train.seed, seed]
-            key = {"network": digest(jax.tree.leaves(params)), "stream": stream, "bits": BITS, **jax_settings()}
-            found[phase, seed] = TrainedNetwork(seed, params, LayeredGraph.from_params(params), key)
+    for (phase, seed), params in told_by_first(read).items():
+        stream = [workdir.config.train.seed, seed]
+        key = {"network": digest(jax.tree.leaves(params)), "stream": stream, "bits": BITS, **jax_settings()}
+        found[phase, seed] = TrainedNetwork(seed, params, LayeredGraph.from_params(params), key)
     return found
 
 
@@ -132,14 +148,11 @@ def kept_clustering(
 
 
 @contextlib.contextmanager
-def timed(workdir: Workdir, stage: str, team: Team) -> Iterator[Any]:
-    """Logs a stage's time, and how much of it went to compilation or to fetching compiled programs; the first process
-    notes it.
-    """
+def timed(workdir: Workdir, stage: str) -> Iterator[Any]:
+    """Logs and notes a stage's time, and how much of it went to compilation or to fetching compiled programs."""
     start = time.monotonic()
     with CompileWatch() as watch:
         yield
     seconds = time.monotonic() - start
     logging.info("%s took %.1f s, of which compilation %.1f s", stage, seconds, watch.seconds)
-    if team.is_first:
-        record_seconds(workdir, stage, seconds, watch.seconds)
+    told_by_first(lambda: record_seconds(workdir, stage, seconds, watch.seconds))

@@ -43,17 +43,12 @@ def read(workdir: Workdir, stage: str) -> dict[Case, str]:
 
 
 def note(workdir: Workdir, stage: str, reasons: dict[Case, str]) -> None:
-    """Add reasons to those that are noted; in whatever order they come, the file is the same."""
+    """Add reasons to those that are noted, in whatever order they come, and name all in the log."""
     noted = read(workdir, stage)
-    if not reasons.keys() - noted.keys():
-        return
-    mine = [{"stage": stage, **case._asdict(), "reason": why} for case, why in (noted | reasons).items()]
-    others = [name for name in _STAGES if name != stage]
-    write_csv(workdir.left_out, sorted([*mine, *_rows(workdir, others)], key=_place), COLUMNS)
-
-
-def warn(workdir: Workdir, stage: str) -> None:
-    """Name in the log what a stage has left out."""
+    if reasons.keys() - noted.keys():
+        mine = [{"stage": stage, **case._asdict(), "reason": why} for case, why in (noted | reasons).items()]
+        others = [name for name in _STAGES if name != stage]
+        write_csv(workdir.left_out, sorted([*mine, *_rows(workdir, others)], key=_place), COLUMNS)
     for sentence in sentences(_rows(workdir, (stage,))):
         logging.warning("%s %s", sentence, _FLAGS[stage])
 

@@ -17,7 +17,7 @@ from modularity_jax.runs import signals
 from modularity_jax.runs.checkpoints import SECONDS
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
-from modularity_jax.runs.processes import ALONE, Team
+from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import left_out
 from modularity_jax.runs.stages.inputs import (
@@ -63,12 +63,11 @@ class _Stage(NamedTuple):
     mesh: Mesh | None
 
 
-def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE) -> None:
+def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """Damage every sub-module and pair of the run's networks, on the test set.
 
     What is in the run's store is not computed again, and a long test goes on in its middle. A network that cannot be
-    tested is left out, and `left_out.csv` says why. Mesh: the devices share the samples. Team: the processes share the
-    tests.
+    tested is left out, and `left_out.csv` says why. Mesh: the devices, of all processes, share the samples.
 
     Raises:
       FileNotFoundError: if the networks are missing; it names the command that trains them.
@@ -79,34 +78,30 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None, team: Team = ALONE)
     networks = load_networks(workdir, phases)
     kinds = ["single", *(kind for kind in KINDS if getattr(config.lesion, kind))]
     cases = [LesionCase(*network, kind) for network, kind in itertools.product([*networks], kinds)]
-    reasons = left_out.read(workdir, "lesion") | _impossible(config, networks)
+    reasons = told_by_first(lambda: left_out.read(workdir, "lesion")) | _impossible(config, networks)
     cases = [case for case in cases if _left_out(case, config) not in reasons]
-    if not cases or _is_done(workdir, phases, cases):
-        _note(workdir, team, reasons)
+    if not cases or told_by_first(lambda: _is_done(workdir, phases, cases)):
+        told_by_first(lambda: left_out.note(workdir, "lesion", reasons))
         logging.info("%s holds its lesions already, or its config asks for none", workdir.path)
         return
-    check_jax_settings(workdir)
+    told_by_first(lambda: check_jax_settings(workdir))
     samples = load_samples(config)
     drawn_on = digest((samples.x_test, samples.y_test))
     stage = _Stage(workdir.store(), config, networks, samples, drawn_on, mesh)
-    left = [case for case in cases if _key(stage, case) not in stage.store]
+    left = told_by_first(lambda: [case for case in cases if _key(stage, case) not in stage.store])
     shown = Progress(f"damaging {len(networks)} networks", len(left), compiling=COMPILE_SECONDS["lesion"])
-    with timed(workdir, "lesion", team), shown as progress:
+    with timed(workdir, "lesion"), shown as progress:
         for case in left:
-            if not team.takes(f"lesion-{'-'.join(map(str, case))}"):
-                progress.advance("by another process")
-                continue
             signals.check()
             told = unpacked(_piece(stage, case)["outcome"])
             progress.advance(f"{case.phase} seed {case.seed}, {case.kind}: {told}")
-        team.wait()
-        if team.is_first:
-            pieces = {case: _piece(stage, case) for case in cases}
-            failed = {case: unpacked(piece["reason"]) for case, piece in pieces.items() if "reason" in piece}
-            reasons |= {_left_out(case, config): why for case, why in failed.items()}
-            _collate(workdir, stage, phases, {c: piece for c, piece in pieces.items() if c not in failed})
-        team.wait()
-    _note(workdir, team, reasons)
+        pieces = {case: _piece(stage, case) for case in cases}
+        failed = {case: unpacked(piece["reason"]) for case, piece in pieces.items() if "reason" in piece}
+        pieces = {case: piece for case, piece in pieces.items() if case not in failed}
+        labels = {case[:2]: _labels(stage, case) for case in pieces}
+        told_by_first(lambda: _collate(workdir, stage, phases, pieces, labels))
+    reasons |= {_left_out(case, config): why for case, why in failed.items()}
+    told_by_first(lambda: left_out.note(workdir, "lesion", reasons))
 
 
 def _is_done(workdir: Workdir, phases: Iterable[str], cases: Iterable[LesionCase]) -> bool:
@@ -129,12 +124,6 @@ def _impossible(config: RunConfig, networks: Mapping[tuple[str, int], TrainedNet
         return {Case(*name, count): "there is no hidden layer whose neurons could be damaged" for name in networks}
     found = {Case(*name, count): why_not(network.graph, count) for name, network in networks.items()}
     return {case: why for case, why in found.items() if why}
-
-
-def _note(workdir: Workdir, team: Team, reasons: dict[Case, str]) -> None:
-    if team.is_first:
-        left_out.note(workdir, "lesion", reasons)
-        left_out.warn(workdir, "lesion")
 
 
 def _key(stage: _Stage, case: LesionCase) -> dict[str, Any]:
@@ -170,7 +159,7 @@ def _test(stage: _Stage, case: LesionCase, keep: Keep) -> LesionTest | DoubleLes
     What is wrong with the settings ends a run before it trains.
     """
     network, settings = stage.networks[case[:2]], stage.config.lesion
-    labels = np.asarray(kept_clustering(stage.store, network, stage.config, settings.num_clusters, stage.mesh).labels)
+    labels = _labels(stage, case)
     stream = jax.random.fold_in(cluster_key(stage.config, case.seed), _LESION_STREAM)
     keys = dict(zip(("single", *KINDS), jax.random.split(stream, 1 + len(KINDS)), strict=True))
     shared: dict[str, Any] = {
@@ -190,6 +179,12 @@ def _test(stage: _Stage, case: LesionCase, keep: Keep) -> LesionTest | DoubleLes
         return str(error)
 
 
+def _labels(stage: _Stage, case: LesionCase) -> np.ndarray:
+    """The clusters of a network's neurons."""
+    network, count = stage.networks[case[:2]], stage.config.lesion.num_clusters
+    return np.asarray(kept_clustering(stage.store, network, stage.config, count, stage.mesh).labels)
+
+
 class _Parts:
     """Keeps the finished parts of a long test as a piece, and stops between two where that is wanted."""
 
@@ -203,7 +198,7 @@ class _Parts:
         if names[0] in self._arrays:
             return self._arrays[names[0]], self._arrays[names[1]]
         # Asked before a part rather than after it: the last needs no saving, its test is about to be.
-        if self._arrays and (signals.is_wanted() or time.monotonic() - self._saved_at > SECONDS):
+        if self._arrays and (signals.is_wanted() or told_by_first(lambda: time.monotonic() - self._saved_at > SECONDS)):
             self._store.put(self._key, self._arrays)
             self._saved_at = time.monotonic()
             signals.check()
@@ -217,7 +212,11 @@ class _Parts:
 
 
 def _collate(
-    workdir: Workdir, stage: _Stage, phases: Iterable[str], pieces: Mapping[LesionCase, Mapping[str, np.ndarray]]
+    workdir: Workdir,
+    stage: _Stage,
+    phases: Iterable[str],
+    pieces: Mapping[LesionCase, Mapping[str, np.ndarray]],
+    found: Mapping[tuple[str, int], np.ndarray],
 ) -> None:
     """The arrays of all tests, labels included, and the tables, which come last and so tell that the stage is done."""
     count = stage.config.lesion.num_clusters
@@ -231,8 +230,7 @@ def _collate(
                     name.removeprefix("arrays/"): array for name, array in piece.items() if name.startswith("arrays/")
                 }
                 arrays |= {f"{prefix}/{case.kind}/{name}": array for name, array in own.items()}
-                found = kept_clustering(stage.store, stage.networks[case[:2]], stage.config, count, stage.mesh)
-                labels[f"{prefix}/labels"] = np.asarray(found.labels)
+                labels[f"{prefix}/labels"] = found[case[:2]]
         write_arrays(workdir.lesion_arrays(phase), dict(sorted(arrays.items())))
         file = workdir.clusters(phase)
         there = read_arrays(workdir.path, f"clusters/{phase}.npz") if is_readable(file) else {}

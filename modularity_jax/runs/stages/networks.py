@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from absl import logging
 
@@ -78,7 +77,7 @@ def keep_networks(
     store: Store, config: RunConfig, epoch: Epoch, seeds: Sequence[int], rows: list[Row], curve: list[Row]
 ) -> None:
     """The end of a phase as pieces."""
-    params = _flat(jax.device_get(epoch.params))
+    params = _flat(epoch.params)
     for index, seed in enumerate(seeds):
         mine = [row for row in rows if (row["phase"], row["seed"]) == (epoch.phase, seed)]
         if config.cluster.curve_epochs:

@@ -42,7 +42,6 @@ def test_what_matters_most_is_measured(monkeypatch):
         "n-cut beside float64, k = 3", "eigenvalues beside float64, k = 3", "digits config, fresh process",
         "a shuffle, k = 3, groups of the default",
     ]  # fmt: skip
-    assert rows[2]["value"] > rows[1]["value"]
 
 
 @pytest.mark.long  # the rows above run in the fast lane; these go through the same functions

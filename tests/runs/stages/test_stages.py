@@ -22,6 +22,7 @@ from modularity_jax.runs.stages import train as training
 from modularity_jax.runs.stages.cluster import cluster_stage
 from modularity_jax.runs.stages.lesion import lesion_stage
 from modularity_jax.runs.stages.train import train_stage
+from modularity_jax.runs.store import Store
 from modularity_jax.runs.tables import read_arrays, read_csv, read_json
 from modularity_jax.runs.workdir import create_workdir
 
@@ -466,7 +467,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(workdir, tmp_
     caplog.set_level(logging.INFO, logger="absl")
     monkeypatch.setattr(checkpoints, "SECONDS", -1.0)  # a checkpoint after every epoch
     interrupt(monkeypatch, train_stage, other, 3)
-    newest = max(other.path.glob("checkpoints/train/seeds_00000-00001/*"), key=lambda path: int(path.name))
+    newest = max(other.path.glob("checkpoints/train/[0-9]*"), key=lambda path: int(path.name))
     data_file = max((f for f in newest.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
     data_file.write_bytes(data_file.read_bytes()[: data_file.stat().st_size // 2])
     for seed in (0, 1):  # the end of the phase would be further
@@ -484,11 +485,37 @@ def test_a_checkpoint_of_other_settings_is_not_taken(tmp_path, monkeypatch):
     config = dataclasses.replace(CONFIG, train=dataclasses.replace(CONFIG.train, learning_rate=0.01))
     with pytest.raises(ValueError, match=r"another config .*train.learning_rate: 0.001 and 0.01"):
         make(tmp_path / "b", config)
-    changed = dataclasses.replace(other, config=config)
-    (share,) = training._shares(other)
-    kept = checkpoints.Checkpoints(other.path, f"train/{share.name}", training.training_settings(config))
+    kept = checkpoints.Checkpoints(other.path, "train", training.training_settings(config))
     assert kept.latest() is None
-    assert training._left(changed, share, kept).rows == []
+    assert checkpoints.Checkpoints(other.path, "train", training.training_settings(CONFIG)).latest()
+    (share,) = training._shares(dataclasses.replace(other, config=config), None)
+    assert share == ([0, 1], None, [], [])
+
+
+def test_a_checkpoint_of_some_networks(workdir, tmp_path, monkeypatch):
+    """A process was killed while it kept the end of a phase: one network has it, the checkpoint is of both."""
+    other = make(tmp_path / "b")
+    monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
+    put = Store.put
+
+    def killed(store, key, arrays):
+        if (key["phase"], key["network"]) == ("unpruned", 1):
+            raise KeyboardInterrupt
+        put(store, key, arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_stage(other)
+    saved = checkpoints.Checkpoints(other.path, "train", training.training_settings(CONFIG)).latest()
+    (share,) = training._shares(other, saved)
+    assert (share.seeds, share.resume.phase, share.resume.epoch) == ([0, 1], "unpruned", 1)
+    alone = training._shares(other, None)
+    assert [(share.seeds, share.resume and share.resume.phase) for share in alone] == [([1], None), ([0], "unpruned")]
+    train_stage(other)
+    assert other.weights("pruned").read_bytes() == workdir.weights("pruned").read_bytes()
+    assert other.metrics.read_bytes() == workdir.metrics.read_bytes()
+    assert not (other.path / "checkpoints").exists()
 
 
 @pytest.mark.parametrize(
@@ -519,7 +546,7 @@ def lose(monkeypatch, lost, epoch_lost=2):
             for seed in lost:
                 params["layer_00"]["kernel"][seed] = np.nan
             step = np.isin(np.arange(2), lost) * 2
-            yield epoch._replace(params=params, metrics=epoch.metrics._replace(nonfinite_step=step))
+            yield epoch._replace(filled=params, metrics=epoch.metrics._replace(nonfinite_step=step))
 
     monkeypatch.setattr(training, "train_seeds", losing)
 
