@@ -14,6 +14,8 @@ Settings = Mapping[str, Any]
 
 # Beyond the library's defaults: the controls that keep neurons' strengths beside the study's, and n-cut along training.
 BASE: Settings = {
+    "cluster.phases": ("all",),
+    "lesion.phases": ("last",),
     "cluster.methods": ("layer", "layer_nonzero", "row", "column"),
     "cluster.curve_epochs": (1, 2, 3, 5, 10, 15, 20, 30, 40),
 }

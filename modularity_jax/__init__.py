@@ -11,12 +11,14 @@ from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.controls import shuffle
+from modularity_jax.metric.measures import MEASURES
 from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 
 __all__ = [
+    "MEASURES",
     "METHODS",
     "Clustering",
     "DoubleLesionTest",

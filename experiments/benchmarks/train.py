@@ -8,8 +8,10 @@ import optax
 from jax.sharding import Mesh
 
 from experiments.benchmarks.measure import Row, Shape, matmul_rate
-from modularity_jax.nets import mlp
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.kernels import Params
+from modularity_jax.nets.models import apply, init_params, kernel_sizes
+from modularity_jax.nets.models.mlp import MLP
 from modularity_jax.nets.sweep import train_seeds
 from modularity_jax.nets.training import Samples
 
@@ -51,21 +53,19 @@ def train_rows(samples: Samples, mesh: Mesh, *, model: ModelConfig, num_seeds: i
 
 def _alone(samples: Samples, model: ModelConfig, settings: TrainConfig, rounds: int) -> list[float]:
     """Seconds of each epoch of one network: Optax's Adam, a jitted step, batches picked on the host."""
-    net = mlp.MLP(model.widths, model.dropout_rate)
+    net = MLP(model.widths, model.dropout_rate)
     optimizer = optax.adam(settings.learning_rate)
 
     @jax.jit
-    def step(
-        params: mlp.Params, state: optax.OptState, x: jax.Array, y: jax.Array
-    ) -> tuple[mlp.Params, optax.OptState]:
-        def loss(params: mlp.Params) -> jax.Array:
-            return optax.softmax_cross_entropy_with_integer_labels(mlp.apply(net, params, x), y).mean()
+    def step(params: Params, state: optax.OptState, x: jax.Array, y: jax.Array) -> tuple[Params, optax.OptState]:
+        def loss(params: Params) -> jax.Array:
+            return optax.softmax_cross_entropy_with_integer_labels(apply(net, params, x), y).mean()
 
         updates, state = optimizer.update(jax.grad(loss)(params), state)
         return optax.apply_updates(params, updates), state
 
-    evaluate = jax.jit(lambda params: (mlp.apply(net, params, samples.x_test).argmax(axis=1) == samples.y_test).mean())
-    params = mlp.init_params(net, jax.random.key(0))
+    evaluate = jax.jit(lambda params: (apply(net, params, samples.x_test).argmax(axis=1) == samples.y_test).mean())
+    params = init_params(net, model.widths[0], jax.random.key(0))
     state = optimizer.init(params)
     x, y = np.asarray(samples.x_train), np.asarray(samples.y_train)
     rng = np.random.default_rng(0)
@@ -93,4 +93,4 @@ def _shapes(model: ModelConfig, batch: int) -> list[Shape]:
 def _operations(model: ModelConfig, samples: Samples) -> float:
     """Floating-point operations of an epoch's products, the evaluation on the test set included."""
     trained = 2 * sum(m * k * n for m, k, n in _shapes(model, 1)) * samples.y_train.size
-    return trained + 2 * mlp.num_weights(model.widths) * samples.y_test.size
+    return trained + 2 * sum(kernel_sizes(model)) * samples.y_test.size

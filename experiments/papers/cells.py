@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from modularity_jax.graphs.checks import check_choice
+from modularity_jax.plug_points import entry
 from modularity_jax.report.published import published
 from modularity_jax.runs.tables import Row
 
@@ -48,8 +48,7 @@ def cells(table: str) -> list[Cell]:
     Raises:
       ValueError: if the table is unknown.
     """
-    check_choice("table", table, tuple(TABLES))
-    wanted = TABLES[table]
+    wanted = table_of(table)
     found = [cell for cell in wanted.read() if cell.num_clusters in wanted.num_clusters and cell.phase in wanted.phases]
     places = {cell.place for cell in found}
     grid = itertools.product(wanted.configs, wanted.phases, wanted.num_clusters, NCUT_QUANTITIES)
@@ -99,3 +98,12 @@ TABLES = {
     "lesions": Table((10,), 5, _lesions, stage="lesion"),
     "mixtures": Table((4,), 5, tuple, phases=("unpruned", "pruned"), configs=_MIXTURES),
 }
+
+
+def table_of(name: str) -> Table:
+    """An entry of `TABLES`, or by its dotted name one from elsewhere.
+
+    Raises:
+      ValueError: if the table is unknown.
+    """
+    return entry("table", name, TABLES)

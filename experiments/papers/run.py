@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from experiments.papers.cells import TABLES, Cell, Table, cells
+from experiments.papers.cells import TABLES, Cell, Table, cells, table_of
 from experiments.papers.compare import COLUMNS, compare_cells
 from modularity_jax.report.findings.comparisons import compare
 from modularity_jax.report.frames import records, with_p
@@ -42,7 +42,7 @@ def run_table(table: str, root: pathlib.Path, configs: Mapping[str, RunConfig], 
         settings = settings_for(table, configs[name], _phases_needed(found, name))
         donors = [root / other / name for other in TABLES if other != table]
         try:
-            workdirs[name] = run(root / table / name, settings, TABLES[table], donors)
+            workdirs[name] = run(root / table / name, settings, table_of(table), donors)
         except (FileNotFoundError, ConnectionError, ImportError) as error:
             reasons[name] = f"not run: {error}"
     rows = compare_cells(found, workdirs, reasons)
@@ -67,9 +67,11 @@ def settings_for(table: str, config: RunConfig, phases: Sequence[str]) -> RunCon
 
     A config with fewer seeds, as the quick variants are, keeps its number.
     """
-    needed = TABLES[table]
+    needed = table_of(table)
     cluster = dataclasses.replace(
         config.cluster,
+        graphs=("weights",),
+        measures=("ncut",),
         num_clusters=needed.num_clusters,
         methods=("layer", "layer_nonzero"),  # the study's
         phases=tuple(phases),

@@ -19,6 +19,8 @@ class Clustering(NamedTuple):
     """A partition of a graph's N vertices into K clusters."""
 
     labels: Array  #: [N] int32, -1 on isolated vertices
+    value: Array  #: [], of the measure
+    bound: Array  #: [], no partition into K parts is more modular by the measure; NaN where it knows no such bound
     ncut: Array  #: []
     lower_bound: Array  #: [], no partition into K parts has a lower n-cut, whether the eigenvectors converged or not
     eigenvalues: Array  #: [K], of the normalised adjacency, descending; a layered graph's negative ones as 0
@@ -37,6 +39,7 @@ def cluster(
     num_restarts: int = 10,
     selection: str = "ncut",
     solver: str = "auto",
+    measure: str = "ncut",
 ) -> Clustering:
     """Spectral clustering (Shi and Malik 2000), as scikit-learn does it with a precomputed affinity.
 
@@ -47,9 +50,10 @@ def cluster(
       key: typed PRNG key, consumed.
       num_clusters: K, static.
       num_restarts: k-means starts, static.
-      selection: which restart is kept: "ncut", the one with the lowest n-cut; "inertia", the one with the lowest
-        k-means cost, as scikit-learn and the papers do.
+      selection: which restart is kept under the n-cut: "ncut", the one with the lowest; "inertia", the one with the
+        lowest k-means cost, as scikit-learn and the papers do.
       solver: "auto", "eigh" or "krylov"; see `embed`.
+      measure: of `MEASURES`: what is to be good. Another one than "ncut" keeps the restart that is best by it.
 
     Where the eigenvectors did not converge, a warning says so; under jit, look at `converged`.
 
@@ -59,10 +63,10 @@ def cluster(
 
     Raises:
       ValueError: if num_clusters is not a whole number, below 2 or above the number of connected vertices, the graph
-        has no edge, num_restarts is not a whole number or below 1, selection or solver is unknown, graph is no graph,
-        or key is not one key. Under jit the number of all vertices takes the place of the connected ones.
+        has no edge, num_restarts is not a whole number or below 1, selection, solver or measure is unknown, graph is no
+        graph, or key is not one key. Under jit the number of all vertices takes the place of the connected ones.
     """
-    settings = Settings(num_clusters, num_restarts, selection, solver)
+    settings = Settings(num_clusters, num_restarts, selection, solver, measure)
     settings.check(graph)
     return clustering_of(graph, partition_alone(graph, checks.as_key(key), settings))
 

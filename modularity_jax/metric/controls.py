@@ -14,10 +14,11 @@ from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.metric.methods import METHODS
+from modularity_jax.metric.methods import METHODS, method_of
 from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
 from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
 from modularity_jax.parallel import outside_explicit_mesh, program
+from modularity_jax.plug_points import entry
 
 Array = jax.Array
 G = TypeVar("G", bound=Graph)
@@ -51,7 +52,8 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
     key = checks.as_key(key)
     if not graph.size:
         return graph
-    return _shuffle(graph, stock(graph, method), key, np.asarray(METHODS[method].in_place), METHODS[method].resampled)
+    used = method_of(method)
+    return _shuffle(graph, stock(graph, method), key, np.asarray(used.in_place), used.resampled)
 
 
 def deal(stock: Stock, key: Array, keep_places: ArrayLike, size: int, *, resample: bool) -> Array:
@@ -107,10 +109,11 @@ def check_method(graph: Graph, method: str) -> None:
     """A control that this kind of graph has."""
     checks.check_graph(graph)
     if all(block.rows for block in graph.blocks()):
-        checks.check_choice("method", method, tuple(METHODS))
-    else:
-        known = tuple(name for name, known in METHODS.items() if known.of_lists)
-        checks.check_choice(f"method (of a {type(graph).__name__})", method, known)
+        method_of(method)
+        return
+    name, known = f"method (of a {type(graph).__name__})", {own: m for own, m in METHODS.items() if m.of_lists}
+    if not entry(name, method, known).of_lists:
+        checks.check_choice(name, method, tuple(known))
 
 
 def _resampled(stock: Stock, key: Array) -> Array:

@@ -17,7 +17,7 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.controls import deal
 from modularity_jax.metric.group_sizes import controls_at_once
-from modularity_jax.metric.methods import METHODS
+from modularity_jax.metric.methods import method_of
 from modularity_jax.metric.partition import Partition, Settings, partition
 from modularity_jax.metric.stocks import Stock, stock
 from modularity_jax.parallel import gather, grouped_range, in_order, is_concrete, on_all_devices, program
@@ -45,7 +45,7 @@ class _Which(NamedTuple):
 class Items(NamedTuple):
     """Controls' results."""
 
-    ncut: Any  # [R], NaN where there are fewer connected vertices than clusters
+    value: Any  # [R], of the measure; NaN where there are fewer connected vertices than clusters
     converged: Any  # [R] bool
 
 
@@ -102,7 +102,7 @@ def partition_with_controls(
     """
     made = on_all_devices(stock(graph, method, in_form=True), mesh)
     how: dict[str, Any] = {"made": made, "group_size": group_size, "mesh": mesh}
-    if METHODS[method].resampled or not _is_item(graph, key):
+    if method_of(method).resampled or not _is_item(graph, key):
         alone = partition_graph(graph, key, settings, **how)
         return alone, partition_controls(graph, key, settings, method=method, first=0, count=count, **how)
     parts = list(_calls(graph, made, key, settings, method, OBSERVED, 1 + count, group_size, mesh))
@@ -121,13 +121,13 @@ def _calls(
     mesh: Mesh | None,
 ) -> Iterator[tuple[Items, Partition]]:
     """Results in the order of the items, and details, of one call after the other."""
-    keep_places, devices = np.asarray(METHODS[method].in_place), 1 if mesh is None else mesh.size
+    keep_places, devices = np.asarray(method_of(method).in_place), 1 if mesh is None else mesh.size
     for start in range(0, count, CAPACITY):
         number = min(CAPACITY, count - start)
         # Beyond the graph itself the number of a control begins at 0 again.
         begin = np.uint32((int(first) + start) % 2**32) if is_concrete(first) else first + np.uint32(start)
         which = _Which(begin, np.int32(number), keep_places)
-        found, details = _run(graph, made, key, which, METHODS[method].resampled, settings, group_size, mesh)
+        found, details = _run(graph, made, key, which, method_of(method).resampled, settings, group_size, mesh)
         found = gather(found) if is_concrete(found) else found
         yield jax.tree.map(lambda x, number=number: in_order(x, number, group_size, devices), found), details
 
@@ -195,7 +195,7 @@ def _run(
         words = jnp.where(itself, jax.random.key_data(folded), jax.random.key_data(cluster_key))
         weights = deal(made, shuffle_key, which.keep_places | itself, graph.size, resample=resample)
         found = partition(graph.form().build(weights), jax.random.wrap_key_data(words, impl=checks.THREEFRY), settings)
-        return Items(jnp.where(found.num_empty > 0, jnp.nan, found.ncut), found.converged), found
+        return Items(jnp.where(found.num_empty > 0, jnp.nan, found.value), found.converged), found
 
     return grouped_range(
         item, which.count, graph, made, key, which, capacity=CAPACITY, group_size=group_size, mesh=mesh

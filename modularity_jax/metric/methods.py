@@ -3,7 +3,7 @@
 A block of weights falls into lines, within which values move: the block is one line where all of it is permuted, and
 its rows or columns are where each neuron's own weights are. A line's places are numbered by rank.
 
-A control of one's own is one entry more: `METHODS["mine"] = Method(...)`, before a config names it.
+A control of one's own is one entry more, `METHODS["mine"] = Method(...)`, or goes by its dotted name.
 """
 
 import dataclasses
@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+
+from modularity_jax.plug_points import entry
 
 Array = Any  # NumPy's or JAX's
 
@@ -79,6 +81,11 @@ METHODS: dict[str, Method] = {
     "layer_nonzero_distribution": Method(among_values, resampled=True, in_place=True, of_lists=True),
     "layer_all_distribution": Method(everywhere, resampled=True),
 }
+
+
+def method_of(name: str) -> Method:
+    """An entry of `METHODS`, or by its dotted name one from elsewhere."""
+    return entry("method", name, METHODS)
 
 
 def marked(xp: ModuleType, mask: Array, length: int, fill: int) -> Array:

@@ -11,6 +11,7 @@ from modularity_jax.graphs.numerics import count, full_precision, near_one
 from modularity_jax.graphs.protocol import Adjacency, Graph
 from modularity_jax.metric.embedding import SOLVERS, embed, num_draws
 from modularity_jax.metric.kmeans import kmeans, num_uniforms
+from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.ncut import batched_ncut
 
 Array = jax.Array
@@ -26,6 +27,7 @@ class Settings:
     num_restarts: int
     selection: str
     solver: str
+    measure: str = "ncut"
 
     def check(self, graph: Graph) -> None:
         """Raise the errors of `cluster` that they and the graph allow."""
@@ -33,6 +35,7 @@ class Settings:
         checks.check_count("num_restarts", self.num_restarts, 1)
         checks.check_choice("selection", self.selection, SELECTIONS)
         checks.check_choice("solver", self.solver, SOLVERS)
+        measure_of(self.measure)
         checks.check_num_clusters(self.num_clusters, graph)
 
 
@@ -40,8 +43,10 @@ class Partition(NamedTuple):
     """A partition of a graph's N vertices into K clusters."""
 
     labels: Array  # [N] int32, -1 on isolated vertices
+    value: Array  # [], of the measure
+    bound: Array  # [], that no partition surpasses; NaN where the measure knows none
     ncut: Array  # []
-    lower_bound: Array  # []
+    lower_bound: Array  # [], of any partition's n-cut
     eigenvalues: Array  # [K]
     num_isolated: Array  # [] int32
     num_empty: Array  # [] int32
@@ -66,16 +71,20 @@ def partition(graph: Adjacency, key: Array, settings: Settings) -> Partition:
         num_clusters=settings.num_clusters,
         num_restarts=settings.num_restarts,
     )
-    if settings.selection == "ncut":
-        cuts = batched_ncut(graph, found.labels, num_clusters=settings.num_clusters)
-        best = cuts.argmin()
-        cut = cuts[best]
-    else:
+    measure, is_ncut = measure_of(settings.measure), settings.measure == "ncut"
+    if is_ncut and settings.selection == "inertia":
         best = found.inertia.argmin()
-        cut = batched_ncut(graph, found.labels[best][None], num_clusters=settings.num_clusters)[0]
+        value = measure.scores(graph, found.labels[best][None], num_clusters=settings.num_clusters)[0]
+    else:
+        scores = measure.scores(graph, found.labels, num_clusters=settings.num_clusters)
+        best = scores.argmax() if measure.higher else scores.argmin()
+        value = scores[best]
+    labels = found.labels[best]
     return Partition(
-        labels=jnp.where(connected, found.labels[best], -1),
-        ncut=cut,
+        labels=jnp.where(connected, labels, -1),
+        value=value,
+        bound=measure.bound(embedding) if measure.bound else jnp.full_like(value, jnp.nan),
+        ncut=value if is_ncut else batched_ncut(graph, labels[None], num_clusters=settings.num_clusters)[0],
         lower_bound=embedding.lower_bound,
         eigenvalues=embedding.eigenvalues,
         num_isolated=connected.size - count(connected),

@@ -13,6 +13,7 @@ from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.clustering import Clustering, clustering_of
 from modularity_jax.metric.controls import check_method
 from modularity_jax.metric.items import items_at_once, partition_with_controls
+from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.partition import Settings
 from modularity_jax.metric.statistics import compare
 from modularity_jax.parallel import as_mesh, is_concrete, outside_explicit_mesh
@@ -21,7 +22,7 @@ Array = jax.Array
 
 
 class ShuffleTest(NamedTuple):
-    """n-cut of a graph against its controls'."""
+    """A graph's value of a measure against its controls'."""
 
     observed: Array  #: []
     controls: Array  #: [R], NaN where a control has fewer than K connected vertices and cannot be cut into K parts
@@ -29,11 +30,11 @@ class ShuffleTest(NamedTuple):
     mean: Array  #: [], of the controls
     std: Array  #: [], ddof 0
     z_score: Array  #: [], (observed - mean) / std
-    p_value: Array  #: [], lower tail, share of partitions at least as good among the controls, at least 1 / (R + 1)
-    p_opposite: Array  #: [], upper tail
+    p_value: Array  #: [], share of the controls that are at least as modular, itself included: at least 1 / (R + 1)
+    p_opposite: Array  #: [], of those that are at most as modular
     p_two_sided: Array  #: []
     p_interval: Array  #: [2], Clopper-Pearson at 95%
-    effect_size: Array  #: [], (median - observed) / MAD
+    effect_size: Array  #: [], |median - observed| / MAD, negative where the graph is less modular
     clustering: Clustering  #: of the graph itself
     all_converged: Array  #: [] bool, of every control's eigenvectors
 
@@ -49,13 +50,14 @@ def shuffle_test(
     num_restarts: int = 10,
     selection: str = "ncut",
     solver: str = "auto",
+    measure: str = "ncut",
     shuffles_per_group: int | None = None,
     mesh: Mesh | None = None,
 ) -> ShuffleTest:
-    """Cluster a graph and num_shuffles controls of it, and compare the n-cuts (2003.04881, section 3).
+    """Cluster a graph and num_shuffles controls of it, and compare their n-cuts (2003.04881, section 3).
 
     Shuffle r uses the key fold_in(key, r), so it is the same whatever num_shuffles, the group or the devices are. A
-    control that cannot be cut into K parts has no n-cut to compare, and a warning tells how many there are; so it does
+    control that cannot be cut into K parts has no value to compare, and a warning tells how many there are; so it does
     where eigenvectors did not converge. Under jit look at `num_left_out` and `all_converged`.
 
     Args:
@@ -64,7 +66,7 @@ def shuffle_test(
       num_clusters: K, static.
       num_shuffles: R.
       method: the control; see `shuffle`.
-      num_restarts, selection, solver: as in `cluster`, for the graph and its controls alike.
+      num_restarts, selection, solver, measure: as in `cluster`, for the graph and its controls alike.
       shuffles_per_group: controls that are clustered under one vmap; bounds the memory. None takes 1 on CPU cores, and
         on an accelerator what fills it; another number rounds differently.
       mesh: one-axis mesh whose devices share the controls; None for the default device.
@@ -74,13 +76,15 @@ def shuffle_test(
     """
     key = checks.as_key(key)
     _check_controls(graph, num_shuffles, method, shuffles_per_group)
-    settings, mesh = Settings(num_clusters, num_restarts, selection, solver), as_mesh(mesh)
+    settings, mesh = Settings(num_clusters, num_restarts, selection, solver, measure), as_mesh(mesh)
     settings.check(graph)
     size = int(shuffles_per_group or items_at_once(graph, settings))
     found, shuffled = partition_with_controls(
         graph, key, settings, method=method, count=int(num_shuffles), group_size=size, mesh=mesh
     )
-    return _told(compare_with(clustering_of(graph, found), *shuffled), int(num_clusters))
+    return _told(
+        compare_with(clustering_of(graph, found), *shuffled, higher=measure_of(measure).higher), int(num_clusters)
+    )
 
 
 def _told(test: ShuffleTest, num_clusters: int) -> ShuffleTest:
@@ -95,18 +99,21 @@ def _told(test: ShuffleTest, num_clusters: int) -> ShuffleTest:
             stacklevel=4,
         )
     if not test.all_converged:
-        warnings.warn("the eigenvectors of some controls did not converge, their n-cuts may be too high", stacklevel=4)
+        warnings.warn(
+            "the eigenvectors of some controls did not converge, their partitions may be worse than they could be",
+            stacklevel=4,
+        )
     return test
 
 
-def compare_with(observed: Clustering, shuffled: Any, converged: Any) -> ShuffleTest:
-    """The test of a clustered graph against its controls' n-cuts [R]."""
+def compare_with(observed: Clustering, shuffled: Any, converged: Any, *, higher: bool = False) -> ShuffleTest:
+    """The test of a clustered graph against its controls' values [R], of which a higher one is more modular or less."""
     xp: Any = np if is_concrete((observed, shuffled)) else jnp
-    value = xp.where(xp.asarray(observed.num_empty) > 0, xp.nan, xp.asarray(observed.ncut))
+    value = xp.where(xp.asarray(observed.num_empty) > 0, xp.nan, xp.asarray(observed.value))
     return ShuffleTest(
-        observed=observed.ncut,
+        observed=observed.value,
         controls=shuffled,
-        **compare(value.astype(observed.ncut.dtype), xp.asarray(shuffled))._asdict(),
+        **compare(value.astype(observed.value.dtype), xp.asarray(shuffled), higher=higher)._asdict(),
         clustering=observed,
         all_converged=converged.all(),
     )

@@ -28,33 +28,35 @@ class Statistics(NamedTuple):
     mean: Array  # [], of the controls
     std: Array  # [], ddof 0, as the papers print it
     z_score: Array  # [], (observed - mean) / std; infinite where the controls do not vary and the observed differs
-    p_value: Array  # [], lower tail
-    p_opposite: Array  # [], upper tail
+    p_value: Array  # [], of the tail that is more modular
+    p_opposite: Array  # [], of the other one
     p_two_sided: Array  # [], twice the smaller tail, at most 1
-    p_interval: Array  # [2], Clopper-Pearson interval at 95% of the lower tail's probability
-    effect_size: Array  # [], (median - observed) / MAD, positive where the observed value is lower
+    p_interval: Array  # [2], Clopper-Pearson interval at 95% of that tail's probability
+    effect_size: Array  # [], (median - observed) / MAD, or its negative: positive where the observed is more modular
 
 
-def compare(observed: Any, controls: Any) -> Statistics:
+def compare(observed: Any, controls: Any, *, higher: bool = False) -> Statistics:
     """Statistics of an observed value [] against controls [R], on the host where both are NumPy's.
 
-    p = (1 + #{controls <= observed}) / (R + 1), ties counted (Phipson and Smyth 2010; North et al. 2002).
+    p = (1 + #{controls at least as modular}) / (R + 1), ties counted (Phipson and Smyth 2010; North et al. 2002); lower
+    values are more modular, or higher ones.
     """
     xp: Any = np if isinstance(observed, np.ndarray | np.generic) and isinstance(controls, np.ndarray) else jnp
     with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of statistics of no control
-        return Statistics(*(xp.asarray(value) for value in _compare(observed, controls, xp)))
+        return Statistics(*(xp.asarray(value) for value in _compare(observed, controls, higher, xp)))
 
 
-def _compare(observed: Any, controls: Any, xp: Any) -> Statistics:
+def _compare(observed: Any, controls: Any, higher: bool, xp: Any) -> Statistics:
     kind = controls.dtype
     slack = TIE_TOLERANCE * xp.abs(observed)
     left_out = xp.isnan(controls)
     count = (~left_out).sum(dtype=xp.int32)
     below = (controls <= observed + slack).sum(dtype=xp.int32)
     above = (controls >= observed - slack).sum(dtype=xp.int32)
+    better, worse = (above, below) if higher else (below, above)
     known = (count > 0) & ~xp.isnan(observed)
-    p_value, p_opposite = (xp.where(known, (1 + tail) / (count + 1), xp.nan).astype(kind) for tail in (below, above))
+    p_value, p_opposite = (xp.where(known, (1 + tail) / (count + 1), xp.nan).astype(kind) for tail in (better, worse))
     mean, std, median = xp.nanmean(controls), xp.nanstd(controls), xp.nanmedian(controls)
     return Statistics(
         num_left_out=left_out.sum(dtype=xp.int32),
@@ -64,8 +66,9 @@ def _compare(observed: Any, controls: Any, xp: Any) -> Statistics:
         p_value=p_value,
         p_opposite=p_opposite,
         p_two_sided=xp.minimum(1, 2 * xp.minimum(p_value, p_opposite)),
-        p_interval=xp.where(known, clopper_pearson(below, count, xp=xp), xp.nan).astype(kind),
-        effect_size=_in_units(median - observed, xp.nanmedian(xp.abs(controls - median)), slack, xp),
+        p_interval=xp.where(known, clopper_pearson(better, count, xp=xp), xp.nan).astype(kind),
+        effect_size=(-1 if higher else 1)
+        * _in_units(median - observed, xp.nanmedian(xp.abs(controls - median)), slack, xp),
     )
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.metric.methods import METHODS, Lines
+from modularity_jax.metric.methods import Lines, method_of
 from modularity_jax.metric.permutation import Cells, cells_of, grid_of, hash32, num_outside, numbers_of
 from modularity_jax.parallel import is_concrete
 
@@ -72,9 +72,9 @@ def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock:
     made, outside, tables = [], [], []
     first_line = first_place = 0
     for index, (block, own_rows, own_columns) in enumerate(zip(weights, rows, columns, strict=True)):
-        turned = METHODS[method].turned
+        turned = method_of(method).turned
         given = (block.T, own_columns, own_rows) if turned else (block, own_rows, own_columns)
-        lines = METHODS[method].lines(xp, *given)
+        lines = method_of(method).lines(xp, *given)
         place = places[index].reshape(block.shape)
         tables.append(_table(xp, lines, (place.T if turned else place).reshape(-1)))
         made.append(_values(xp, lines, first_line, first_place))

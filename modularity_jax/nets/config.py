@@ -21,6 +21,7 @@ class ModelConfig:
     """The network."""
 
     widths: tuple[int, ...] = (784, 256, 256, 256, 256, 10)  # neurons per layer, inputs and classes included
+    name: str = "mlp"  # the architecture, of `nets.models.MODELS`, or package.module.NAME
     dropout_rate: float = 0.0  # after each hidden layer; the study's dropout variant takes 0.5
 
     def __post_init__(self) -> None:
@@ -47,6 +48,7 @@ class TrainConfig:
     l2_penalty: float = 0.0  # times that of their squares, are added to the loss of both phases (2103.03386: 5e-5)
     reshuffle: bool = True  # False takes the samples in their own order in every epoch: the study's overfitted networks
     on_nan: str = "mark"  # a network whose loss is not finite is marked and left out; "fail" stops the run instead
+    recipe: str = "train_then_prune"  # phases, optimiser and penalty, of `nets.recipes.RECIPES`, or package.module.NAME
     seeds_per_group: int = 0  # networks under one vmap; 0 (auto): 1 on CPU cores, what fills an accelerator
 
     def __post_init__(self) -> None:

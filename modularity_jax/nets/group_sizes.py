@@ -1,5 +1,6 @@
 """How many networks or samples are computed at once where the caller leaves it open, as `metric.group_sizes` says."""
 
+import math
 from collections.abc import Sequence
 
 from modularity_jax.metric.group_sizes import on_cpu, room
@@ -11,19 +12,19 @@ MOST_NETWORKS = 128
 MOST_SAMPLES = 10_000
 
 
-def networks_at_once(widths: Sequence[int], num_networks: int, num_devices: int) -> int:
+def networks_at_once(shapes: Sequence[tuple[int, ...]], num_networks: int, num_devices: int) -> int:
     """Networks under one vmap in training.
 
     Args:
-      widths: of the network.
+      shapes: of a network's kernels.
       num_networks: that are trained.
       num_devices: that share them.
     """
     if on_cpu():
         return 1
     # Weights, gradients, updates, two moments each, before and after a step, and a mask; three layers of activations.
-    weights = sum(a * b for a, b in zip(widths, widths[1:], strict=False))  # `mlp` would bring Flax to who needs none
-    each = 40 * weights + 12 * EVALUATED_AT_ONCE * max(widths)
+    weights, widest = sum(map(math.prod, shapes)), max(map(max, shapes))
+    each = 40 * weights + 12 * EVALUATED_AT_ONCE * widest
     most = max(1, min(MOST_NETWORKS, room() // each))
     share = -(-num_networks // num_devices)
     return -(-share // -(-share // most))  # in groups of one size, so that little is padded

@@ -9,7 +9,7 @@ import numpy as np
 
 from modularity_jax.nets.config import PruneConfig
 from modularity_jax.nets.joint_masks import masks_at_once
-from modularity_jax.nets.mlp import Params
+from modularity_jax.nets.kernels import Params, kernels_of, with_kernels
 
 Array = jax.Array
 Masks = dict[str, Array]
@@ -132,14 +132,13 @@ def _count(marked: Array) -> Array:
 
 
 def kernel_masks(params: Params, counts: Array) -> Masks:
-    """A mask per layer, by the layer's name; counts [L] in the order of the names.
+    """A mask per kernel, by its layer's path; counts [L] in the order of the paths.
 
     The same bits on every platform, one kernel after another on CPU cores and all at once elsewhere.
     """
-    names = sorted(params)
-    kernels = [params[name]["kernel"] for name in names]
-    masks = jax.lax.platform_dependent(kernels, counts, cpu=_masks_in_turn, default=masks_at_once)
-    return dict(zip(names, masks, strict=True))
+    kernels = kernels_of(params)
+    masks = jax.lax.platform_dependent([*kernels.values()], counts, cpu=_masks_in_turn, default=masks_at_once)
+    return dict(zip(kernels, masks, strict=True))
 
 
 def _masks_in_turn(kernels: Sequence[Array], counts: Array) -> list[Array]:
@@ -148,4 +147,5 @@ def _masks_in_turn(kernels: Sequence[Array], counts: Array) -> list[Array]:
 
 def apply_masks(params: Params, masks: Masks) -> Params:
     """The parameters with pruned weights exactly 0; biases as they are."""
-    return {name: layer | {"kernel": jnp.where(masks[name], layer["kernel"], 0)} for name, layer in params.items()}
+    kept = {name: jnp.where(masks[name], kernel, 0) for name, kernel in kernels_of(params).items()}
+    return with_kernels(params, kept)

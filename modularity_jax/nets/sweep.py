@@ -4,32 +4,33 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh
 from jax.typing import ArrayLike
 
-from modularity_jax.nets import mlp
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.group_sizes import networks_at_once
-from modularity_jax.nets.pruning import MaskPlan, plan_masks, without_masks
+from modularity_jax.nets.kernels import Params
+from modularity_jax.nets.models import init_params, kernel_shapes, kernel_sizes
+from modularity_jax.nets.pruning import MaskPlan
+from modularity_jax.nets.recipes import INIT
 from modularity_jax.nets.training import (
     EpochMetrics,
-    Recipe,
     Samples,
+    Training,
     TrainState,
     initial_metrics,
-    make_recipe,
     start_phase,
     steps_per_epoch,
     train_epoch,
+    training_of,
 )
 from modularity_jax.parallel import gather, grouped_map, on_all_devices, over_devices, split, whole_groups
 
 Array = jax.Array
-
-PHASES = ("init", "unpruned", "pruned")
 
 
 class Epoch(NamedTuple):
@@ -39,11 +40,11 @@ class Epoch(NamedTuple):
     epoch: int  # 1, 2, ... within the phase; 0 for the initial networks
     num_epochs: int  # of the phase
     metrics: EpochMetrics  # leaves [S] on the host
-    filled: mlp.Params  # leaves [S', ...] over the devices: copies of the first network make their parts equal
+    filled: Params  # leaves [S', ...] over the devices: copies of the first network make their parts equal
     states: TrainState | None = None  # leaves [S', ...], gone when the next epoch begins; None for initial networks
 
     @property
-    def params(self) -> mlp.Params:
+    def params(self) -> Params:
         """Of the networks, leaves [S, ...] on the host; of several processes all ask for them."""
         return jax.tree.map(lambda leaf: leaf[: len(self.metrics.sparsity)], gather(self.filled))
 
@@ -101,35 +102,33 @@ def train_seeds(
     check_samples(samples, model)
     ids = np.asarray(range(train.num_seeds) if seed_ids is None else seed_ids)
     num_devices = mesh.size if mesh else 1
-    group_size = train.seeds_per_group or networks_at_once(model.widths, ids.size, num_devices)
+    group_size = train.seeds_per_group or networks_at_once(kernel_shapes(model), ids.size, num_devices)
     if mesh is not None:
         mesh = _no_larger_than(mesh, -(-ids.size // group_size))
         samples = on_all_devices(samples, mesh)
     room = whole_groups(ids.size, group_size, mesh)
     keys = network_keys(train.seed, _filled(ids, room))
-    recipe = make_recipe(model, train)
+    training = training_of(model, train)
     if resume is None:
-        params = over_devices(_init(keys, model.widths), mesh)
-        yield Epoch("init", 0, 0, _first(_measure(params, samples, recipe.model, group_size, mesh), ids.size), params)
-    sizes, num_steps = mlp.kernel_sizes(model.widths), steps_per_epoch(samples.y_train.size, train.batch_size)
-    plans = {
-        "unpruned": without_masks(train.epochs),
-        "pruned": plan_masks(prune, sizes, steps_per_epoch=num_steps),
-    }
-    for index, (phase, plan) in enumerate(plans.items(), start=1):
-        done, states = 0, None
-        if resume and index <= PHASES.index(resume.phase):
-            if phase != resume.phase:
+        params = over_devices(_init(keys, training.model, model.widths[0]), mesh)
+        yield Epoch(INIT, 0, 0, _first(_measure(params, samples, training.model, group_size, mesh), ids.size), params)
+    num_steps = steps_per_epoch(samples.y_train.size, train.batch_size)
+    phases = training.recipe.phases(train, prune)
+    begun = [phase.name for phase in phases].index(resume.phase) if resume else -1
+    for index, phase in enumerate(phases):
+        done, states, plan = 0, None, phase.plan(kernel_sizes(model), num_steps)
+        if resume and index <= begun:
+            if index < begun:
                 continue
             states = over_devices(jax.tree.map(lambda x: _filled(x[: ids.size], room), resume.states), mesh)
             done, params = resume.epoch, states.params
         elif plan.epochs:
-            states = _start(params, plan.first, recipe, mesh)
+            states = _start(params, plan.first, training, mesh)
         for epoch, masks in [*enumerate(plan.epochs)][done:]:
             # Placed as the results are: otherwise the second epoch would be another program than the first.
-            own = over_devices(_fold_in_twice(keys, index, epoch), mesh)
-            states, params, metrics = _run_epoch(states, own, samples, masks, recipe, group_size, mesh)
-            yield Epoch(phase, epoch + 1, len(plan.epochs), _first(metrics, ids.size), params, states)
+            own = over_devices(_fold_in_twice(keys, 1 + index, epoch), mesh)
+            states, params, metrics = _run_epoch(states, own, samples, masks, training, group_size, mesh)
+            yield Epoch(phase.name, epoch + 1, len(plan.epochs), _first(metrics, ids.size), params, states)
 
 
 def _filled(x: ArrayLike, length: int) -> np.ndarray:
@@ -142,18 +141,18 @@ def _first(metrics: EpochMetrics, count: int) -> EpochMetrics:
     return jax.tree.map(lambda leaf: leaf[:count], gather(metrics))
 
 
-def after_unpruned(params: mlp.Params, *, model: ModelConfig, train: TrainConfig) -> ResumePoint:
-    """The end of the unpruned phase, by its parameters [S, ...] alone: what follows has an optimiser of its own."""
-    return ResumePoint("unpruned", train.epochs, _start(params, None, make_recipe(model, train), None))
+def after_phase(phase: str, epochs: int, params: Params, *, model: ModelConfig, train: TrainConfig) -> ResumePoint:
+    """The end of a phase, by its parameters [S, ...] alone: what follows has an optimiser of its own."""
+    return ResumePoint(phase, epochs, _start(params, None, training_of(model, train), None))
 
 
-def states_like(model: ModelConfig, train: TrainConfig, phase: str) -> TrainState:
+def states_like(model: ModelConfig, train: TrainConfig, *, pruned: bool) -> TrainState:
     """The shapes and types [S, ...] of what `Epoch` holds as states in a phase; nothing is computed."""
-    counts = jnp.zeros(len(model.widths) - 1, jnp.int32) if phase == "pruned" else None
+    counts, training = jnp.zeros(len(kernel_sizes(model)), jnp.int32) if pruned else None, training_of(model, train)
 
     def make() -> TrainState:
         keys = network_keys(0, np.arange(train.num_seeds))
-        return _start(_init(keys, model.widths), counts, make_recipe(model, train), None)
+        return _start(_init(keys, training.model, model.widths[0]), counts, training, None)
 
     return jax.eval_shape(make)
 
@@ -177,16 +176,16 @@ def check_samples(samples: Samples, model: ModelConfig) -> None:
         raise ValueError(f"model.widths must end with at least the data's {classes} classes, got {model.widths}")
 
 
-@functools.partial(jax.jit, static_argnames=("recipe", "group_size", "mesh"), donate_argnums=0)
+@functools.partial(jax.jit, static_argnames=("training", "group_size", "mesh"), donate_argnums=0)
 def _run_epoch(
     states: TrainState,
     keys: Array,
     samples: Samples,
     masks: MaskPlan | None,
-    recipe: Recipe,
+    training: Training,
     group_size: int,
     mesh: Mesh | None,
-) -> tuple[TrainState, mlp.Params, EpochMetrics]:
+) -> tuple[TrainState, Params, EpochMetrics]:
     """One epoch of all networks, which takes over the memory of the states it is given.
 
     A program of the process, not of a run: runs that differ in data, seeds, epochs or sparsities share it.
@@ -195,7 +194,7 @@ def _run_epoch(
     def one(
         item: tuple[TrainState, Array], samples: Samples, masks: MaskPlan | None
     ) -> tuple[TrainState, EpochMetrics]:
-        return train_epoch(recipe, *item, samples, masks)
+        return train_epoch(training, *item, samples, masks)
 
     states, metrics = grouped_map(one, (states, keys), samples, masks, group_size=group_size, mesh=mesh)
     # A copy for the caller, since the next call takes the states' memory.
@@ -208,18 +207,18 @@ def _fold_in_twice(keys: Array, phase: int, epoch: int) -> Array:
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def _measure(params: mlp.Params, samples: Samples, model: mlp.MLP, group_size: int, mesh: Mesh | None) -> EpochMetrics:
+def _measure(params: Params, samples: Samples, model: nn.Module, group_size: int, mesh: Mesh | None) -> EpochMetrics:
     measure = functools.partial(initial_metrics, model)
     return grouped_map(measure, params, samples, group_size=group_size, mesh=mesh)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
-def _start(params: mlp.Params, counts: Array | None, recipe: Recipe, mesh: Mesh | None) -> TrainState:
+def _start(params: Params, counts: Array | None, training: Training, mesh: Mesh | None) -> TrainState:
     # A copy, since the first epoch takes the states' memory and the caller may hold the parameters.
-    states = jax.vmap(lambda params: start_phase(recipe, params, counts))(jax.tree.map(jnp.copy, params))
+    states = jax.vmap(lambda params: start_phase(training, params, counts))(jax.tree.map(jnp.copy, params))
     return states if mesh is None else jax.lax.with_sharding_constraint(states, split(mesh))
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _init(keys: Array, widths: tuple[int, ...]) -> mlp.Params:
-    return jax.vmap(lambda key: mlp.init_params(mlp.MLP(widths), jax.random.fold_in(key, 0)))(keys)
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _init(keys: Array, model: nn.Module, num_inputs: int) -> Params:
+    return jax.vmap(lambda key: init_params(model, num_inputs, jax.random.fold_in(key, 0)))(keys)

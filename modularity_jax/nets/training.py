@@ -1,20 +1,22 @@
 """Training of one network as pure functions, an epoch at a time; `sweep` maps them over seeds."""
 
+import dataclasses
 from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
 from modularity_jax.metric.permutation import permuted_index, random_words
-from modularity_jax.nets import mlp, pruning
+from modularity_jax.nets import pruning
 from modularity_jax.nets.config import ModelConfig, TrainConfig
 from modularity_jax.nets.group_sizes import EVALUATED_AT_ONCE
-from modularity_jax.nets.optimizer import adam
+from modularity_jax.nets.kernels import Params, kernels_of
+from modularity_jax.nets.models import apply, architecture_of
+from modularity_jax.nets.recipes import Recipe, recipe_of
 
 Array = jax.Array
-
-ADAM_EPSILON = 1e-7  # Keras's, which the study used; Optax's own is 1e-8
 
 
 class Samples(NamedTuple):
@@ -29,9 +31,9 @@ class Samples(NamedTuple):
 class TrainState(NamedTuple):
     """One network between two epochs. Pruned weights are exactly 0."""
 
-    params: mlp.Params
+    params: Params
     opt_state: optax.OptState
-    masks: pruning.Masks | None  # per layer, bool [d_in, d_out]; None in a phase without pruning
+    masks: pruning.Masks | None  # by layer, bool of the kernel's shape; None in a phase without pruning
 
 
 class EpochMetrics(NamedTuple):
@@ -49,26 +51,26 @@ class EpochMetrics(NamedTuple):
 Stretch = tuple[Array, Array, TrainState, Array, Array, Array]
 
 
-class Recipe(NamedTuple):
+class Training(NamedTuple):
     """What all epochs of a run have in common; hashable, so that equal runs share their compiled programs."""
 
-    model: mlp.MLP
-    batch_size: int
-    learning_rate: float
-    l1_penalty: float
-    l2_penalty: float
-    reshuffle: bool
+    model: nn.Module
+    dropout: bool
+    recipe: Recipe
+    settings: TrainConfig  # without what decides no program
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
-        """Adam with Keras's epsilon."""
-        return adam(self.learning_rate, epsilon=ADAM_EPSILON)
+        """The recipe's."""
+        return self.recipe.optimizer(self.settings)
 
 
-def make_recipe(model: ModelConfig, train: TrainConfig) -> Recipe:
-    """The recipe of a run's settings."""
-    shared = {name: getattr(train, name) for name in Recipe._fields if name != "model"}
-    return Recipe(mlp.MLP(model.widths, model.dropout_rate), **shared)
+def training_of(model: ModelConfig, train: TrainConfig) -> Training:
+    """Of a run's settings."""
+    default = TrainConfig()
+    same = {name: getattr(default, name) for name in ("num_seeds", "seed", "epochs", "on_nan", "seeds_per_group")}
+    settings = dataclasses.replace(train, **same)
+    return Training(architecture_of(model).module(model), bool(model.dropout_rate), recipe_of(train), settings)
 
 
 def steps_per_epoch(num_train: int, batch_size: int) -> int:
@@ -76,11 +78,11 @@ def steps_per_epoch(num_train: int, batch_size: int) -> int:
     return -(-num_train // batch_size)
 
 
-def start_phase(recipe: Recipe, params: mlp.Params, counts: Array | None = None) -> TrainState:
+def start_phase(training: Training, params: Params, counts: Array | None = None) -> TrainState:
     """A fresh optimiser state for given parameters, which a pruning phase begins by pruning.
 
     Args:
-      recipe: from `make_recipe`.
+      training: from `training_of`.
       params: the parameters.
       counts: weights that the phase's first masks keep [L]; None for a phase without pruning.
     """
@@ -88,16 +90,16 @@ def start_phase(recipe: Recipe, params: mlp.Params, counts: Array | None = None)
     if counts is not None:
         masks = pruning.kernel_masks(params, counts)
         params = pruning.apply_masks(params, masks)
-    return TrainState(params, recipe.optimizer.init(params), masks)
+    return TrainState(params, training.optimizer.init(params), masks)
 
 
 def train_epoch(
-    recipe: Recipe, state: TrainState, key: Array, samples: Samples, plan: pruning.MaskPlan | None = None
+    training: Training, state: TrainState, key: Array, samples: Samples, plan: pruning.MaskPlan | None = None
 ) -> tuple[TrainState, EpochMetrics]:
     """One epoch of one network.
 
     Args:
-      recipe: from `make_recipe`.
+      training: from `training_of`.
       state: from `start_phase` or the epoch before.
       key: typed PRNG key of this network and epoch.
       samples: the data set.
@@ -105,13 +107,13 @@ def train_epoch(
         step would compute a new mask.
     """
     order_key, dropout_key = jax.random.split(key)
-    batches, weights = _batches(order_key, samples.y_train.size, recipe)
+    batches, weights = _batches(order_key, samples.y_train.size, training.settings)
     num_steps = batches.shape[0]
 
     def step(index: Array, carry: tuple[TrainState, Array, Array, Array]) -> tuple[TrainState, Array, Array, Array]:
         state, loss, hits, finite = carry
         x, y = samples.x_train[batches[index]], samples.y_train[batches[index]]
-        state, sums = _update(recipe, state, x, y, weights[index], jax.random.fold_in(dropout_key, index))
+        state, sums = _update(training, state, x, y, weights[index], jax.random.fold_in(dropout_key, index))
         loss = loss + sums[0]
         return state, loss, hits + sums[1], finite + jnp.isfinite(loss)  # a sum that was not finite stays so
 
@@ -124,7 +126,7 @@ def train_epoch(
 
     start = jnp.int32(0), jnp.int32(0), state, jnp.float32(0), jnp.float32(0), jnp.int32(0)
     *_, state, loss, hits, finite = jax.lax.while_loop(lambda carry: carry[1] < num_steps, stretch, start)
-    test_loss, test_accuracy = evaluate(recipe.model, state.params, samples.x_test, samples.y_test)
+    test_loss, test_accuracy = evaluate(training.model, state.params, samples.x_test, samples.y_test)
     count = samples.y_train.size
     # Where only the last update went wrong, the test loss tells.
     first_bad = jnp.where(finite < num_steps, finite + 1, jnp.where(jnp.isfinite(test_loss), 0, num_steps))
@@ -132,14 +134,14 @@ def train_epoch(
     return state, EpochMetrics(*figures)
 
 
-def initial_metrics(model: mlp.MLP, params: mlp.Params, samples: Samples) -> EpochMetrics:
+def initial_metrics(model: nn.Module, params: Params, samples: Samples) -> EpochMetrics:
     """The figures of a network that was not trained."""
     train = evaluate(model, params, samples.x_train, samples.y_train)
     test = evaluate(model, params, samples.x_test, samples.y_test)
     return EpochMetrics(*train, *test, _sparsity(params), jnp.int32(0))
 
 
-def evaluate(model: mlp.MLP, params: mlp.Params, x: Array, y: Array) -> tuple[Array, Array]:
+def evaluate(model: nn.Module, params: Params, x: Array, y: Array) -> tuple[Array, Array]:
     """Mean cross-entropy (nats) and accuracy on samples x [n, d], y [n], without dropout.
 
     In slices of at most `EVALUATED_AT_ONCE`, since the activations of a large training set, times the networks that are
@@ -163,19 +165,19 @@ def evaluate(model: mlp.MLP, params: mlp.Params, x: Array, y: Array) -> tuple[Ar
     return loss / count, hits / count
 
 
-def _scores(model: mlp.MLP, params: mlp.Params, x: Array, y: Array) -> tuple[Array, Array]:
+def _scores(model: nn.Module, params: Params, x: Array, y: Array) -> tuple[Array, Array]:
     """Cross-entropy [B], and whether the answer is right [B], of samples x [B, d], y [B]."""
-    logits = mlp.apply(model, params, x)
+    logits = apply(model, params, x)
     return optax.softmax_cross_entropy_with_integer_labels(logits, y), logits.argmax(axis=-1) == y
 
 
-def _batches(key: Array, count: int, recipe: Recipe) -> tuple[Array, Array]:
+def _batches(key: Array, count: int, settings: TrainConfig) -> tuple[Array, Array]:
     """Sample indices [steps, B], in their own order or shuffled, and their weights, 0 for what pads the last batch."""
-    size = min(recipe.batch_size, count)  # a larger batch would be padded to its size
+    size = min(settings.batch_size, count)  # a larger batch would be padded to its size
     steps = steps_per_epoch(count, size)
     missing = steps * size - count
     order = jnp.arange(count, dtype=jnp.int32)
-    if recipe.reshuffle:
+    if settings.reshuffle:
         order = permuted_index(order, count, random_words(key), max_size=count)  # a sort takes 20 ms on MNIST
     order = jnp.pad(order, (0, missing))
     weights = jnp.pad(jnp.ones(count, jnp.float32), (0, missing))
@@ -194,37 +196,27 @@ def _tighten(state: TrainState, counts: Array) -> TrainState:
 
 
 def _update(
-    recipe: Recipe, state: TrainState, x: Array, y: Array, weight: Array, dropout_key: Array
+    training: Training, state: TrainState, x: Array, y: Array, weight: Array, dropout_key: Array
 ) -> tuple[TrainState, tuple[Array, Array]]:
     """One step of Adam on one batch; also the summed loss and the number of right answers."""
 
-    def loss_fn(params: mlp.Params) -> tuple[Array, tuple[Array, Array]]:
-        key = dropout_key if recipe.model.dropout_rate else None
-        logits = mlp.apply(recipe.model, params, x, dropout_key=key)
+    def loss_fn(params: Params) -> tuple[Array, tuple[Array, Array]]:
+        key = dropout_key if training.dropout else None
+        logits = apply(training.model, params, x, dropout_key=key)
         losses = weight * optax.softmax_cross_entropy_with_integer_labels(logits, y)
         hits = weight * (logits.argmax(axis=-1) == y)
-        return losses.sum() / weight.sum() + _penalty(recipe, params), (losses.sum(), hits.sum())
+        penalty = training.recipe.penalty(training.settings, params)
+        return losses.sum() / weight.sum() + penalty, (losses.sum(), hits.sum())
 
     gradients, sums = jax.grad(loss_fn, has_aux=True)(state.params)
-    updates, opt_state = recipe.optimizer.update(gradients, state.opt_state, state.params)
+    updates, opt_state = training.optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     if state.masks is not None:
         params = pruning.apply_masks(params, state.masks)
     return TrainState(params, opt_state, state.masks), sums
 
 
-def _penalty(recipe: Recipe, params: mlp.Params) -> Array | float:
-    """l1 * sum |w| + l2 * sum w^2 over all kernels; biases are free, as under Keras's kernel_regularizer."""
-    kernels = [layer["kernel"] for layer in params.values()]
-    penalty: Array | float = 0.0
-    if recipe.l1_penalty:
-        penalty += recipe.l1_penalty * sum(jnp.abs(kernel).sum() for kernel in kernels)
-    if recipe.l2_penalty:
-        penalty += recipe.l2_penalty * sum((kernel**2).sum() for kernel in kernels)
-    return penalty
-
-
-def _sparsity(params: mlp.Params) -> Array:
-    kernels = [layer["kernel"] for layer in params.values()]
+def _sparsity(params: Params) -> Array:
+    kernels = kernels_of(params).values()
     zeros = sum((k == 0).sum(dtype=jnp.int32) for k in kernels)
     return jnp.asarray(zeros) / sum(k.size for k in kernels)

@@ -9,17 +9,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from modularity_jax.nets.sweep import PHASES
-from modularity_jax.runs.cluster_files import Group
+from modularity_jax.runs.cluster_files import Comparison
 from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table
 
-KEYS = ["phase", "num_clusters", "method"]  # of a comparison: networks of all seeds against one control
 
-_GROUP = ("seed", *KEYS)
+class Group(NamedTuple):
+    """Networks of all seeds against one control."""
+
+    phase: str
+    graph: str
+    measure: str
+    num_clusters: int
+    method: str
+
+
+KEYS = list(Group._fields)
+
 _NETWORK = {"seed": "int64", "phase": "str"}
 _EPOCH = _NETWORK | {"epoch": "int64"}
+DRAWN = "weights/ncut"  # the graph and the measure whose modules are drawn
 # What the report needs of each table; other columns have the dtype of what they hold.
-_CLUSTERABILITY = _NETWORK | {"num_clusters": "int64", "method": "str"}
+_CLUSTERABILITY = _NETWORK | {"graph": "str", "measure": "str", "num_clusters": "int64", "method": "str"}
 _CLUSTERABILITY |= dict.fromkeys(("observed", "bound", "shuffled_mean", "z_score", "p_value", "p_opposite"), "float64")
 _CLUSTERABILITY |= {"num_shuffles": "Int64"}
 _OPTIONAL = {"effect_size": "float64", "test_accuracy": "float64", "num_left_out": "Int64", "converged": "boolean"}
@@ -28,8 +38,9 @@ _LESIONS |= dict.fromkeys(("share", "accuracy", "diff", "control_mean", "z_score
 _LESIONS |= {"taxonomy": "str", "taxonomy_adjusted": "str"}
 _DOUBLE_LESIONS = _NETWORK | {"kind": "str", "score": "float64", "important": "bool", "important_adjusted": "bool"}
 _DOUBLE_LESIONS |= dict.fromkeys(("layer_a", "cluster_a", "layer_b", "cluster_b"), "int64")
-_LEFT_OUT = _NETWORK | {"stage": "str", "num_clusters": "int64", "reason": "str"}
-_CURVE = _EPOCH | {"num_clusters": "int64", "observed": "float64", "test_accuracy": "float64"}
+_LEFT_OUT = _NETWORK | {"stage": "str", "graph": "str", "num_clusters": "int64", "reason": "str"}
+_CURVE = _EPOCH | {"graph": "str", "measure": "str", "num_clusters": "int64"}
+_CURVE |= {"observed": "float64", "test_accuracy": "float64"}
 
 
 class Network(NamedTuple):
@@ -54,19 +65,24 @@ class Run(NamedTuple):
     double_lesions: pd.DataFrame
     left_out: pd.DataFrame
     learning_curve: pd.DataFrame
-    shuffled: Mapping[Group, np.ndarray]  # n-cuts [R] of the controls that could be compared, where they are at hand
+    shuffled: Mapping[Comparison, np.ndarray]  # [R], of the controls that could be compared, where at hand
     eigenvalues: Mapping[str, np.ndarray]  # [S, k] by phase, of the largest k
     network: Network | None  # the first seed of the last phase, where its labels and weights are at hand
     lesion_arrays: Mapping[str, np.ndarray]  # of the first seed of the last phase with lesions
 
     def controls_of(self, tests: pd.DataFrame) -> list[np.ndarray]:
-        """The shuffled n-cuts of each of some tests; no array where they are not at hand."""
-        return [self.shuffled.get(key, np.empty(0)) for key in zip(*(tests[name] for name in _GROUP), strict=True)]
+        """The controls' values of each of some tests; no array where they are not at hand."""
+        return [self.shuffled.get(key, np.empty(0)) for key in comparisons_of(tests)]
 
     @property
     def controlled(self) -> pd.DataFrame:
-        """The tests whose shuffled n-cuts are at hand."""
+        """The tests whose controls' values are at hand."""
         return self.tests[[len(controls) > 0 for controls in self.controls_of(self.tests)]]
+
+    def leading(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a table that are of the graph and the measure with which the report leads."""
+        lead = lead_of(self.tests)
+        return frame[(frame["graph"] == lead.graph) & (frame["measure"] == lead.measure)]
 
 
 def read_run(workdir: str | os.PathLike[str]) -> Run:
@@ -109,7 +125,7 @@ def with_p(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def typed(rows: Sequence[Row], dtypes: Mapping[str, str], source: str = "the table") -> pd.DataFrame:
-    """Rows as a frame; phases are ordered as in training, controls as they come.
+    """Rows as a frame; phases, graphs, measures and controls are ordered as they come, as in training.
 
     Args:
       rows: with the same keys; None where a value is missing.
@@ -128,10 +144,9 @@ def typed(rows: Sequence[Row], dtypes: Mapping[str, str], source: str = "the tab
         except (TypeError, ValueError) as error:
             raise ValueError(f"{source}: the column {name} should be {dtype}: {error}") from error
     frame = pd.DataFrame(data)
-    for name, order in (("phase", phase_rank), ("method", None)):
+    for name in ("phase", "graph", "measure", "method"):
         if name in frame:
-            found = list(dict.fromkeys(frame[name]))
-            frame[name] = pd.Categorical(frame[name], sorted(found, key=order) if order else found, ordered=True)
+            frame[name] = pd.Categorical(frame[name], list(dict.fromkeys(frame[name].dropna())), ordered=True)
     return frame
 
 
@@ -140,15 +155,20 @@ def records(frame: pd.DataFrame) -> list[Row]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
-def phase_rank(phase: str) -> tuple[int, str]:
-    """A sort key that puts phases in the order of training, unknown ones last."""
-    return (PHASES.index(phase) if phase in PHASES else len(PHASES), phase)
+def comparisons_of(tests: pd.DataFrame) -> list[Comparison]:
+    """Which shuffle test each row is of."""
+    return [Comparison(*row) for row in zip(*(tests[name] for name in Comparison._fields), strict=True)]
 
 
-def lead_of(tests: pd.DataFrame) -> tuple[str, int, str]:
-    """The comparison that a report leads with: the first k and control of the last phase."""
+def several(compared: pd.DataFrame) -> list[str]:
+    """Which of graph and measure a table has to name."""
+    return [name for name in ("graph", "measure") if compared[name].nunique() > 1]
+
+
+def lead_of(tests: pd.DataFrame) -> Group:
+    """The comparison that a report leads with: the first of the last phase."""
     first = tests[tests["phase"] == tests["phase"].max()].sort_values(KEYS).iloc[0]
-    return first["phase"], int(first["num_clusters"]), first["method"]
+    return Group(*(first[name] for name in KEYS))
 
 
 def drawn_lesions(frame: pd.DataFrame, lesions: pd.DataFrame) -> pd.DataFrame:
@@ -171,17 +191,17 @@ def _arrays(workdir: pathlib.Path, name: str, prefix: str = "") -> dict[str, np.
     return read_arrays(workdir, name, prefix) if (workdir / name).is_file() else {}
 
 
-def _shuffled(tests: pd.DataFrame, clusters: Mapping[str, Mapping[str, np.ndarray]]) -> dict[Group, np.ndarray]:
+def _shuffled(tests: pd.DataFrame, clusters: Mapping[str, Mapping[str, np.ndarray]]) -> dict[Comparison, np.ndarray]:
     found = {}
-    for seed, phase, k, method in zip(*(tests[name] for name in _GROUP), strict=True):
-        array = clusters[phase].get(f"seed_{seed}/k_{k}/{method}/shuffled_ncut")
+    for own in comparisons_of(tests):
+        array = clusters[own.phase].get(f"{own.prefix}/{own.method}/controls")
         if array is not None and array.size:
-            found[seed, phase, k, method] = array[~np.isnan(array)]
+            found[own] = array[~np.isnan(array)]
     return found
 
 
 def _eigenvalues(tests: pd.DataFrame, clusters: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    end = f"/k_{tests['num_clusters'].max()}/eigenvalues"
+    end = f"/{DRAWN}/k_{tests['num_clusters'].max()}/eigenvalues"
     found = {phase: [array for name, array in made.items() if name.endswith(end)] for phase, made in clusters.items()}
     return {phase: np.stack(arrays) for phase, arrays in found.items() if arrays}
 
@@ -194,10 +214,14 @@ def _network(
         return None
     phase = phases[-1]
     seed = int(tests.loc[tests["phase"] == phase, "seed"].min())
-    partitions = _numbered(clusters[phase], rf"seed_{seed}/k_(\d+)/labels")
+    partitions = _numbered(clusters[phase], rf"seed_{seed}/{DRAWN}/k_(\d+)/labels")
     weights = _arrays(workdir, f"weights/{phase}.npz", f"seed_{seed}/")
     kernels = _numbered(weights, rf"seed_{seed}/layer_(\d+)/kernel")
-    return Network(phase, seed, list(kernels.values()), partitions) if partitions and kernels else None
+    own = list(kernels.values())
+    if not partitions or not own or any(kernel.ndim != 2 for kernel in own):
+        return None
+    is_perceptron = len(partitions[min(partitions)]) == sum([len(own[0]), *(kernel.shape[1] for kernel in own)])
+    return Network(phase, seed, own, partitions) if is_perceptron else None
 
 
 def _numbered(arrays: Mapping[str, np.ndarray], pattern: str) -> dict[int, np.ndarray]:

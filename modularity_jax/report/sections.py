@@ -12,7 +12,7 @@ import pandas as pd
 from modularity_jax.report.findings import Findings
 from modularity_jax.report.findings.audit import audit_findings, published_audit
 from modularity_jax.report.findings.lesions import summarise_lesions
-from modularity_jax.report.frames import Run, lead_of, records
+from modularity_jax.report.frames import KEYS, Run, lead_of, records, several
 from modularity_jax.report.page import frame_table, settings
 from modularity_jax.runs.tables import Row
 
@@ -26,8 +26,8 @@ _LESION_COLUMNS = [
 
 def lead_rows(compared: pd.DataFrame) -> list[Row]:
     """The comparisons of the last phase at the k that the report leads with."""
-    phase, k, _ = lead_of(compared)
-    return records(compared[(compared["phase"] == phase) & (compared["num_clusters"] == k)])
+    lead = lead_of(compared)
+    return records(compared[(compared[KEYS[:-1]] == list(lead[:-1])).all(axis=1)])
 
 
 def strength_rows(compared: pd.DataFrame) -> list[list[Row]]:
@@ -36,10 +36,16 @@ def strength_rows(compared: pd.DataFrame) -> list[list[Row]]:
     return [[lead[m] for m in kind if m in lead] for kind in (("row", "column"), ("layer", "layer_nonzero"))]
 
 
+def _compared(found: Findings) -> Values:
+    """The comparisons, each with its graph and its measure where there are several."""
+    names = several(found.compared)
+    return {"several": names, "compared": [r | {"place": [r[name] for name in names]} for r in records(found.compared)]}
+
+
 def _seeds(run: Run, found: Findings) -> Values | None:
     if (found.compared["num_seeds"] == 1).all():
         return None
-    return {"lead": lead_rows(found.compared), "compared": records(found.compared)}
+    return {"lead": lead_rows(found.compared), **_compared(found)}
 
 
 def _strengths(run: Run, found: Findings) -> Values | None:
@@ -47,7 +53,7 @@ def _strengths(run: Run, found: Findings) -> Values | None:
     methods = list(found.compared["method"].cat.categories)
     if len(methods) < 2:
         return None
-    groups = found.compared.groupby(["phase", "num_clusters"], observed=True)
+    groups = run.leading(found.compared).groupby(["phase", "num_clusters"], observed=True)
     networks = [{row["method"]: row for row in records(group)} for _, group in groups]
     tested, others = strength_rows(found.compared)
     return {"tested": tested, "others": others, "methods": methods, "networks": networks}
@@ -100,7 +106,7 @@ def _repeat(run: Run, found: Findings) -> Values:
 
 # By name, which is the anchor, the template, and the key of the section's figures.
 SECTIONS: Mapping[str, Callable[[Run, Findings], Values | None]] = {
-    "result": lambda run, found: {"compared": records(found.compared)},
+    "result": lambda run, found: _compared(found),
     "seeds": _seeds,
     "strengths": _strengths,
     "modules": lambda run, found: {} if run.eigenvalues or run.network else None,

@@ -4,11 +4,11 @@ import pandas as pd
 
 from modularity_jax.report.findings.comparisons import Verdict
 from modularity_jax.report.findings.significance import ALPHA
-from modularity_jax.report.frames import records
+from modularity_jax.report.frames import records, several
 from modularity_jax.runs.tables import Row
 
 _HEADER = ("phase", "k", "control", "n-cut", "shuffled", "z", "p", f"p <= {ALPHA:g}", "modular?")
-_LEFT = ("phase", "control", "modular?")
+_LEFT = ("graph", "measure", "phase", "control", "modular?")
 _WORDS = {Verdict.MORE: "more", Verdict.LESS: "less", Verdict.NONE: "not shown", Verdict.TOO_FEW_SHUFFLES: "open"}
 
 
@@ -17,9 +17,11 @@ def terminal_table(compared: pd.DataFrame) -> str:
 
     No line has more than 100 characters where the controls have short names.
     """
-    lines = [_HEADER, *(_cells(row) for row in records(compared))]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADER))]
-    text = ["  ".join(map(_justified, _HEADER, line, widths)).rstrip() for line in lines]
+    named = several(compared)
+    header = (*named, *_HEADER)
+    lines = [header, *((*(row[name] for name in named), *_cells(row)) for row in records(compared))]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    text = ["  ".join(map(_justified, header, line, widths)).rstrip() for line in lines]
     text.insert(1, "-" * max(map(len, text)))
     text.append("n-cut: mean ± sd over seeds; p: of all seeds (Stouffer), corrected (Holm) where it makes a verdict,")
     text.append(f"in brackets where it does not; p <= {ALPHA:g}: seeds on their own; open: too few shuffles to tell")

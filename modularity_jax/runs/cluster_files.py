@@ -1,11 +1,25 @@
-"""How a network, a number of clusters and a control are named together."""
+"""How a shuffle test is named: in tables, in files, and in the report."""
 
 from collections.abc import Mapping
-from typing import Any
-
-Group = tuple[int, str, int, str]  # seed, phase, number of clusters, control
+from typing import Any, NamedTuple
 
 
-def group_of(row: Mapping[str, Any]) -> Group:
-    """The key of a row of `clusterability.csv`."""
-    return row["seed"], row["phase"], row["num_clusters"], row["method"]
+class Comparison(NamedTuple):
+    """A network's shuffle test by one control."""
+
+    phase: str
+    seed: int
+    graph: str
+    measure: str
+    num_clusters: int
+    method: str
+
+    @property
+    def prefix(self) -> str:
+        """Of its arrays in `clusters/<phase>.npz`."""
+        return f"seed_{self.seed}/{self.graph}/{self.measure}/k_{self.num_clusters}"
+
+
+def comparison_of(row: Mapping[str, Any]) -> Comparison:
+    """Of a row of `clusterability.csv`."""
+    return Comparison(*(row[name] for name in Comparison._fields))

@@ -2,11 +2,13 @@
 
 import dataclasses
 import difflib
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from modularity_jax.graphs.checks import check_choice
 from modularity_jax.metric.embedding import SOLVERS
+from modularity_jax.metric.measures import MEASURES
 from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.partition import SELECTIONS
 from modularity_jax.nets.config import (
@@ -18,7 +20,10 @@ from modularity_jax.nets.config import (
     TrainConfig,
     check_between,
 )
-from modularity_jax.nets.sweep import PHASES
+from modularity_jax.nets.graphs import GRAPHS
+from modularity_jax.nets.models import architecture_of
+from modularity_jax.nets.recipes import INIT, recipe_of
+from modularity_jax.plug_points import entry
 from modularity_jax.probes.verdicts import CORRECTIONS
 from modularity_jax.runs.plain_values import coerce
 
@@ -27,6 +32,9 @@ from modularity_jax.runs.plain_values import coerce
 GROUP_SIZES = ("train.seeds_per_group", "cluster.shuffles_per_group", "lesion.samples_per_batch")
 MAX_RESTARTS = 10_000  # all starts of k-means are held at once
 MAX_LESIONS = 100_000  # all controls of a network's lesions are held at once
+
+
+_REGISTRIES: dict[str, Mapping[str, Any]] = {"graphs": GRAPHS, "measures": MEASURES, "methods": METHODS}
 
 
 def _drop_repeats(section: Any, *names: str) -> None:
@@ -51,7 +59,9 @@ class DataConfig:
 class ClusterConfig:
     """The clustering and its controls."""
 
-    phases: tuple[str, ...] = PHASES  # which networks: init, unpruned, pruned
+    phases: tuple[str, ...] = ("all",)  # which networks: phases of the recipe, or "all"
+    graphs: tuple[str, ...] = ("weights",)  # of a network, see `nets.graphs.GRAPHS`
+    measures: tuple[str, ...] = ("ncut",)  # see `modularity_jax.MEASURES`
     num_clusters: tuple[int, ...] = (4, 12)  # the two that the papers test
     methods: tuple[str, ...] = ("layer", "layer_nonzero")  # controls, see `modularity_jax.shuffle`
     num_shuffles: int = 200  # per network, k and method; the least p-value is 1 / (1 + this)
@@ -65,14 +75,13 @@ class ClusterConfig:
         check_between("cluster.num_shuffles", self.num_shuffles, 1, MAX_COUNT)
         check_between("cluster.num_restarts", self.num_restarts, 1, MAX_RESTARTS)
         check_between("cluster.shuffles_per_group", self.shuffles_per_group, 0, MAX_GROUP)
-        _drop_repeats(self, "phases", "num_clusters", "methods", "curve_epochs")
-        for name in ("phases", "num_clusters", "methods"):
+        _drop_repeats(self, "phases", "graphs", "measures", "num_clusters", "methods", "curve_epochs")
+        for name in ("phases", "graphs", "measures", "num_clusters", "methods"):
             if not getattr(self, name):
                 raise ValueError(f"cluster.{name} must hold at least one entry, got none")
-        for phase in self.phases:
-            check_choice("cluster.phases", phase, PHASES)
-        for method in self.methods:
-            check_choice("cluster.methods", method, tuple(METHODS))
+        for name, known in _REGISTRIES.items():
+            for value in getattr(self, name):
+                entry(f"cluster.{name}", value, known)
         for count in self.num_clusters:
             check_between("cluster.num_clusters", count, 2, MAX_COUNT)
         for epoch in self.curve_epochs:
@@ -85,7 +94,7 @@ class ClusterConfig:
 class LesionConfig:
     """The lesion tests; labels come from the clustering's settings at a number of clusters of their own."""
 
-    phases: tuple[str, ...] = ("pruned",)  # which networks: init, unpruned, pruned
+    phases: tuple[str, ...] = ("last",)  # which networks: phases of the recipe, or "last"
     num_clusters: int = 10  # the study's
     num_shuffles: int = 100  # controls of each sub-module, the study's; 0 leaves out all lesions
     joint: int = 50  # controls of each pair damaged together, the study's; 0 leaves this test out
@@ -99,8 +108,6 @@ class LesionConfig:
         check_between("lesion.num_clusters", self.num_clusters, 2, MAX_COUNT)
         check_between("lesion.samples_per_batch", self.samples_per_batch, 0, MAX_COUNT)
         _drop_repeats(self, "phases")
-        for phase in self.phases:
-            check_choice("lesion.phases", phase, PHASES)
         check_choice("lesion.correction", self.correction, CORRECTIONS)
 
 
@@ -115,11 +122,26 @@ class RunConfig:
     cluster: ClusterConfig = ClusterConfig()
     lesion: LesionConfig = LesionConfig()
 
+    def __post_init__(self) -> None:
+        architecture_of(self.model)
+        known = tuple(self.epochs)
+        for section, word, meant in (("cluster", "all", known), ("lesion", "last", known[-1:])):
+            own = getattr(self, section)
+            phases = tuple(dict.fromkeys(itertools.chain(*(meant if name == word else [name] for name in own.phases))))
+            for phase in phases:
+                check_choice(f"{section}.phases", phase, (*known, word))
+            object.__setattr__(self, section, dataclasses.replace(own, phases=phases))
+
+    @property
+    def epochs(self) -> dict[str, int]:
+        """Epochs of the recipe's phases, in their order; 0 of the initial networks."""
+        phases = recipe_of(self.train).phases(self.train, self.prune)
+        return {INIT: 0} | {phase.name: phase.epochs for phase in phases}
+
     @property
     def phases(self) -> tuple[str, ...]:
         """Phases that the training passes through."""
-        epochs = {"init": 1, "unpruned": self.train.epochs, "pruned": self.prune.epochs}
-        return tuple(phase for phase in PHASES if epochs[phase])
+        return tuple(phase for phase, epochs in self.epochs.items() if epochs or phase == INIT)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict."""

@@ -1,10 +1,11 @@
 """What can be known of a run from its config alone, before the first epoch."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from modularity_jax.nets.mlp import kernel_sizes
+from modularity_jax.nets.models import architecture_of, graph_shape, kernel_sizes
 from modularity_jax.nets.pruning import num_kept
 from modularity_jax.runs.config import RunConfig
 
@@ -18,7 +19,7 @@ def check_feasible(config: RunConfig) -> list[str]:
     Raises:
       ValueError: that names the field, what it got and what to do.
     """
-    neurons = sum(config.model.widths)
+    neurons = graph_shape(config.model).num_nodes
     if (most := max(config.cluster.num_clusters)) > neurons:
         raise ValueError(f"cluster.num_clusters must be at most {neurons}, the neurons of model.widths, got {most}")
     phases = [phase for phase in config.phases if phase in config.cluster.phases]
@@ -38,11 +39,14 @@ def check_feasible(config: RunConfig) -> list[str]:
 
 def _check_lesions(config: RunConfig) -> Iterator[str]:
     """As `check_feasible`, of a run that asks for lesions."""
-    settings, without, neurons = config.lesion, "lesion.num_shuffles=0 leaves out all lesions", sum(config.model.widths)
+    settings, without = config.lesion, "lesion.num_shuffles=0 leaves out all lesions"
+    neurons = graph_shape(config.model).num_nodes
     phases, hidden = [phase for phase in config.phases if phase in settings.phases], config.model.widths[1:-1]
     if not phases:
         asked = ", ".join(settings.phases) or "none"
         yield f"lesion.phases names no phase of this run, got {asked}, so nothing is damaged; {without}"
+    elif not architecture_of(config.model).lesions:
+        yield f"model.name={config.model.name} is no perceptron, so nothing is damaged; {without}"
     elif not hidden:
         yield f"model.widths has no hidden layer, got {config.model.widths}, so nothing is damaged; {without}"
     elif settings.num_clusters > neurons:
@@ -67,7 +71,13 @@ def _too_sparse(config: RunConfig, field: str, counts: Sequence[int]) -> str:
 
 
 def _connected(config: RunConfig) -> int:
-    """The most neurons of a pruned network that can have a weight; a weight is of two neurons."""
-    kept = num_kept(np.array([config.prune.final_sparsity]), kernel_sizes(config.model.widths))[0]
-    sides = np.append(kept, 0) + np.append(0, kept)
-    return int(np.minimum(sides, config.model.widths).sum())
+    """The most neurons of a pruned network that can have a weight: a weight is of two, one in each of two groups."""
+    graph, sizes = graph_shape(config.model), kernel_sizes(config.model)
+    blocks = graph.blocks()
+    if [block.weights.size for block in blocks] != sizes or not all(block.rows for block in blocks):
+        return graph.num_nodes  # the graph's edges are not the kernels'
+    weights: Counter[tuple[int, int]] = Counter()
+    for block, kept in zip(blocks, num_kept(np.array([config.prune.final_sparsity]), sizes)[0], strict=True):
+        for group in filter(None, (block.rows, block.columns)):
+            weights[group.start, group.stop] += int(kept)
+    return sum(min(stop - start, kept) for (start, stop), kept in weights.items())

@@ -12,7 +12,7 @@ import jax
 
 from modularity_jax.metric.group_sizes import controls_at_once
 from modularity_jax.nets.group_sizes import networks_at_once, samples_at_once
-from modularity_jax.nets.mlp import num_weights
+from modularity_jax.nets.models import graph_shape, kernel_shapes
 from modularity_jax.runs.config import RunConfig
 
 
@@ -63,16 +63,16 @@ def _size(config: RunConfig, setting: str) -> int:
 
 
 def _networks(config: RunConfig) -> int:
-    return networks_at_once(config.model.widths, config.train.num_seeds, jax.device_count())
+    return networks_at_once(kernel_shapes(config.model), config.train.num_seeds, jax.device_count())
 
 
 def _shuffles(config: RunConfig) -> int:
-    widths, settings = config.model.widths, config.cluster
-    return controls_at_once(num_weights(widths), sum(widths), max(settings.num_clusters), settings.num_restarts)
+    graph, settings = graph_shape(config.model), config.cluster
+    return controls_at_once(graph.size, graph.num_nodes, max(settings.num_clusters), settings.num_restarts)
 
 
 def _samples(config: RunConfig) -> int:
-    return samples_at_once(config.model.widths, config.lesion.num_clusters, jax.local_device_count())
+    return samples_at_once(config.model.widths, config.lesion.num_clusters, jax.device_count())
 
 
 _RULES: dict[str, Callable[[RunConfig], int]] = {

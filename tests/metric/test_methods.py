@@ -5,19 +5,14 @@ import numpy as np
 import pytest
 
 import modularity_jax as mj
-from modularity_jax.metric import methods
 from modularity_jax.runs.config import from_dict
 from tests.metric import nets
-
-
-def all_of_it(xp, block, rows, columns):
-    """All places, those at isolated neurons too."""
-    return methods.everywhere(xp, block, xp.ones_like(rows), xp.ones_like(columns))
+from tests.plugs.control import METHOD
 
 
 @pytest.fixture
 def mine(monkeypatch):
-    monkeypatch.setitem(mj.METHODS, "all_of_it", methods.Method(all_of_it))
+    monkeypatch.setitem(mj.METHODS, "all_of_it", METHOD)
     return "all_of_it"
 
 

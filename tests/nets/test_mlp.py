@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from modularity_jax.nets import mlp
+from modularity_jax.nets import models
+from modularity_jax.nets.config import ModelConfig
+from modularity_jax.nets.models.mlp import MLP, layer_name
 
 WIDTHS = (200, 120, 80, 10)
 
@@ -15,7 +17,7 @@ def params():
     return init(jax.random.key(0))
 
 
-init = jax.jit(functools.partial(mlp.init_params, mlp.MLP(WIDTHS)))
+init = jax.jit(functools.partial(models.init_params, MLP(WIDTHS), WIDTHS[0]))
 
 
 def slow_logits(params, x):
@@ -34,7 +36,7 @@ def test_shapes(params):
         "layer_01": {"kernel": (120, 80), "bias": (80,)},
         "layer_02": {"kernel": (80, 10), "bias": (10,)},
     }
-    assert mlp.num_weights(WIDTHS) == 200 * 120 + 120 * 80 + 80 * 10
+    assert sum(models.kernel_sizes(ModelConfig(WIDTHS))) == 200 * 120 + 120 * 80 + 80 * 10
 
 
 def test_kernels_are_glorot_uniform(params):
@@ -63,7 +65,7 @@ def test_logits_equal_numpy(params):
     rng = np.random.default_rng(0)
     moved = jax.tree.map(lambda leaf: leaf + 0.01 * rng.normal(size=leaf.shape).astype(np.float32), params)
     x = rng.random((7, 200))
-    logits = mlp.apply(mlp.MLP(WIDTHS, 0.5), moved, jnp.asarray(x, jnp.float32))
+    logits = models.apply(MLP(WIDTHS, 0.5), moved, jnp.asarray(x, jnp.float32))
     assert logits.shape == (7, 10)
     np.testing.assert_allclose(logits, slow_logits(moved, x), atol=2e-5)
 
@@ -71,21 +73,21 @@ def test_logits_equal_numpy(params):
 def identity_params(widths):
     """Each layer hands on what it gets, so that what dropout does to it shows."""
     return {
-        mlp.layer_name(i): {"kernel": jnp.eye(a, b), "bias": jnp.zeros(b)}
+        layer_name(i): {"kernel": jnp.eye(a, b), "bias": jnp.zeros(b)}
         for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
     }
 
 
 def test_no_dropout_without_a_hidden_layer():
     widths, x = (300, 300), jnp.ones((4, 300))
-    out = mlp.apply(mlp.MLP(widths, 0.5), identity_params(widths), x, dropout_key=jax.random.key(0))
+    out = models.apply(MLP(widths, 0.5), identity_params(widths), x, dropout_key=jax.random.key(0))
     np.testing.assert_array_equal(out, x)
 
 
 @pytest.mark.parametrize("num_hidden", [1, 2])
 def test_dropout_after_each_hidden_layer_and_nowhere_else(num_hidden):
     widths, rate = (400,) * (num_hidden + 2), 0.25
-    out = mlp.apply(mlp.MLP(widths, rate), identity_params(widths), jnp.ones((50, 400)), dropout_key=jax.random.key(1))
+    out = models.apply(MLP(widths, rate), identity_params(widths), jnp.ones((50, 400)), dropout_key=jax.random.key(1))
     # What survives every hidden layer is scaled up once by each.
     scale = (1 - rate) ** -num_hidden
     assert set(np.unique(np.asarray(out)).round(4)) == {0, np.float32(round(scale, 4))}
@@ -95,14 +97,14 @@ def test_dropout_after_each_hidden_layer_and_nowhere_else(num_hidden):
 
 def test_dropout_only_in_training():
     widths, x = (400, 400, 400), jnp.ones((3, 400))
-    np.testing.assert_array_equal(mlp.apply(mlp.MLP(widths, 0.5), identity_params(widths), x), x)
+    np.testing.assert_array_equal(models.apply(MLP(widths, 0.5), identity_params(widths), x), x)
 
 
 def test_dropout_follows_the_key():
     widths, x = (400, 400, 400), jnp.ones((3, 400))
-    model, params = mlp.MLP(widths, 0.5), identity_params(widths)
+    model, params = MLP(widths, 0.5), identity_params(widths)
     one, again, other = (
-        np.asarray(mlp.apply(model, params, x, dropout_key=jax.random.key(seed))) for seed in (0, 0, 1)
+        np.asarray(models.apply(model, params, x, dropout_key=jax.random.key(seed))) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
@@ -110,6 +112,6 @@ def test_dropout_follows_the_key():
 
 def test_twelve_layers_sort_in_order():
     widths = tuple(range(20, 7, -1))
-    shapes = jax.eval_shape(lambda key: mlp.init_params(mlp.MLP(widths), key), jax.random.key(0))
+    shapes = jax.eval_shape(lambda key: models.init_params(MLP(widths), widths[0], key), jax.random.key(0))
     leaves = jax.tree.leaves(shapes)
     assert [leaf.shape for leaf in leaves if leaf.ndim == 2] == list(zip(widths, widths[1:], strict=False))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from modularity_jax.nets import mlp, pruning, sweep, training
+from modularity_jax.nets import models, pruning, sweep, training
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 
 PAPER = ModelConfig(dropout_rate=0.5)  # 784-256-256-256-256-10
@@ -204,7 +204,7 @@ def test_going_on_after_any_epoch_gives_the_same_bits(samples):
         saved.append(jax.device_get(epoch.states))
     for index in range(1, len(whole)):
         resume = sweep.ResumePoint(*whole[index][:2], saved[index])
-        shapes = sweep.states_like(SMALL, settings["train"], resume.phase)
+        shapes = sweep.states_like(SMALL, settings["train"], pruned=resume.phase == "pruned")
         assert jax.tree.map(lambda a: (a.shape[1:], a.dtype), shapes) == jax.tree.map(
             lambda a: (a.shape[1:], a.dtype), resume.states
         )
@@ -245,10 +245,10 @@ def compiled_epoch(samples, num_devices):
     """The text of the compiled program of a pruning epoch, one seed per device."""
     mesh = sweep.seed_mesh(jax.devices()[:num_devices])
     sharding = jax.NamedSharding(mesh, jax.P("seed"))
-    recipe = training.make_recipe(SMALL, TrainConfig())
-    plan = pruning.plan_masks(PruneConfig(epochs=1), mlp.kernel_sizes(SMALL.widths), steps_per_epoch=1)
+    recipe = training.training_of(SMALL, TrainConfig())
+    plan = pruning.plan_masks(PruneConfig(epochs=1), models.kernel_sizes(SMALL), steps_per_epoch=1)
     keys = jax.random.split(jax.random.key(0), num_devices)
-    states = sweep._start(sweep._init(keys, SMALL.widths), plan.first, recipe, mesh)
+    states = sweep._start(sweep._init(keys, recipe.model, SMALL.widths[0]), plan.first, recipe, mesh)
     states, keys = jax.device_put((states, keys), sharding)
     replicated = jax.device_put(samples, jax.NamedSharding(mesh, jax.P()))
     program = sweep._run_epoch.lower(states, keys, replicated, plan.epochs[0], recipe, 1, mesh)

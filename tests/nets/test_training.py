@@ -9,8 +9,9 @@ from jax import export
 from jax.extend.core import jaxprs_in_params
 
 from modularity_jax.metric.permutation import permuted_index, random_words
-from modularity_jax.nets import mlp, pruning, training
+from modularity_jax.nets import models, pruning, training
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.models.mlp import MLP
 
 WIDTHS = (7, 11, 9, 4)
 NAMES = ("layer_00", "layer_01", "layer_02")
@@ -37,13 +38,13 @@ def samples():
 
 @pytest.fixture(scope="module")
 def params():
-    return jax.jit(functools.partial(mlp.init_params, mlp.MLP(WIDTHS)))(jax.random.key(5))
+    return jax.jit(functools.partial(models.init_params, MLP(WIDTHS), WIDTHS[0]))(jax.random.key(5))
 
 
 @functools.cache
 def compiled(model=MODEL, **settings):
     """A recipe and its compiled epoch."""
-    recipe = training.make_recipe(model, dataclasses.replace(TRAIN, **settings))
+    recipe = training.training_of(model, dataclasses.replace(TRAIN, **settings))
     return recipe, jax.jit(functools.partial(training.train_epoch, recipe))
 
 
@@ -56,7 +57,7 @@ def plan_of(phase, epochs, prune=PRUNE, num_steps=NUM_STEPS):
 def run(phase, samples, params, epochs, prune=PRUNE, **settings):
     """States and metrics after each epoch of a phase."""
     recipe, train_epoch = compiled(**settings)
-    num_steps = training.steps_per_epoch(samples.y_train.size, recipe.batch_size)
+    num_steps = training.steps_per_epoch(samples.y_train.size, recipe.settings.batch_size)
     plan, found = plan_of(phase, epochs, prune, num_steps), []
     state = training.start_phase(recipe, params, plan.first)
     for epoch, masks in enumerate(plan.epochs):
@@ -207,7 +208,7 @@ def test_pruned_weights_stay_zero_under_penalties(samples, params):
 
 def test_without_penalties_there_is_nothing_of_them_in_the_program(samples, params):
     def names(**penalties):
-        recipe = training.make_recipe(MODEL, dataclasses.replace(TRAIN, **penalties))
+        recipe = training.training_of(MODEL, dataclasses.replace(TRAIN, **penalties))
         epoch = functools.partial(training.train_epoch, recipe)
         state = training.start_phase(recipe, params)
         return [name for name, *_ in equations(jax.make_jaxpr(epoch)(state, jax.random.key(0), samples).jaxpr)]
@@ -229,7 +230,7 @@ def test_without_reshuffling_batches_come_in_the_samples_own_order(samples, para
 
 
 def test_initial_metrics_equal_numpy(samples, params):
-    metrics = jax.jit(functools.partial(training.initial_metrics, mlp.MLP(WIDTHS, 0.5)))(params, samples)
+    metrics = jax.jit(functools.partial(training.initial_metrics, MLP(WIDTHS, 0.5)))(params, samples)
     slow = SlowNet(params)
     for got, x, y in ((metrics[:2], *samples[:2]), (metrics[2:4], *samples[2:])):
         losses, hits, _ = slow.measure(x, np.asarray(y))
@@ -242,7 +243,7 @@ def test_evaluation_in_slices(samples, params, size, monkeypatch):
     """Of 30 samples; whole slices, broken ones, and all at once."""
     monkeypatch.setattr(training, "EVALUATED_AT_ONCE", size)
     x, y = samples.x_test, samples.y_test
-    loss, accuracy = jax.jit(functools.partial(training.evaluate, mlp.MLP(WIDTHS, 0.5)))(params, x, y)
+    loss, accuracy = jax.jit(functools.partial(training.evaluate, MLP(WIDTHS, 0.5)))(params, x, y)
     losses, hits, _ = SlowNet(params).measure(x, np.asarray(y))
     np.testing.assert_allclose(loss, losses.mean(), rtol=1e-6)
     assert accuracy == pytest.approx(hits.sum() / len(y), rel=1e-6)
@@ -250,9 +251,9 @@ def test_evaluation_in_slices(samples, params, size, monkeypatch):
 
 def test_memory_of_evaluation_does_not_grow_with_the_samples():
     """By the compiler's account, of 16 networks side by side, besides the samples themselves."""
-    model = mlp.MLP((8, 64, 10))
+    model = MLP((8, 64, 10))
     keys = jax.random.split(jax.random.key(0), 16)
-    nets = jax.eval_shape(jax.vmap(functools.partial(mlp.init_params, model)), keys)
+    nets = jax.eval_shape(jax.vmap(functools.partial(models.init_params, model, 8)), keys)
 
     def temporary(count):
         data = jax.ShapeDtypeStruct((count, 8), jnp.float32), jax.ShapeDtypeStruct((count,), jnp.int32)
@@ -328,16 +329,16 @@ def test_dropout_trains_on_other_activations_but_tests_without(samples, params):
 def test_the_dropout_key_matters_only_with_dropout(samples, params, monkeypatch):
     """Without dropout an epoch's randomness is its order alone: the other half of the key is never used."""
     used = []
-    apply = mlp.apply
+    apply = models.apply
 
     def spy(model, params, x, *, dropout_key=None):
         used.append(dropout_key is not None)
         return apply(model, params, x, dropout_key=dropout_key)
 
-    monkeypatch.setattr(mlp, "apply", spy)
+    monkeypatch.setattr(training, "apply", spy)
     for rate, expected in ((0.0, False), (0.3, True)):
         used.clear()
-        recipe = training.make_recipe(dataclasses.replace(MODEL, dropout_rate=rate), TRAIN)
+        recipe = training.training_of(dataclasses.replace(MODEL, dropout_rate=rate), TRAIN)
         jax.eval_shape(
             functools.partial(training.train_epoch, recipe),
             training.start_phase(recipe, params),

@@ -7,7 +7,8 @@ import pandas as pd
 from modularity_jax.report.frames import Run, typed, with_p
 
 CLUSTERABILITY = {
-    "seed": 0, "phase": "pruned", "num_clusters": 4, "method": "layer", "observed": 2.0, "bound": 1.5,
+    "seed": 0, "phase": "pruned", "graph": "weights", "measure": "ncut", "num_clusters": 4,
+    "method": "layer", "observed": 2.0, "bound": 1.5,
     "shuffled_mean": 2.1, "z_score": -3.0, "p_value": 0.01, "p_opposite": 0.99, "num_shuffles": 199, "num_left_out": 0,
     "converged": True,
 }  # fmt: skip

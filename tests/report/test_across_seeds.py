@@ -24,7 +24,7 @@ def rows(p_values, *, ncut=None, shuffled=2.0, effect=None, p_opposite=None, num
         "p_opposite": p_opposite or [min(1.0, 1.0 - p + 1 / (num_shuffles + 1)) for p in p_values],
         "effect_size": effect or [3.0 + seed for seed in range(size)],
     }
-    common = {"phase": "pruned", "num_clusters": 4, "method": "layer"} | where
+    common = {"phase": "pruned", "graph": "weights", "measure": "ncut", "num_clusters": 4, "method": "layer"} | where
     common |= {"bound": 1.5, "z_score": -3.0, "num_shuffles": num_shuffles, "test_accuracy": 0.98}
     return [common | {"seed": seed} | {name: values[seed] for name, values in columns.items()} for seed in range(size)]
 

@@ -19,18 +19,27 @@ from modularity_jax.report.findings.audit import (
 from modularity_jax.report.frames import records
 from modularity_jax.report.prose import say
 from modularity_jax.report.published import published
+from modularity_jax.runs.cluster_files import comparison_of
 from modularity_jax.runs.tables import write_csv
 from tests.report import made
 
 
 def network(controls, *, ncut=2.0, seed=0, phase="pruned", k=4, method="layer"):
     """A row and its controls."""
-    row = {"seed": seed, "phase": phase, "num_clusters": k, "method": method, "observed": ncut}
+    row = {
+        "seed": seed,
+        "phase": phase,
+        "graph": "weights",
+        "measure": "ncut",
+        "num_clusters": k,
+        "method": method,
+        "observed": ncut,
+    }
     return row | {"shuffled_mean": float(np.mean(controls))}, np.asarray(controls, np.float32)
 
 
 def frame(*networks):
-    shuffled = {(r["seed"], r["phase"], r["num_clusters"], r["method"]): c for r, c in networks}
+    shuffled = {comparison_of(r): c for r, c in networks}
     return audit_run(made.run_of([row for row, _ in networks], shuffled=shuffled))
 
 
@@ -141,9 +150,9 @@ def test_rows_without_controls_are_left_out():
 def test_controls_of_another_run_are_refused():
     row, shuffled = network([2.1] * 40)
     with pytest.raises(
-        ValueError, match=r"controls of \(0, 'pruned', 4, 'layer'\) have the mean n-cut 2.2, .* says 2.1"
+        ValueError, match=r"controls of \(0, 'pruned', 'weights', 'ncut', 4, 'layer'\) have the mean 2.2, .* says 2.1"
     ):
-        audit_run(made.run_of([row], shuffled={(0, "pruned", 4, "layer"): shuffled + np.float32(0.1)}))
+        audit_run(made.run_of([row], shuffled={comparison_of(row): shuffled + np.float32(0.1)}))
 
 
 def test_a_real_shuffle_test_is_counted_as_it_counts_itself(tmp_path):
@@ -170,12 +179,14 @@ def test_findings_count_each_way_over_seeds():
         network(controls(below=7, above=192), seed=2),
         network(controls(below=199, first=199), seed=3),
         network(controls(above=199), seed=4),
-        network(controls(above=39), seed=0, phase="init", method="row"),
     ]
+    networks.insert(0, network(controls(above=39), seed=0, phase="init", method="row"))
     init, pruned = findings(*networks)
     assert (init["phase"], init["method"], init["num_seeds"], init["num_shuffles"]) == ("init", "row", 1, 39)
     assert pruned == {
         "phase": "pruned",
+        "graph": "weights",
+        "measure": "ncut",
         "num_clusters": 4,
         "method": "layer",
         "num_seeds": 5,
@@ -195,18 +206,18 @@ def test_findings_count_each_way_over_seeds():
 
 
 def test_findings_come_in_the_order_of_phases_sizes_and_controls():
-    places = [("pruned", 12, "b"), ("pruned", 4, "b"), ("pruned", 4, "a"), ("init", 4, "a")]
+    places = [("init", 4, "b"), ("pruned", 12, "b"), ("pruned", 4, "b"), ("pruned", 4, "a")]
     networks = [network([2.1] * 40, phase=phase, k=k, method=method) for phase, k, method in places]
     found = [(f["phase"], f["num_clusters"], f["method"]) for f in findings(*networks)]
-    assert found == [places[3], places[1], places[2], places[0]]
+    assert found == [places[0], places[2], places[3], places[1]]
 
 
 def test_sentences_say_what_changes_where():
     networks = [
+        network(controls(below=7, above=192), seed=0, phase="init"),
         network(controls(below=1, above=198, first=1), seed=0),
         network(controls(below=199, first=199), seed=1),
         network(controls(above=199), seed=2),
-        network(controls(below=7, above=192), seed=0, phase="init"),
     ]
     assert say("audit", findings(*networks)) == (
         "Of 4 tests (a network at one k against one control), some change their verdict at 0.05 with the way p is "

@@ -12,7 +12,8 @@ from modularity_jax.report.findings.caveats import caveats
 from modularity_jax.report.findings.comparisons import compare
 from modularity_jax.report.frames import read_run, with_p
 from modularity_jax.report.terminal import terminal_table
-from modularity_jax.runs.stages.cluster import CLUSTERABILITY_COLUMNS, ShuffleTestCase, row_of
+from modularity_jax.runs.cluster_files import Comparison
+from modularity_jax.runs.stages.cluster import CLUSTERABILITY_COLUMNS, row_of
 from modularity_jax.runs.tables import read_csv, write_csv
 from tests.metric import nets
 from tests.report import made
@@ -23,7 +24,7 @@ FOUND = mj.cluster(nets.random_net(0, (10, 8, 6)), jax.random.key(0), num_cluste
 
 def row(seed, controls, converged=True):
     test = compare_with(FOUND, jnp.asarray(controls, jnp.float32), jnp.full(len(controls), converged))
-    return row_of(ShuffleTestCase("pruned", seed, 3, "layer"), test, 0.9)
+    return row_of(Comparison("pruned", seed, "weights", "ncut", 3, "layer"), test, 0.9)
 
 
 ROWS = [
@@ -52,8 +53,8 @@ def test_what_is_said_of_them():
     assert caveats(made.table_of(ROWS)) == [
         "pruned, k = 3, layer: 1–5 of 5 controls of seeds 0, 1, 2 have fewer than 3 connected neurons; they cannot be "
         "cut into as many modules and are left out of p, so that seed 2 has none.",
-        "pruned, k = 3, layer: the eigenvectors of seed 1 or of controls did not converge; these n-cuts may be too "
-        "high.",
+        "pruned, k = 3, layer: the eigenvectors of seed 1 or of controls did not converge; these partitions may "
+        "be worse than they could be.",
     ]
     assert caveats(made.table_of(ROWS[:1])) == [
         "pruned, k = 3, layer: 2 of 5 controls of seed 0 have fewer than 3 connected neurons; they cannot be cut into "
@@ -66,11 +67,13 @@ def test_their_arrays_hold_what_was_compared(tmp_path):
     path = workdirs.make_workdir(tmp_path / "run", num_seeds=1, sizes=(4,), num_shuffles=19, epochs=1)
     with np.load(path / "clusters" / "pruned.npz") as arrays:
         held = dict(arrays)
-    held["seed_0/k_4/layer/shuffled_ncut"][:2] = np.nan
+    held["seed_0/weights/ncut/k_4/layer/controls"][:2] = np.nan
     np.savez(path / "clusters" / "pruned.npz", **held)
     shuffled = read_run(path).shuffled
-    np.testing.assert_array_equal(shuffled[0, "pruned", 4, "layer"], held["seed_0/k_4/layer/shuffled_ncut"][2:])
-    assert len(shuffled[0, "pruned", 4, "layer_nonzero"]) == 19
+    np.testing.assert_array_equal(
+        shuffled["pruned", 0, "weights", "ncut", 4, "layer"], held["seed_0/weights/ncut/k_4/layer/controls"][2:]
+    )
+    assert len(shuffled["pruned", 0, "weights", "ncut", 4, "layer_nonzero"]) == 19
 
 
 def test_the_report_says_so_and_a_run_without_any_p_has_none(tmp_path):

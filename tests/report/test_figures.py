@@ -81,10 +81,10 @@ def test_the_name_in_the_registry_is_all_that_a_figure_needs(run, monkeypatch):
 
 def test_a_figure_of_ones_own_stands_in_the_report(tmp_path, monkeypatch):
     run = workdirs.make_workdir(tmp_path / "run", num_seeds=1, sizes=(4,), num_shuffles=19, epochs=1)
-    monkeypatch.setitem(FIGURES, "training", (*FIGURES["training"], "tests.report.own_figure"))
+    monkeypatch.setitem(FIGURES, "training", (*FIGURES["training"], "tests.plugs.figure"))
     page = write_report(run).read_text(encoding="utf-8")
     assert "Accuracy by phase, from outside." in page
-    assert (run / "figures" / "own_figure.png").stat().st_size > 1000
+    assert (run / "figures" / "figure.png").stat().st_size > 1000
 
 
 def test_the_users_style_changes_nothing_and_is_left_alone(run, written):
@@ -166,16 +166,19 @@ def test_the_laplacian_is_one_minus_the_adjacency():
 
 
 def test_constant_controls_can_be_drawn():
-    row = {"num_clusters": 2, "observed": 1.0, "bound": 1.0}
-    run = made.run_of([row], shuffled={(0, "pruned", 2, "layer"): np.ones(20)})
+    row = {"graph": "weights", "measure": "ncut", "num_clusters": 2, "observed": 1.0, "bound": 1.0}
+    run = made.run_of([row], shuffled={("pruned", 0, "weights", "ncut", 2, "layer"): np.ones(20)})
     low, high = only(controls, run).axes[0].get_ylim()
     assert low < 1.0 < high
 
 
 def test_a_phase_that_lacks_a_number_of_clusters_has_no_panel_there():
     cases = (("init", 2), ("pruned", 2), ("pruned", 3))
-    rows = [{"phase": phase, "num_clusters": k, "observed": 1.0, "bound": 0.5} for phase, k in cases]
-    shuffled = {(0, phase, k, "layer"): np.linspace(1.0, 1.2, 20) for phase, k in cases}
+    rows = [
+        {"phase": phase, "graph": "weights", "measure": "ncut", "num_clusters": k, "observed": 1.0, "bound": 0.5}
+        for phase, k in cases
+    ]
+    shuffled = {(phase, 0, "weights", "ncut", k, "layer"): np.linspace(1.0, 1.2, 20) for phase, k in cases}
     panels = only(controls, made.run_of(rows, shuffled=shuffled)).axes
     assert [axes.get_visible() for axes in panels] == [True, True, False, True]
     assert panels[3].get_ylabel().startswith("n-cut (0 to 3")
@@ -206,7 +209,8 @@ def test_lesions_without_pairs_or_arrays(run, tmp_path):
 def test_a_learning_curve(run, tmp_path, controls):
     shutil.copytree(run, tmp_path / "run")
     rows = [
-        {"seed": s, "phase": p, "epoch": e, "num_clusters": k, "observed": k / 2 - 0.1 * e, "test_accuracy": 0.9}
+        {"seed": s, "phase": p, "epoch": e, "graph": "weights", "measure": "ncut", "num_clusters": k}
+        | {"observed": k / 2 - 0.1 * e, "test_accuracy": 0.9}
         | ({"shuffled_mean": k / 2 - 0.05 * e} if controls else {})
         for p in ("unpruned", "pruned") for e in (1, 2) for k in (4, 12) for s in (0, 1)
     ]  # fmt: skip
@@ -221,6 +225,8 @@ def test_a_learning_curve(run, tmp_path, controls):
 
 
 def test_controls_that_all_fall_apart_can_be_drawn_as_shares_of_nothing():
-    rows = [{"seed": seed, "num_clusters": 3, "observed": 0.0} for seed in (0, 1)]
-    run = made.run_of(rows, shuffled={(seed, "pruned", 3, "layer"): np.zeros(4) for seed in (0, 1)})
+    rows = [
+        {"seed": seed, "graph": "weights", "measure": "ncut", "num_clusters": 3, "observed": 0.0} for seed in (0, 1)
+    ]
+    run = made.run_of(rows, shuffled={("pruned", seed, "weights", "ncut", 3, "layer"): np.zeros(4) for seed in (0, 1)})
     assert only(front_controls, run).axes[0].get_ylim()[1] >= 0

@@ -15,7 +15,14 @@ from tests.report import made
 def rows(p_values, *, phase="pruned", k=4, method="layer", p_opposite=None, num_shuffles=199, ncut=2.0, shuffled=2.1):
     """One row per seed; the n-cuts lie 0.01 apart."""
     upper = p_opposite or [min(1.0, 1.0 - p + 1 / (num_shuffles + 1)) for p in p_values]
-    common = {"phase": phase, "num_clusters": k, "method": method, "shuffled_mean": shuffled}
+    common = {
+        "phase": phase,
+        "graph": "weights",
+        "measure": "ncut",
+        "num_clusters": k,
+        "method": method,
+        "shuffled_mean": shuffled,
+    }
     common |= {"num_shuffles": num_shuffles, "test_accuracy": None if phase == "init" else 0.98, "effect_size": 3.0}
     return [
         common | {"seed": seed, "observed": ncut + 0.01 * seed, "z_score": -3.0 - seed, "p_value": p, "p_opposite": up}
@@ -126,27 +133,31 @@ def test_too_few_shuffles_to_show_anything():
 
 
 def test_phases_come_in_the_order_of_training_and_controls_as_the_run_had_them():
-    tests = made.tests_of(rows([0.1]) + rows([0.1], method="column") + rows([0.1], phase="init") + rows([0.1], k=2))
+    tests = made.tests_of(rows([0.1], phase="init") + rows([0.1]) + rows([0.1], method="column") + rows([0.1], k=2))
     assert [tuple(row) for row in compare(tests)[KEYS].itertuples(index=False)] == [
-        ("init", 4, "layer"),
-        ("pruned", 2, "layer"),
-        ("pruned", 4, "layer"),
-        ("pruned", 4, "column"),
+        ("init", "weights", "ncut", 4, "layer"),
+        ("pruned", "weights", "ncut", 2, "layer"),
+        ("pruned", "weights", "ncut", 4, "layer"),
+        ("pruned", "weights", "ncut", 4, "column"),
     ]
-    assert lead_of(tests) == ("pruned", 2, "layer")
+    assert lead_of(tests) == ("pruned", "weights", "ncut", 2, "layer")
 
 
 def test_bad_rows_are_refused():
     with pytest.raises(ValueError, match="holds no row"):
         compare(made.tests_of([]))
-    with pytest.raises(ValueError, match="seed 0 more than once for phase=pruned, num_clusters=4, method=layer"):
+    with pytest.raises(
+        ValueError,
+        match="seed 0 more than once for phase=pruned, graph=weights, measure=ncut, num_clusters=4, method=layer",
+    ):
         compared(rows([0.1]) + rows([0.1]))
 
 
 def test_the_terminal_table_is_aligned_and_narrow():
-    tests = rows([0.005] * 10, method="layer_nonzero", k=12, ncut=8.8, shuffled=9.2) + rows([0.3], phase="init")
+    tests = rows([0.4], phase="init", k=12, method="layer_nonzero") + rows([0.3], phase="init")
+    tests += rows([0.005] * 10, method="layer_nonzero", k=12, ncut=8.8, shuffled=9.2)
     tests += rows([1.0] * 3, p_opposite=[0.005] * 3)
-    tests += rows([0.005, np.float32(0.005)], method="layer_nonzero") + rows([0.4], phase="unpruned", k=12)
+    tests += rows([0.005, np.float32(0.005)], method="layer_nonzero")
     lines = terminal_table(compare(made.tests_of(tests))).splitlines()
     assert " ".join(lines[0].split()) == "phase k control n-cut shuffled z p p <= 0.05 modular?"
     assert " ".join(lines[2].split()) == "init 4 layer 2.000 2.100 -3.0 (0.3) 0 of 1"

@@ -28,11 +28,11 @@ def test_columns_have_the_dtypes_that_are_asked_for_or_that_their_values_have():
 
 
 def test_phases_and_controls_are_ordered():
-    rows = [{"phase": phase, "method": method} for phase, method in (("pruned", "row"), ("later", "a"), ("init", "b"))]
+    rows = [{"phase": phase, "method": method} for phase, method in (("init", "row"), ("trained", "a"), ("init", "b"))]
     frame = typed(rows, {"phase": "str", "method": "str"})
-    assert list(frame["phase"].cat.categories) == ["init", "pruned", "later"]
+    assert list(frame["phase"].cat.categories) == ["init", "trained"]
     assert list(frame["method"].cat.categories) == ["row", "a", "b"]
-    assert list(frame.sort_values("phase")["method"]) == ["b", "row", "a"]
+    assert list(frame.sort_values("phase")["method"]) == ["row", "b", "a"]
 
 
 def test_a_column_of_another_kind_is_refused():

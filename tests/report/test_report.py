@@ -171,7 +171,7 @@ def test_the_audit(run):
     assert "32 distinct ones counted ten times" in text
     assert "no verdict at 0.05 hangs on" in text
     rows = read_csv(run / "audit.csv")
-    columns = ("seed", "phase", "num_clusters", "method", "num_shuffles", "p_value", "p_opposite")
+    columns = ("seed", "phase", "graph", "measure", "num_clusters", "method", "num_shuffles", "p_value", "p_opposite")
     table = read_csv(run / "clusterability.csv")
     assert [[row[name] for name in columns] for row in rows] == [[row[name] for name in columns] for row in table]
 
@@ -204,7 +204,14 @@ def test_what_is_left_out_is_said_at_the_front(run):
         row | {"nonfinite_step": steps.get((row["seed"], row["phase"]))} for row in read_csv(run / "metrics.csv")[::-1]
     ]
     write_csv(run / "metrics.csv", sorted(rows, key=lambda row: row["phase"], reverse=True), tuple(rows[0]))
-    left_out = {"stage": "cluster", "phase": "pruned", "seed": 2, "num_clusters": 4, "reason": "too few neurons"}
+    left_out = {
+        "stage": "cluster",
+        "phase": "pruned",
+        "seed": 2,
+        "graph": "weights",
+        "num_clusters": 4,
+        "reason": "too few neurons",
+    }
     write_csv(run / "left_out.csv", [left_out], tuple(left_out))
     front = " ".join(check_front(write_report(run)))
     sentences = (

@@ -194,7 +194,7 @@ def strengths(row=None, column=None, layer=None):
 
 
 def test_strengths_are_not_spoken_of_without_their_controls():
-    tested, _ = strength_rows(compare(made.tests_of(rows([0.005] * 3) + rows([0.005] * 3, phase="init", method="row"))))
+    tested, _ = strength_rows(compare(made.tests_of(rows([0.005] * 3, phase="init", method="row") + rows([0.005] * 3))))
     assert tested == []
 
 

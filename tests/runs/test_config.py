@@ -16,14 +16,17 @@ from modularity_jax.runs.workdir import create_workdir
 # One value per field that differs from its default.
 OTHER = {
     "data": {"name": "lines", "dir": "somewhere", "num_train": 500},
-    "model": {"widths": [64, 32, 10], "dropout_rate": 0.5},
+    "model": {"widths": [64, 32, 10], "name": "tests.plugs.model.ARCHITECTURE", "dropout_rate": 0.5},
     "train": {
         "num_seeds": 3, "seed": 7, "epochs": 2, "batch_size": 32, "learning_rate": 0.01, "on_nan": "fail",
         "seeds_per_group": 3, "l1_penalty": 1e-5, "l2_penalty": 1e-4, "reshuffle": False,
+        "recipe": "tests.plugs.recipe.RECIPE",
     },
     "prune": {"epochs": 1, "initial_sparsity": 0.1, "final_sparsity": 0.8, "frequency": 3},
     "cluster": {
-        "phases": ["pruned"], "num_clusters": [2, 3], "methods": ["row"], "num_shuffles": 9, "num_restarts": 2,
+        "phases": ["descended"], "graphs": ["tests.plugs.graph.squares"],
+        "measures": ["tests.plugs.measure.MEASURE"],
+        "num_clusters": [2, 3], "methods": ["row"], "num_shuffles": 9, "num_restarts": 2,
         "selection": "ncut", "solver": "eigh", "shuffles_per_group": 4,
         "curve_epochs": [3, 5],
     },
@@ -77,7 +80,7 @@ def test_what_a_flag_gives_becomes_the_fields_type():
         ({"xyz": {}}, "config has no field 'xyz'; known: data, model, train, prune, cluster, lesion"),
         ({"lesion": {"joint": -1}}, "lesion.joint must be at least 0, got -1"),
         ({"lesion": {"num_clusters": 1}}, "lesion.num_clusters must be at least 2, got 1"),
-        ({"lesion": {"phases": ["end"]}}, "lesion.phases must be one of init, unpruned, pruned, got 'end'"),
+        ({"lesion": {"phases": ["end"]}}, "lesion.phases must be one of init, unpruned, pruned, last, got 'end'"),
         ({"lesion": {"correction": "none"}}, "lesion.correction must be one of max_t, holm, got 'none'"),
         ({"train": {"num_seed": 3}}, "config.train has no field 'num_seed'; did you mean 'num_seeds'?"),
         (
@@ -159,7 +162,7 @@ KNOWN_METHODS = "layer, layer_nonzero, row, column, layer_nonzero_distribution, 
         ("cluster", {"num_clusters": []}, "cluster.num_clusters must hold at least one entry, got none"),
         ("cluster", {"methods": []}, "cluster.methods must hold at least one entry, got none"),
         ("cluster", {"phases": []}, "cluster.phases must hold at least one entry, got none"),
-        ("cluster", {"phases": ["late"]}, "cluster.phases must be one of init, unpruned, pruned, got 'late'"),
+        ("cluster", {"phases": ["late"]}, "cluster.phases must be one of init, unpruned, pruned, all, got 'late'"),
         ("cluster", {"methods": ["rows"]}, f"cluster.methods must be one of {KNOWN_METHODS}, got 'rows'"),
         ("cluster", {"selection": "best"}, "cluster.selection must be one of ncut, inertia, got 'best'"),
         ("cluster", {"solver": "lu"}, "cluster.solver must be one of auto, eigh, krylov, got 'lu'"),

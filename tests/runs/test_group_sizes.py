@@ -1,6 +1,7 @@
 """Group sizes: settled once, by platform and memory, and named where the memory does not hold them."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from modularity_jax.runs.tables import read_json
 from modularity_jax.runs.workdir import create_workdir, open_workdir
 
 STUDY = (784, 256, 256, 256, 256, 10)
+SHAPES = [*itertools.pairwise(STUDY)]
 ON_CPU = (1, 1, 500)
 CONFIG = {
     "data": {"name": "digits", "num_train": 300},
@@ -66,7 +68,7 @@ def test_the_rules_are_of_the_settings():
 
 def test_on_a_cpu_what_was_fastest_there():
     assert sizes(resolve(RunConfig())) == ON_CPU
-    assert networks_at_once(STUDY, 1000, 4) == 1
+    assert networks_at_once(SHAPES, 1000, 4) == 1
 
 
 def test_what_the_user_says_stays():
@@ -79,9 +81,9 @@ def test_an_accelerator_is_filled(accelerator):
     accelerator(60 * 10**9)
     many = dataclasses.replace(RunConfig(), train=dataclasses.replace(RunConfig().train, num_seeds=128))
     assert sizes(resolve(many)) == (128, 256, 10_000)
-    assert networks_at_once(STUDY, 10, 1) == 10
-    assert networks_at_once(STUDY, 10, 4) == 3
-    assert networks_at_once(STUDY, 200, 1) == 100  # two groups of one size
+    assert networks_at_once(SHAPES, 10, 1) == 10
+    assert networks_at_once(SHAPES, 10, 4) == 3
+    assert networks_at_once(SHAPES, 200, 1) == 100  # two groups of one size
     assert samples_at_once(STUDY, 10, 4) == 2500  # each device has a batch
 
 
@@ -90,8 +92,8 @@ def test_memory_bounds_a_group(accelerator):
     assert rules.room() == 4 * 10**9
     wide = (784, 4096, 4096, 4096, 10)
     each = 40 * (784 * 4096 + 2 * 4096**2 + 40960) + 12 * 10_000 * 4096
-    assert networks_at_once(wide, 4 * 10**9 // each, 1) == 4 * 10**9 // each
-    assert networks_at_once(wide, 4 * 10**9 // each + 1, 1) <= 4 * 10**9 // each
+    assert networks_at_once([*itertools.pairwise(wide)], 4 * 10**9 // each, 1) == 4 * 10**9 // each
+    assert networks_at_once([*itertools.pairwise(wide)], 4 * 10**9 // each + 1, 1) <= 4 * 10**9 // each
     accelerator(10**9)
     assert 1 <= resolve(RunConfig()).cluster.shuffles_per_group < 64
     assert 500 < samples_at_once(wide, 12, 1) < 10_000

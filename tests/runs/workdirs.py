@@ -26,6 +26,8 @@ CLUSTER_COLUMNS = (
     "phase",
     "graph",
     "measure",
+    "graph",
+    "measure",
     "num_clusters",
     "method",
     "observed",
@@ -76,13 +78,20 @@ def make_workdir(
                 labels = np.where(isolated, -1, np.concatenate(planted) % k).astype(np.int32)
                 fall = gap * {"init": 0.0, "unpruned": 0.02, "pruned": 0.08}[phase]
                 made = _cluster_rows(rng, kernels, labels, k, num_shuffles, fall, methods)
-                clusters[f"seed_{seed}/k_{k}/labels"] = labels
-                clusters[f"seed_{seed}/k_{k}/eigenvalues"] = made[0]
+                clusters[f"seed_{seed}/weights/ncut/k_{k}/labels"] = labels
+                clusters[f"seed_{seed}/weights/ncut/k_{k}/eigenvalues"] = made[0]
                 for row, method, shuffled in made[1]:
-                    clusters[f"seed_{seed}/k_{k}/{method}/shuffled_ncut"] = shuffled
+                    clusters[f"seed_{seed}/weights/ncut/k_{k}/{method}/controls"] = shuffled
                     accuracy = None if phase == "init" else 0.97 + 0.003 * seed
                     isolates = int(isolated.sum())
-                    common = {"seed": seed, "phase": phase, "num_clusters": k, "method": method}
+                    common = {
+                        "seed": seed,
+                        "phase": phase,
+                        "graph": "weights",
+                        "measure": "ncut",
+                        "num_clusters": k,
+                        "method": method,
+                    }
                     rows.append(common | row | {"num_isolated": isolates, "test_accuracy": accuracy})
         np.savez(path / "weights" / f"{phase}.npz", **weights)
         np.savez(path / "clusters" / f"{phase}.npz", **clusters)

@@ -19,7 +19,7 @@ def draw(run: Run) -> Iterator[Drawn]:
     The panels of a row have one scale, so that distances can be compared, but each its own offset. Where the lower
     bound lies below a panel it is given as a number.
     """
-    tests = run.controlled
+    tests = run.leading(run.controlled)
     if tests.empty:
         return
     sizes, phases = sorted(tests["num_clusters"].unique()), tests["phase"].sort_values().unique()

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from modularity_jax.report.figures.style import OTHER_COLOUR, PHASE_COLOURS, Drawn, new_figure
+from modularity_jax.report.figures.style import PHASE_COLOURS, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
-_MARKERS = {"init": ("s", 10), "unpruned": ("^", 7), "pruned": ("o", 5)}  # nested, lest one hide the other
+_MARKERS = (("s", 10), ("^", 7), ("o", 5))  # nested, lest one hide the other
 
 
 def draw(run: Run) -> Iterator[Drawn]:
@@ -17,13 +17,13 @@ def draw(run: Run) -> Iterator[Drawn]:
         return
     figure = new_figure(10, 4.4, "Smallest eigenvalues of the graph's normalised Laplacian")
     axes = figure.subplots()
-    for phase, eigenvalues in run.eigenvalues.items():
+    for place, (phase, eigenvalues) in enumerate(run.eigenvalues.items()):
         laplacian = 1.0 - eigenvalues
         seeds, k = laplacian.shape
         index = np.arange(1, k + 1)
-        colour = PHASE_COLOURS.get(phase, OTHER_COLOUR)
+        colour = PHASE_COLOURS[min(place, len(PHASE_COLOURS) - 1)]
         label = f"{phase} ({seeds} seed{'s' if seeds > 1 else ''})"
-        marker, size = _MARKERS.get(phase, ("D", 5))
+        marker, size = _MARKERS[min(place, len(_MARKERS) - 1)]
         axes.plot(index, laplacian.mean(0), color=colour, marker=marker, markersize=size, label=label)
         axes.fill_between(index, laplacian.min(0), laplacian.max(0), color=colour, alpha=0.2, linewidth=0)
     axes.set(xlabel="index i, from the smallest", ylabel="eigenvalue of the Laplacian (0 to 2)")

@@ -12,8 +12,9 @@ from modularity_jax.report.prose import say
 
 def draw(run: Run) -> Iterator[Drawn]:
     """Per control: each seed's n-cut as a share of its own controls' mean (dots), and the controls' (violin)."""
-    phase, k, _ = lead_of(run.tests)
-    tests = run.controlled[(run.controlled["phase"] == phase) & (run.controlled["num_clusters"] == k)]
+    lead, shown = lead_of(run.tests), run.leading(run.controlled)
+    phase, k = lead.phase, lead.num_clusters
+    tests = shown[(shown["phase"] == phase) & (shown["num_clusters"] == k)]
     if tests.empty:
         return
     figure = new_figure(*FRONT_SIZE, "Below its shuffled weights?")

@@ -9,8 +9,8 @@ from modularity_jax.report.frames import Run, lead_of
 
 def draw(run: Run) -> Iterator[Drawn]:
     """n-cut, and accuracy under it, against the epoch; mean and range over seeds."""
-    _, k, _ = lead_of(run.tests)
-    rows = run.learning_curve[run.learning_curve["num_clusters"] == k]
+    k, shown = lead_of(run.tests).num_clusters, run.leading(run.learning_curve)
+    rows = shown[shown["num_clusters"] == k]
     if rows.empty:
         return
     starts = phase_starts(rows)

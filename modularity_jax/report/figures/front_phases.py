@@ -11,8 +11,9 @@ from modularity_jax.report.prose import say
 
 def draw(run: Run) -> Iterator[Drawn]:
     """n-cut of every seed (dots, joined) and of its controls (means, bars) at the ends of the phases."""
-    _, k, method = lead_of(run.tests)
-    tests = run.tests[(run.tests["num_clusters"] == k) & (run.tests["method"] == method)]
+    lead, shown = lead_of(run.tests), run.leading(run.tests)
+    k, method = lead.num_clusters, lead.method
+    tests = shown[(shown["num_clusters"] == k) & (shown["method"] == method)]
     if (run.learning_curve["num_clusters"] == k).any() or tests["phase"].nunique() < 2:
         return
     figure = new_figure(*FRONT_SIZE, "When does it become modular?")

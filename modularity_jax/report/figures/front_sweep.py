@@ -10,8 +10,8 @@ from modularity_jax.report.prose import say
 
 def draw(run: Run) -> Iterator[Drawn]:
     """Z of the last phase against the number of modules for each control, mean and range over seeds."""
-    phase, _, _ = lead_of(run.tests)
-    tests = run.tests[run.tests["phase"] == phase]
+    phase, shown = lead_of(run.tests).phase, run.leading(run.tests)
+    tests = shown[shown["phase"] == phase]
     if tests["num_clusters"].nunique() < 2:
         return
     figure = new_figure(*FRONT_SIZE, "For how many modules?")

@@ -15,7 +15,7 @@ from modularity_jax.report.frames import Run
 
 def draw(run: Run) -> Iterator[Drawn]:
     """A column per phase: above, n-cut / k of networks, controls and lower bound; below, z."""
-    tests = run.tests
+    tests = run.leading(run.tests)
     if tests["num_clusters"].nunique() < 2:
         return
     phases = dict(list(tests.groupby("phase", observed=True)))

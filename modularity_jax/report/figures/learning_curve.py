@@ -9,7 +9,7 @@ from modularity_jax.report.frames import Run
 
 def draw(run: Run) -> Iterator[Drawn]:
     """n-cut per number of clusters and test accuracy against the epoch, mean and range over seeds."""
-    rows = run.learning_curve
+    rows = run.leading(run.learning_curve)
     if rows.empty:
         return
     sizes = dict(list(rows.groupby("num_clusters")))

@@ -32,7 +32,8 @@ _NO_INTERVAL: Interval = (None, None)
 
 
 ACROSS_COLUMNS = (  # of across_seeds.csv
-    "phase", "num_clusters", "method", "num_seeds", "num_shuffles", "num_significant", "num_upper", "num_at_floor",
+    "phase", "graph", "measure", "num_clusters", "method", "num_seeds", "num_shuffles", "num_significant", "num_upper",
+    "num_at_floor",
     "share_significant", "share_low", "share_high", "p_stouffer", "p_fisher", "p_stouffer_upper",
     "difference", "difference_low", "difference_high", "percent", "percent_low", "percent_high",
     "effect_size", "effect_size_low", "effect_size_high", "cohens_d", "cohens_d_low", "cohens_d_high",

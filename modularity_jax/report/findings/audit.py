@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.multiple_testing import holm
 from modularity_jax.metric.statistics import TIE_TOLERANCE
 from modularity_jax.report.findings.across_seeds import fisher
@@ -33,7 +34,8 @@ AUDIT_COLUMNS = (  # of audit.csv
     "seed", *KEYS, "num_shuffles", "num_ties", "p_tenfold", "p_first_32", "p_value", "p_strict", "p_opposite",
     "p_two_sided", *_CHANGES,
 )  # fmt: skip
-_DTYPES = {"seed": "int64", "phase": "str", "num_clusters": "int64", "method": "str", "num_shuffles": "int64"}
+_DTYPES = dict.fromkeys(("phase", "graph", "measure", "method"), "str")
+_DTYPES |= dict.fromkeys(("seed", "num_clusters", "num_shuffles"), "int64")
 _DTYPES |= {"num_ties": "int64", **{name: "float64" for name in AUDIT_COLUMNS if name.startswith("p_")}}
 _MEAN_TOLERANCE = 1e-5  # float32 sums in another order differ by less
 _STUDY = "arXiv 2003.04881"
@@ -125,11 +127,11 @@ def _published(row: Mapping[str, Any], control: str, at_floor: int) -> dict[str,
 
 
 def _counted(row: Any, controls: np.ndarray) -> dict[str, Any]:
-    where = row.seed, row.phase, row.num_clusters, row.method
+    where = {name: getattr(row, name) for name in ("seed", *KEYS)}
     mean = float(controls.mean())
     if abs(mean - row.shuffled_mean) > _MEAN_TOLERANCE * abs(mean):
         raise ValueError(
-            f"the controls of {where} have the mean n-cut {mean:.6g}, clusterability.csv says "
+            f"the controls of {tuple(where.values())} have the mean {mean:.6g}, clusterability.csv says "
             f"{row.shuffled_mean:.6g}: they are of different runs"
         )
     # In the controls' own precision, as `metric.statistics.compare` does.
@@ -138,9 +140,11 @@ def _counted(row: Any, controls: np.ndarray) -> dict[str, Any]:
     as_low, as_high = controls <= observed + slack, controls >= observed - slack
     count, ties = len(controls), int((as_low & as_high).sum())
     p_value, p_opposite = (1 + int(as_low.sum())) / (count + 1), (1 + int(as_high.sum())) / (count + 1)
+    if measure_of(row.measure).higher:
+        as_low, p_value, p_opposite = as_high, p_opposite, p_value
     hits = int(as_low[:STUDY_CONTROLS].sum())
     enough = count >= STUDY_CONTROLS
-    return dict(zip(("seed", *KEYS), where, strict=True)) | {
+    return where | {
         "num_shuffles": count,
         "num_ties": ties,
         "p_tenfold": (1 + STUDY_COPIES * hits) * P_PRINTED if enough else None,

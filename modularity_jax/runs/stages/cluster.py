@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -10,9 +10,10 @@ from jax.sharding import Mesh
 
 from modularity_jax.metric.clustering import Clustering
 from modularity_jax.metric.items import partition_controls
+from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with
 from modularity_jax.runs import signals
-from modularity_jax.runs.cluster_files import Group, group_of
+from modularity_jax.runs.cluster_files import Comparison, comparison_of
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
@@ -46,20 +47,6 @@ CHUNK = 1000
 Networks = Mapping[tuple[str, int], TrainedNetwork]  # by phase and seed
 
 
-class ShuffleTestCase(NamedTuple):
-    """A shuffle test, in the order of the table."""
-
-    phase: str
-    seed: int
-    num_clusters: int
-    method: str
-
-    @property
-    def group(self) -> Group:
-        """The key of its row."""
-        return self.seed, self.phase, self.num_clusters, self.method
-
-
 def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """Cluster every network and its controls.
 
@@ -73,14 +60,15 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """
     config = workdir.config
     phases = [phase for phase in config.phases if phase in config.cluster.phases]
-    networks = load_networks(workdir, phases)
-    asked = itertools.product([*networks], config.cluster.num_clusters, config.cluster.methods)
-    cases = [ShuffleTestCase(*network, count, method) for network, count, method in asked]
+    networks = load_networks(workdir, phases, config.cluster.graphs)
+    own = config.cluster
+    asked: Iterable[Any] = itertools.product([*networks], own.graphs, own.measures, own.num_clusters, own.methods)
+    cases = [Comparison(*network, *rest) for network, *rest in asked]
     if told_by_first(lambda: _is_done(workdir, phases, cases)):
         logging.info("%s holds its clusterings already", workdir.path)
         return
     reasons = _impossible(cases, networks)
-    cases = [case for case in cases if Case(*case[:3]) not in reasons]
+    cases = [case for case in cases if _asks(case) not in reasons]
     told_by_first(lambda: left_out.note(workdir, "cluster", reasons))
     if not cases:
         first = next(iter(reasons.values()), "none has a finite loss; try a lower train.learning_rate")
@@ -88,14 +76,14 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     told_by_first(lambda: check_jax_settings(workdir))
     store = workdir.store()
 
-    def is_there(case: ShuffleTestCase) -> bool:
+    def is_there(case: Comparison) -> bool:
         return all(key in store for key in _keys(networks[case[:2]], config, case))
 
     left = told_by_first(lambda: [case for case in cases if not is_there(case)])
     title = f"clustering {len({case[:2] for case in left})} networks"
     shown = Progress(title, len(left), compiling=COMPILE_SECONDS["cluster"])
 
-    def test_of(case: ShuffleTestCase) -> ShuffleTest:
+    def test_of(case: Comparison) -> ShuffleTest:
         with naming(config, "cluster.shuffles_per_group"):
             return _test(store, networks[case[:2]], case, config, mesh)
 
@@ -103,54 +91,57 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
         for case in left:
             test = test_of(case)
             progress.advance(
-                f"{case.phase} seed {case.seed}, k = {case.num_clusters}, {case.method}: n-cut {test.observed:.3f}, "
-                f"z {test.z_score:.1f}"
+                f"{case.phase} seed {case.seed}, k = {case.num_clusters}, {case.method}: "
+                f"{case.measure} {test.observed:.3f}, z {test.z_score:.1f}"
             )
         tests = {case: test_of(case) for case in cases}
         told_by_first(lambda: _collate(workdir, phases, tests))
 
 
-def _is_done(workdir: Workdir, phases: Sequence[str], cases: Iterable[ShuffleTestCase]) -> bool:
+def _is_done(workdir: Workdir, phases: Sequence[str], cases: Iterable[Comparison]) -> bool:
     """Whether the table has a row for each test that is not left out, and the arrays are there."""
     if not all(map(is_readable, (workdir.clusterability, *map(workdir.clusters, phases)))):
         return False
-    known = {group_of(row) for row in read_csv(workdir.clusterability)}
+    known = {comparison_of(row) for row in read_csv(workdir.clusterability)}
     noted = left_out.read(workdir, "cluster")
-    return bool(known) and all(case.group in known or Case(*case[:3]) in noted for case in cases)
+    return bool(known) and all(case in known or _asks(case) in noted for case in cases)
 
 
-def _impossible(cases: Iterable[ShuffleTestCase], networks: Networks) -> dict[Case, str]:
+def _impossible(cases: Iterable[Comparison], networks: Networks) -> dict[Case, str]:
     """The networks that cannot be cut into so many clusters, and why."""
-    asked = dict.fromkeys(Case(*case[:3]) for case in cases)
-    found = {case: why_not(networks[case[:2]].graph, case.num_clusters) for case in asked}
+    asked = dict.fromkeys(map(_asks, cases))
+    found = {case: why_not(networks[case[:2]].graphs[case.graph], case.num_clusters) for case in asked}
     return {case: why for case, why in found.items() if why}
 
 
-def _keys(network: TrainedNetwork, config: RunConfig, case: ShuffleTestCase) -> list[dict[str, Any]]:
+def _asks(case: Comparison) -> Case:
+    return Case(case.phase, case.seed, case.graph, case.num_clusters)
+
+
+def _keys(network: TrainedNetwork, config: RunConfig, case: Comparison) -> list[dict[str, Any]]:
     """What decides the pieces of a test's controls, in order."""
-    shared = clustering_key(network, config, case.num_clusters) | {"piece": "controls", "method": case.method}
+    settings = clustering_settings(config, case.measure, case.num_clusters)
+    shared = clustering_key(network, config, case.graph, settings) | {"piece": "controls", "method": case.method}
     total = config.cluster.num_shuffles
     return [shared | {"first": first, "count": min(CHUNK, total - first)} for first in range(0, total, CHUNK)]
 
 
-def _test(
-    store: Store, network: TrainedNetwork, case: ShuffleTestCase, config: RunConfig, mesh: Mesh | None
-) -> ShuffleTest:
+def _test(store: Store, network: TrainedNetwork, case: Comparison, config: RunConfig, mesh: Mesh | None) -> ShuffleTest:
     """A shuffle test of its pieces; those that are missing are computed.
 
     Raises:
       StoppedError: between two of them, if it was asked to stop.
     """
-    parts = []
-    observed = kept_clustering(store, network, config, case.num_clusters, mesh)
+    parts, settings = [], clustering_settings(config, case.measure, case.num_clusters)
+    observed = kept_clustering(store, network, config, case.graph, settings, mesh)
     for key in _keys(network, config, case):
         part = store.get(key)
         if part is None:
             signals.check()
             found = partition_controls(
-                network.graph,
+                network.graphs[case.graph],
                 cluster_key(config, case.seed),
-                clustering_settings(config, case.num_clusters),
+                settings,
                 method=case.method,
                 first=key["first"],
                 count=key["count"],
@@ -160,10 +151,11 @@ def _test(
             part = {name: np.asarray(values) for name, values in found._asdict().items()}
             store.put(key, part)
         parts.append(part)
-    return compare_with(observed, *(np.concatenate([part[name] for part in parts]) for name in ("ncut", "converged")))
+    values, converged = (np.concatenate([part[name] for part in parts]) for name in ("value", "converged"))
+    return compare_with(observed, values, converged, higher=measure_of(case.measure).higher)
 
 
-def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[ShuffleTestCase, ShuffleTest]) -> None:
+def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[Comparison, ShuffleTest]) -> None:
     """The arrays and the table of all tests; it comes last, for it tells that the stage is done."""
     for phase in phases:
         arrays: dict[str, np.ndarray] = {}
@@ -177,18 +169,13 @@ def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[ShuffleTest
     write_csv(workdir.clusterability, rows, CLUSTERABILITY_COLUMNS)
 
 
-def row_of(case: ShuffleTestCase, test: ShuffleTest, accuracy: float) -> Row:
+def row_of(case: Comparison, test: ShuffleTest, accuracy: float) -> Row:
     """Of the table; accuracy is the network's on the test set."""
     found: Clustering = test.clustering
     row = {
-        "seed": case.seed,
-        "phase": case.phase,
-        "graph": "weights",
-        "measure": "ncut",
-        "num_clusters": case.num_clusters,
-        "method": case.method,
+        **case._asdict(),
         "observed": test.observed,
-        "bound": found.lower_bound,
+        "bound": found.bound,
         "shuffled_mean": test.mean,
         "shuffled_std": test.std,
         "z_score": test.z_score,
@@ -206,15 +193,15 @@ def row_of(case: ShuffleTestCase, test: ShuffleTest, accuracy: float) -> Row:
         "test_accuracy": accuracy,
     }
     plain_row = {name: plain(value) for name, value in row.items()}
-    return {name: None if value != value else value for name, value in plain_row.items()}  # nan: no control compares
+    # nan: no control compares, or no bound is known.
+    return {name: None if value != value else value for name, value in plain_row.items()}
 
 
-def _arrays(case: ShuffleTestCase, test: ShuffleTest) -> dict[str, np.ndarray]:
-    """What the table leaves out: labels, eigenvalues and each control's n-cut."""
-    prefix = f"seed_{case.seed}/k_{case.num_clusters}"
+def _arrays(case: Comparison, test: ShuffleTest) -> dict[str, np.ndarray]:
+    """What the table leaves out: labels, eigenvalues and each control's value."""
     arrays = {
-        f"{prefix}/labels": test.clustering.labels,
-        f"{prefix}/eigenvalues": test.clustering.eigenvalues,
-        f"{prefix}/{case.method}/shuffled_ncut": test.controls,
+        f"{case.prefix}/labels": test.clustering.labels,
+        f"{case.prefix}/eigenvalues": test.clustering.eigenvalues,
+        f"{case.prefix}/{case.method}/controls": test.controls,
     }
     return {name: np.asarray(array) for name, array in arrays.items()}

@@ -1,5 +1,6 @@
-"""n-cut along training, beside its controls: rows of learning_curve.csv."""
+"""The measures along training, beside its controls: rows of learning_curve.csv."""
 
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -7,8 +8,11 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.items import partition_controls
+from modularity_jax.metric.partition import Settings
+from modularity_jax.nets.graphs import graph_of
+from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.sweep import Epoch
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.plain_values import plain
@@ -44,35 +48,38 @@ def curve_rows(
     for index, seed in enumerate(seeds):
         if seed in bad:
             continue
-        graph = LayeredGraph.from_params(jax.tree.map(lambda leaf, index=index: leaf[index], params))
-        for count in config.cluster.num_clusters:
+        own = jax.tree.map(lambda leaf, index=index: leaf[index], params)
+        asked = itertools.product(config.cluster.graphs, config.cluster.measures, config.cluster.num_clusters)
+        for kind, measure, count in asked:
+            graph = graph_of(kind, architecture_of(config.model), own)
             if why := why_not(graph, count):
                 if epoch.epoch == epoch.num_epochs:
                     where = f"the {epoch.phase} phase, seed {seed}, k = {count}"
                     logging.warning("learning_curve.csv does not go on to the end of %s: %s", where, why)
                 continue
-            row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "graph": "weights", "measure": "ncut"}
-            row["num_clusters"] = count
-            row |= _measured(graph, config, seed, count, mesh)
+            row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch}
+            row |= {"graph": kind, "measure": measure, "num_clusters": count}
+            row |= _measured(graph, config, seed, clustering_settings(config, measure, count), mesh)
             row |= {name: plain(getattr(epoch.metrics, name)[index]) for name in ("test_accuracy", "sparsity")}
             rows.append(row)
     return rows
 
 
-def _measured(graph: LayeredGraph, config: RunConfig, seed: int, num_clusters: int, mesh: Mesh | None) -> Row:
-    """The graph's n-cut, and mean and sd of its controls'; None where none of these can be cut into so many parts."""
-    found = cluster_network(graph, config, seed, num_clusters, mesh)
+def _measured(graph: Graph, config: RunConfig, seed: int, settings: Settings, mesh: Mesh | None) -> Row:
+    """The graph's value, and mean and sd of its controls'; None where none of these can be cut into so many parts."""
+    found = cluster_network(graph, config, seed, settings, mesh)
     controls = partition_controls(
         graph,
         cluster_key(config, seed),
-        clustering_settings(config, num_clusters),
+        settings,
         method=METHOD,
         first=0,
         count=NUM_CONTROLS,
         group_size=config.cluster.shuffles_per_group,
         mesh=mesh,
-    ).ncut
+    ).value
     compared = controls[~np.isnan(controls)]
     mean, sd = (plain(compared.mean()), plain(compared.std())) if compared.size else (None, None)
-    values = {"observed": found.ncut, "bound": found.lower_bound, "num_isolated": found.num_isolated}
-    return {name: plain(value) for name, value in values.items()} | {"shuffled_mean": mean, "shuffled_std": sd}
+    values = {"observed": found.value, "bound": found.bound, "num_isolated": found.num_isolated}
+    row = {name: plain(value) for name, value in values.items()} | {"shuffled_mean": mean, "shuffled_std": sd}
+    return {name: None if value != value else value for name, value in row.items()}  # nan: no bound is known

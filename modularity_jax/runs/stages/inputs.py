@@ -12,11 +12,13 @@ from absl import logging
 from jax.sharding import Mesh
 
 from modularity_jax import data
-from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.clustering import Clustering, cluster_among_controls
 from modularity_jax.metric.partition import Settings
-from modularity_jax.nets.mlp import layer_name
-from modularity_jax.nets.sweep import PHASES, run_key
+from modularity_jax.nets.graphs import graph_of
+from modularity_jax.nets.kernels import Params, named, nested
+from modularity_jax.nets.models import architecture_of
+from modularity_jax.nets.sweep import run_key
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs.compilation import CompileWatch
 from modularity_jax.runs.config import RunConfig
@@ -51,51 +53,51 @@ def _check_same_data(mine: str, first: str, config: RunConfig) -> None:
         raise ValueError(f"data.dir={config.data.dir!r} holds another {config.data.name} here than for process 0")
 
 
-def load_params(
-    workdir: Workdir, phase: str, seeds: Sequence[int] | None = None
-) -> list[dict[str, dict[str, np.ndarray]]]:
+def load_params(workdir: Workdir, phase: str, seeds: Sequence[int] | None = None) -> list[Params]:
     """Parameters of each seed's network at the end of a phase, as Flax has them; of all seeds by default."""
     arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
-    layers = [layer_name(layer) for layer in range(len(workdir.config.model.widths) - 1)]
-    return [
-        {layer: {part: arrays[f"seed_{seed}/{layer}/{part}"] for part in ("kernel", "bias")} for layer in layers}
-        for seed in (range(workdir.config.train.num_seeds) if seeds is None else seeds)
-    ]
+    wanted = range(workdir.config.train.num_seeds) if seeds is None else seeds
+    own = {seed: {name: a for name, a in arrays.items() if name.startswith(f"seed_{seed}/")} for seed in wanted}
+    return [nested(arrays)[f"seed_{seed}"] for seed, arrays in own.items()]
 
 
 class TrainedNetwork(NamedTuple):
     """A trained network."""
 
     seed: int
-    params: dict[str, dict[str, np.ndarray]]
-    graph: LayeredGraph
+    params: Params
+    graphs: dict[str, Graph]  # by kind
     key: dict[str, Any]  # what decides any result on it: its weights, its stream of random numbers, JAX's settings
 
 
-def load_networks(workdir: Workdir, phases: Sequence[str]) -> dict[tuple[str, int], TrainedNetwork]:
-    """As process 0 finds them: those whose loss stayed finite, by phase and seed.
+def load_networks(
+    workdir: Workdir, phases: Sequence[str], kinds: Sequence[str]
+) -> dict[tuple[str, int], TrainedNetwork]:
+    """As process 0 finds them: those whose loss stayed finite, by phase and seed, with their graphs of some kinds.
 
     Raises:
       FileNotFoundError: if a file of the training is missing; it names the command that makes it.
     """
 
-    def read() -> dict[tuple[str, int], dict[str, dict[str, np.ndarray]]]:
+    def read() -> dict[tuple[str, int], Params]:
         seeds = {phase: finite_seeds(workdir, phase) for phase in phases}
         params = {phase: load_params(workdir, phase, own) for phase, own in seeds.items()}
         return {(phase, seed): own for phase in phases for seed, own in zip(seeds[phase], params[phase], strict=True)}
 
-    found = {}
+    found, config = {}, workdir.config
     for (phase, seed), params in told_by_first(read).items():
-        stream = [workdir.config.train.seed, seed]
-        key = {"network": digest(jax.tree.leaves(params)), "stream": stream, "bits": BITS, **jax_settings()}
-        found[phase, seed] = TrainedNetwork(seed, params, LayeredGraph.from_params(params), key)
+        stream = [config.train.seed, seed]
+        key = {"network": digest(named(params).values()), "stream": stream, "bits": BITS, **jax_settings()}
+        graphs = {kind: graph_of(kind, architecture_of(config.model), params) for kind in kinds}
+        found[phase, seed] = TrainedNetwork(seed, params, graphs, key)
     return found
 
 
 def finite_seeds(workdir: Workdir, phase: str) -> list[int]:
     """The networks whose loss stayed finite to the end of a phase; the others are left out of what follows."""
     rows = read_table(workdir.path, "metrics.csv", ("seed", "phase", "nonfinite_step"))
-    upto = PHASES[: PHASES.index(phase) + 1]
+    phases = workdir.config.phases
+    upto = phases[: phases.index(phase) + 1]
     bad = {row["seed"] for row in rows if row["phase"] in upto and row["nonfinite_step"] is not None}
     seeds = [seed for seed in range(workdir.config.train.num_seeds) if seed not in bad]
     if not seeds:
@@ -113,35 +115,35 @@ def _cluster_key(run_seed: jax.Array, seed: jax.Array) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(run_key(run_seed), _CLUSTER_STREAM), seed)
 
 
-def clustering_settings(config: RunConfig, num_clusters: int) -> Settings:
+def clustering_settings(config: RunConfig, measure: str, num_clusters: int) -> Settings:
     """How a run's networks are clustered."""
     own = config.cluster
-    return Settings(num_clusters, own.num_restarts, own.selection, own.solver)
+    return Settings(num_clusters, own.num_restarts, own.selection, own.solver, measure)
 
 
 def cluster_network(
-    graph: LayeredGraph, config: RunConfig, seed: int, num_clusters: int, mesh: Mesh | None = None
+    graph: Graph, config: RunConfig, seed: int, settings: Settings, mesh: Mesh | None = None
 ) -> Clustering:
     """One network's clustering, the same as its shuffle tests start from; with their mesh, by their program."""
-    key, settings = cluster_key(config, seed), clustering_settings(config, num_clusters)
-    size = config.cluster.shuffles_per_group
+    key, size = cluster_key(config, seed), config.cluster.shuffles_per_group
     return jax.device_get(cluster_among_controls(graph, key, settings, group_size=size, mesh=mesh))
 
 
-def clustering_key(network: TrainedNetwork, config: RunConfig, num_clusters: int) -> dict[str, Any]:
+def clustering_key(network: TrainedNetwork, config: RunConfig, graph: str, settings: Settings) -> dict[str, Any]:
     """What decides a network's clustering."""
-    settings = dataclasses.asdict(clustering_settings(config, num_clusters))
-    return network.key | settings | {"piece": "clustering", "shuffles_per_group": config.cluster.shuffles_per_group}
+    size = config.cluster.shuffles_per_group
+    own = {"piece": "clustering", "graph": graph, "shuffles_per_group": size}
+    return network.key | dataclasses.asdict(settings) | own
 
 
 def kept_clustering(
-    store: Store, network: TrainedNetwork, config: RunConfig, num_clusters: int, mesh: Mesh | None
+    store: Store, network: TrainedNetwork, config: RunConfig, graph: str, settings: Settings, mesh: Mesh | None
 ) -> Clustering:
     """`cluster_network`, computed once in a run."""
-    key = clustering_key(network, config, num_clusters)
+    key = clustering_key(network, config, graph, settings)
     arrays = store.get(key)
     if arrays is None:
-        found = cluster_network(network.graph, config, network.seed, num_clusters, mesh)
+        found = cluster_network(network.graphs[graph], config, network.seed, settings, mesh)
         arrays = {name: np.asarray(value) for name, value in found._asdict().items()}
         store.put(key, arrays)
     return Clustering(**arrays)  # type: ignore[arg-type]  # NumPy's arrays for JAX's

@@ -1,17 +1,16 @@
 """left_out.csv: the networks that a stage could not test, and why; all others are tested."""
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from absl import logging
 
 from modularity_jax.graphs.checks import check_num_clusters
-from modularity_jax.graphs.layered import LayeredGraph
-from modularity_jax.nets.sweep import PHASES
+from modularity_jax.graphs.protocol import Graph
 from modularity_jax.runs.tables import Row, is_readable, read_csv, write_csv
 from modularity_jax.runs.workdir import Workdir
 
-COLUMNS = ("stage", "phase", "seed", "num_clusters", "reason")
+COLUMNS = ("stage", "phase", "seed", "graph", "num_clusters", "reason")
 _STAGES = ("cluster", "lesion")
 _TESTS = {"cluster": "clustered", "lesion": "damaged"}
 _FLAGS = {
@@ -25,10 +24,11 @@ class Case(NamedTuple):
 
     phase: str
     seed: int
+    graph: str
     num_clusters: int
 
 
-def why_not(graph: LayeredGraph, num_clusters: int) -> str | None:
+def why_not(graph: Graph, num_clusters: int) -> str | None:
     """Why a network cannot be cut into so many clusters; None if it can."""
     try:
         check_num_clusters(num_clusters, graph)
@@ -39,7 +39,7 @@ def why_not(graph: LayeredGraph, num_clusters: int) -> str | None:
 
 def read(workdir: Workdir, stage: str) -> dict[Case, str]:
     """The reasons that a stage has noted."""
-    return {Case(row["phase"], row["seed"], row["num_clusters"]): row["reason"] for row in _rows(workdir, (stage,))}
+    return {Case(*(row[name] for name in Case._fields)): row["reason"] for row in _rows(workdir, (stage,))}
 
 
 def note(workdir: Workdir, stage: str, reasons: dict[Case, str]) -> None:
@@ -48,7 +48,11 @@ def note(workdir: Workdir, stage: str, reasons: dict[Case, str]) -> None:
     if reasons.keys() - noted.keys():
         mine = [{"stage": stage, **case._asdict(), "reason": why} for case, why in (noted | reasons).items()]
         others = [name for name in _STAGES if name != stage]
-        write_csv(workdir.left_out, sorted([*mine, *_rows(workdir, others)], key=_place), COLUMNS)
+        places = {phase: place for place, phase in enumerate(workdir.config.phases)}
+        rows = [*mine, *_rows(workdir, others)]
+        rows.sort(key=lambda row: (row["graph"], row["num_clusters"], row["seed"]))
+        rows.sort(key=lambda row: (_STAGES.index(row["stage"]), places[row["phase"]]))
+        write_csv(workdir.left_out, rows, COLUMNS)
     for sentence in sentences(_rows(workdir, (stage,))):
         logging.warning("%s %s", sentence, _FLAGS[stage])
 
@@ -68,7 +72,3 @@ def sentences(rows: Iterable[Row]) -> list[str]:
 def _rows(workdir: Workdir, stages: Collection[str]) -> list[Row]:
     rows = read_csv(workdir.left_out, COLUMNS) if is_readable(workdir.left_out) else []
     return [row for row in rows if row["stage"] in stages]
-
-
-def _place(row: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    return _STAGES.index(row["stage"]), PHASES.index(row["phase"]), row["num_clusters"], row["seed"]

@@ -10,11 +10,14 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
+from modularity_jax.metric.partition import Settings
+from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.training import Samples
 from modularity_jax.probes.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 from modularity_jax.probes.measure import Keep, Sums
 from modularity_jax.runs import signals
 from modularity_jax.runs.checkpoints import SECONDS
+from modularity_jax.runs.cluster_files import Comparison
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
@@ -25,6 +28,7 @@ from modularity_jax.runs.stages.inputs import (
     TrainedNetwork,
     cluster_key,
     clustering_key,
+    clustering_settings,
     kept_clustering,
     load_networks,
     load_samples,
@@ -42,6 +46,8 @@ from modularity_jax.runs.workdir import Workdir, check_jax_settings
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
 _LESION_STREAM = 2**32 - 2
+# Of which clusters sub-modules are made.
+GRAPH, MEASURE = "weights", "ncut"
 
 
 class LesionCase(NamedTuple):
@@ -75,7 +81,7 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """
     config = workdir.config
     phases = [phase for phase in config.phases if phase in config.lesion.phases and config.lesion.num_shuffles]
-    networks = load_networks(workdir, phases)
+    networks = load_networks(workdir, phases, (GRAPH,))
     kinds = ["single", *(kind for kind in KINDS if getattr(config.lesion, kind))]
     cases = [LesionCase(*network, kind) for network, kind in itertools.product([*networks], kinds)]
     reasons = told_by_first(lambda: left_out.read(workdir, "lesion")) | _impossible(config, networks)
@@ -114,22 +120,25 @@ def _is_done(workdir: Workdir, phases: Iterable[str], cases: Iterable[LesionCase
 
 
 def _left_out(case: LesionCase, config: RunConfig) -> Case:
-    return Case(case.phase, case.seed, config.lesion.num_clusters)
+    return Case(case.phase, case.seed, GRAPH, config.lesion.num_clusters)
 
 
 def _impossible(config: RunConfig, networks: Mapping[tuple[str, int], TrainedNetwork]) -> dict[Case, str]:
     """What is known of the networks without their labels: what they do not allow, and why."""
     count = config.lesion.num_clusters
+    asked = {Case(*name, GRAPH, count): network.graphs[GRAPH] for name, network in networks.items()}
+    if not architecture_of(config.model).lesions:
+        return dict.fromkeys(asked, f"a network of model.name={config.model.name} is no perceptron")
     if len(config.model.widths) < 3:
-        return {Case(*name, count): "there is no hidden layer whose neurons could be damaged" for name in networks}
-    found = {Case(*name, count): why_not(network.graph, count) for name, network in networks.items()}
+        return dict.fromkeys(asked, "there is no hidden layer whose neurons could be damaged")
+    found = {case: why_not(graph, count) for case, graph in asked.items()}
     return {case: why for case, why in found.items() if why}
 
 
 def _key(stage: _Stage, case: LesionCase) -> dict[str, Any]:
     """What decides a test."""
     own, network = stage.config.lesion, stage.networks[case[:2]]
-    return clustering_key(network, stage.config, own.num_clusters) | {
+    return clustering_key(network, stage.config, GRAPH, _settings(stage)) | {
         "piece": "lesions",
         "kind": case.kind,
         "samples": stage.samples_digest,
@@ -181,8 +190,12 @@ def _test(stage: _Stage, case: LesionCase, keep: Keep) -> LesionTest | DoubleLes
 
 def _labels(stage: _Stage, case: LesionCase) -> np.ndarray:
     """The clusters of a network's neurons."""
-    network, count = stage.networks[case[:2]], stage.config.lesion.num_clusters
-    return np.asarray(kept_clustering(stage.store, network, stage.config, count, stage.mesh).labels)
+    found = kept_clustering(stage.store, stage.networks[case[:2]], stage.config, GRAPH, _settings(stage), stage.mesh)
+    return np.asarray(found.labels)
+
+
+def _settings(stage: _Stage) -> Settings:
+    return clustering_settings(stage.config, MEASURE, stage.config.lesion.num_clusters)
 
 
 class _Parts:
@@ -230,7 +243,7 @@ def _collate(
                     name.removeprefix("arrays/"): array for name, array in piece.items() if name.startswith("arrays/")
                 }
                 arrays |= {f"{prefix}/{case.kind}/{name}": array for name, array in own.items()}
-                labels[f"{prefix}/labels"] = found[case[:2]]
+                labels[f"{Comparison(*case[:2], GRAPH, MEASURE, count, '').prefix}/labels"] = found[case[:2]]
         write_arrays(workdir.lesion_arrays(phase), dict(sorted(arrays.items())))
         file = workdir.clusters(phase)
         there = read_arrays(workdir.path, f"clusters/{phase}.npz") if is_readable(file) else {}

@@ -1,14 +1,15 @@
 """A run's networks as pieces, and as its files: weights/<phase>.npz, metrics.csv and learning_curve.csv."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from absl import logging
 
-from modularity_jax.nets.mlp import Params
-from modularity_jax.nets.sweep import PHASES, Epoch
+from modularity_jax.nets.kernels import named
+from modularity_jax.nets.recipes import recipe_of
+from modularity_jax.nets.sweep import Epoch
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.stages.curve import CURVE_COLUMNS, NUM_CONTROLS
 from modularity_jax.runs.stages.inputs import BITS
@@ -27,18 +28,19 @@ def _network_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
     values = config.to_dict()
     train = {name: value for name, value in values["train"].items() if name not in ("num_seeds", "on_nan")}
     decides = {"data": values["data"], "model": values["model"], "train": train}
-    decides |= {"prune": values["prune"]} if phase == "pruned" else {}
+    phases = recipe_of(config.train).phases(config.train, config.prune)
+    sections = next((own.decided_by for own in phases if own.name == phase), ())
+    decides |= {name: values[name] for name in sections if name not in decides}
     return {"piece": "network", "phase": phase, "network": seed, "bits": BITS, **decides, **jax_settings()}
 
 
 def _curve_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
     """What decides a network's learning curve within a phase."""
     own = config.to_dict()["cluster"]
-    names = ("num_clusters", "num_restarts", "selection", "solver", "shuffles_per_group", "curve_epochs")
-    settings = {name: own[name] for name in names}
+    others = ("phases", "methods", "num_shuffles")
+    settings = {name: value for name, value in own.items() if name not in others}
     return _network_key(config, phase, seed) | {
         "piece": "curve",
-        "measure": "ncut",
         "cluster": settings,
         "controls": NUM_CONTROLS,
     }
@@ -77,7 +79,7 @@ def keep_networks(
     store: Store, config: RunConfig, epoch: Epoch, seeds: Sequence[int], rows: list[Row], curve: list[Row]
 ) -> None:
     """The end of a phase as pieces."""
-    params = _flat(epoch.params)
+    params = named(epoch.params)
     for index, seed in enumerate(seeds):
         mine = [row for row in rows if (row["phase"], row["seed"]) == (epoch.phase, seed)]
         if config.cluster.curve_epochs:
@@ -101,13 +103,13 @@ def collate_networks(workdir: Workdir) -> None:
             curve += points
         write_arrays(workdir.weights(phase), arrays)
     if config.cluster.curve_epochs:
-        write_csv(workdir.learning_curve, sorted(curve, key=table_order), CURVE_COLUMNS)
-    write_csv(workdir.metrics, sorted(metrics, key=table_order), METRICS_COLUMNS)
+        write_csv(workdir.learning_curve, in_order(curve, config), CURVE_COLUMNS)
+    write_csv(workdir.metrics, in_order(metrics, config), METRICS_COLUMNS)
 
 
-def table_order(row: Mapping[str, Any]) -> tuple[int, int, int]:
-    """The place of a row in the training's tables."""
-    return PHASES.index(row["phase"]), row["epoch"], row["seed"]
+def in_order(rows: Iterable[Row], config: RunConfig) -> list[Row]:
+    """Rows of the training's tables in the order of these."""
+    return sorted(rows, key=lambda row: (config.phases.index(row["phase"]), row["epoch"], row["seed"]))
 
 
 def check_losses(rows: list[Row], config: RunConfig) -> None:
@@ -127,30 +129,11 @@ def check_losses(rows: list[Row], config: RunConfig) -> None:
             logging.warning("%s; the network is left out of what follows", where)
 
 
-def nested(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Parameters as Flax has them, of arrays `layer_<ll>/kernel` and `/bias`."""
-    params: dict[str, dict[str, np.ndarray]] = {}
-    for name, array in arrays.items():
-        layer, _, part = name.rpartition("/")
-        params.setdefault(layer, {})[part] = array
-    return params
-
-
-def _flat(params: Params) -> dict[str, np.ndarray]:
-    """The reverse of `nested`, layer after layer."""
-    return {
-        f"{layer}/{part}": np.asarray(values)
-        for layer, parts in sorted(params.items())
-        for part, values in sorted(parts.items(), reverse=True)
-    }
-
-
 def is_trained(workdir: Workdir) -> bool:
     """Whether the training stage has left all its files, none of them damaged."""
     config = workdir.config
     tables = [workdir.metrics] + [workdir.learning_curve] * bool(config.cluster.curve_epochs)
     if not all(map(is_readable, (*tables, *map(workdir.weights, config.phases)))):
         return False
-    last = {"init": 0, "unpruned": config.train.epochs, "pruned": config.prune.epochs}
     rows = {(row["phase"], row["epoch"]) for row in read_csv(workdir.metrics, ("phase", "epoch"))}
-    return all((phase, last[phase]) in rows for phase in config.phases)
+    return all((phase, config.epochs[phase]) in rows for phase in config.phases)

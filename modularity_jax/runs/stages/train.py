@@ -9,7 +9,8 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from modularity_jax.nets.sweep import Epoch, ResumePoint, after_unpruned, states_like, train_seeds
+from modularity_jax.nets.kernels import nested
+from modularity_jax.nets.sweep import Epoch, ResumePoint, after_phase, states_like, train_seeds
 from modularity_jax.nets.training import Samples, TrainState, steps_per_epoch
 from modularity_jax.runs import signals
 from modularity_jax.runs.checkpoints import Checkpoints, Saved
@@ -23,12 +24,11 @@ from modularity_jax.runs.stages.inputs import COMPILE_SECONDS, load_samples, tim
 from modularity_jax.runs.stages.networks import (
     check_losses,
     collate_networks,
+    in_order,
     is_trained,
     keep_networks,
-    nested,
     phases_in,
     read_network,
-    table_order,
 )
 from modularity_jax.runs.tables import Row
 from modularity_jax.runs.workdir import Workdir
@@ -92,7 +92,7 @@ def _train(workdir: Workdir, share: _Share, checkpoints: Checkpoints, samples: S
     """Train a share's networks, from where it was left on."""
     config, store, size = workdir.config, workdir.store(), len(share.seeds)
     rows, curve = share.rows, share.curve
-    total = config.train.epochs + config.prune.epochs + 1
+    total = 1 + sum(config.epochs.values())
     settings: dict[str, Any] = {"model": config.model, "train": config.train, "prune": config.prune}
     title, before = f"training {size} networks", _num_epochs(share.resume, config)
     with Progress(title, total, before, COMPILE_SECONDS["train"]) as progress:
@@ -107,8 +107,8 @@ def _train(workdir: Workdir, share: _Share, checkpoints: Checkpoints, samples: S
             wanted = signals.is_wanted()
             if epoch.states and (wanted or checkpoints.is_due()):
                 leaves = {f"leaf_{index:03d}": leaf for index, leaf in enumerate(jax.tree.leaves(epoch.states))}
-                facts = {"phase": epoch.phase, "epoch": epoch.epoch, "seeds": share.seeds}
-                checkpoints.save(leaves, facts | {"rows": rows, "curve": curve})
+                facts = {"phase": epoch.phase, "epoch": epoch.epoch, "pruned": epoch.states.masks is not None}
+                checkpoints.save(leaves, facts | {"seeds": share.seeds, "rows": rows, "curve": curve})
             if wanted:
                 signals.check()
 
@@ -124,30 +124,30 @@ def _further(one: _Share, other: _Share, config: RunConfig) -> _Share:
 
 
 def _ended(workdir: Workdir, begun: Mapping[int, int], seeds: list[int]) -> _Share:
-    """The end of the unpruned phase, if it is in the store; initial networks are soon made again."""
+    """The end of the last phase that the store has of all; initial networks are soon made again."""
     config, store, nothing = workdir.config, workdir.store(), _Share(seeds, None, [], [])
-    phases = config.phases[: config.phases.index("unpruned") + 1] if "unpruned" in config.phases else ()
-    if not phases or any(begun[seed] < len(phases) for seed in seeds):
+    phases = config.phases[: min(begun[seed] for seed in seeds)]
+    if len(phases) < 2:
         return nothing
     try:
         found = {(phase, seed): read_network(store, config, phase, seed) for phase in phases for seed in seeds}
     except ValueError as error:
         logging.warning("%s", error)
         return nothing
-    params = [nested(found["unpruned", seed][0]) for seed in seeds]
+    params = [nested(found[phases[-1], seed][0]) for seed in seeds]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *params)
-    rows = sorted((row for _, own, _ in found.values() for row in own), key=table_order)
-    curve = sorted((row for _, _, own in found.values() for row in own), key=table_order)
-    return _Share(seeds, after_unpruned(stacked, model=config.model, train=config.train), rows, curve)
+    resume = after_phase(phases[-1], config.epochs[phases[-1]], stacked, model=config.model, train=config.train)
+    rows = in_order((row for _, own, _ in found.values() for row in own), config)
+    curve = in_order((row for _, _, own in found.values() for row in own), config)
+    return _Share(seeds, resume, rows, curve)
 
 
 def _under_way(config: RunConfig, begun: Mapping[int, int], saved: Saved) -> _Share:
     """A checkpoint's networks; from the beginning where the end of an earlier phase is gone."""
     seeds, phase, epoch = (saved.facts[name] for name in ("seeds", "phase", "epoch"))
-    ended = epoch == {"unpruned": config.train.epochs, "pruned": config.prune.epochs}[phase]
-    if any(begun[seed] < config.phases.index(phase) + ended for seed in seeds):
+    if any(begun[seed] < config.phases.index(phase) + (epoch == config.epochs[phase]) for seed in seeds):
         return _Share(seeds, None, [], [])
-    structure = jax.tree.structure(states_like(config.model, config.train, phase))
+    structure = jax.tree.structure(states_like(config.model, config.train, pruned=saved.facts["pruned"]))
     states: TrainState = jax.tree.unflatten(structure, [saved.arrays[name] for name in sorted(saved.arrays)])
     return _Share(seeds, ResumePoint(phase, epoch, states), saved.facts["rows"], saved.facts["curve"])
 
@@ -156,7 +156,8 @@ def _num_epochs(place: ResumePoint | None, config: RunConfig) -> int:
     """Finished pieces of the training, the initial networks being the first."""
     if place is None:
         return 0
-    return 1 + place.epoch + (config.train.epochs if place.phase == "pruned" else 0)
+    before = list(config.epochs)[: list(config.epochs).index(place.phase)]
+    return 1 + place.epoch + sum(config.epochs[phase] for phase in before)
 
 
 def _metrics_rows(epoch: Epoch, seeds: Sequence[int], last: list[Row], config: RunConfig, num_train: int) -> list[Row]:

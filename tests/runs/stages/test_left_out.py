@@ -10,9 +10,9 @@ from modularity_jax.runs.tables import read_csv
 from modularity_jax.runs.workdir import Workdir
 
 NOTES = [
-    ("lesion", {Case("pruned", 1, 10): "b"}),
-    ("cluster", {Case("pruned", 10, 4): "a", Case("pruned", 2, 4): "a"}),
-    ("cluster", {Case("init", 3, 12): "c, d"}),
+    ("lesion", {Case("pruned", 1, "weights", 10): "b"}),
+    ("cluster", {Case("pruned", 10, "weights", 4): "a", Case("pruned", 2, "weights", 4): "a"}),
+    ("cluster", {Case("init", 3, "weights", 12): "c, d"}),
 ]
 
 

@@ -67,7 +67,7 @@ def expected_tests(workdir, seed):
     params = {
         f"layer_{i:02d}": {p: arrays[f"seed_{seed}/layer_{i:02d}/{p}"] for p in ("kernel", "bias")} for i in range(3)
     }
-    labels = read_arrays(workdir.path, "clusters/pruned.npz")[f"seed_{seed}/k_3/labels"]
+    labels = read_arrays(workdir.path, "clusters/pruned.npz")[f"seed_{seed}/weights/ncut/k_3/labels"]
     digits = data.load("digits")
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(3), 2**32 - 1), seed)
     keys = jax.random.split(jax.random.fold_in(key, 2**32 - 2), 3)
@@ -118,7 +118,7 @@ def test_undamaged_accuracy_is_that_of_training(workdir):
 
 def test_labels_are_those_of_the_clustering_stage(workdir, copy):
     before = read_arrays(workdir.path, "clusters/pruned.npz")
-    assert set(before) == {"seed_0/k_3/labels", "seed_1/k_3/labels"}
+    assert set(before) == {f"seed_{seed}/weights/ncut/k_3/labels" for seed in (0, 1)}
     cluster_stage(copy)
     after = read_arrays(copy.path, "clusters/pruned.npz")
     for name, labels in before.items():
@@ -176,7 +176,9 @@ def test_a_network_that_cannot_be_tested_leaves_the_others(workdir, copy, monkey
     for name in NAMES:
         assert read_csv(copy.path / name) == [row for row in read_csv(workdir.path / name) if row["seed"] == 1]
     reason = "labels must put at least 2 clusters into some hidden layer, got 1 in each of them"
-    expected = [{"stage": "lesion", "phase": "pruned", "seed": 0, "num_clusters": 3, "reason": reason}]
+    expected = [
+        {"stage": "lesion", "phase": "pruned", "seed": 0, "graph": "weights", "num_clusters": 3, "reason": reason}
+    ]
     assert read_csv(copy.left_out) == expected
     assert f"The pruned network of seed 0 could not be damaged at k = 3: {reason}." in caplog.text
     monkeypatch.setattr(lesions, "load_samples", None)

@@ -13,7 +13,7 @@ from modularity_jax.metric.items import partition_controls
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.report import write_report
 from modularity_jax.runs import checkpoints, signals
-from modularity_jax.runs.cluster_files import group_of
+from modularity_jax.runs.cluster_files import comparison_of
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.stages import cluster as clustering
 from modularity_jax.runs.stages import inputs as stages
@@ -198,15 +198,14 @@ def test_clusterability_equals_the_metric_on_the_exported_weights(workdir):
         assert (row["num_shuffles"], row["num_left_out"], row["num_empty"], row["converged"]) == (6, 0, 0, True)
         assert row["num_isolated"] == int((np.asarray(graph.degrees()) == 0).sum())
         assert row["num_components"] == int(test.clustering.num_components)
-        prefix = f"seed_{row['seed']}/k_3"
+        prefix = f"seed_{row['seed']}/weights/ncut/k_3"
         arrays = read_arrays(workdir.path, f"clusters/{row['phase']}.npz", prefix)
         assert set(arrays) == {
-            f"{prefix}/{name}"
-            for name in ("labels", "eigenvalues", "layer/shuffled_ncut", "layer_nonzero/shuffled_ncut")
+            f"{prefix}/{name}" for name in ("labels", "eigenvalues", "layer/controls", "layer_nonzero/controls")
         }
         np.testing.assert_array_equal(arrays[f"{prefix}/labels"], test.clustering.labels)
         np.testing.assert_array_equal(arrays[f"{prefix}/eigenvalues"], test.clustering.eigenvalues)
-        np.testing.assert_array_equal(arrays[f"{prefix}/{row['method']}/shuffled_ncut"], test.controls)
+        np.testing.assert_array_equal(arrays[f"{prefix}/{row['method']}/controls"], test.controls)
     pruned = [row for row in rows if row["phase"] == "pruned"]
     assert all(row["num_isolated"] > 0 for row in pruned)
 
@@ -289,7 +288,16 @@ def test_too_many_clusters_for_some_networks_leave_out_these(workdir, copy, forb
     with pytest.raises(AssertionError, match="computed already"):  # the other network's
         cluster_stage(asked)
     reason = f"num_clusters must be at most the number of connected neurons, {few}, got {few + 1}"
-    expected = [{"stage": "cluster", "phase": "pruned", "seed": seed, "num_clusters": few + 1, "reason": reason}]
+    expected = [
+        {
+            "stage": "cluster",
+            "phase": "pruned",
+            "seed": seed,
+            "graph": "weights",
+            "num_clusters": few + 1,
+            "reason": reason,
+        }
+    ]
     assert read_csv(copy.left_out) == expected
     told = f"The pruned network of seed {seed} could not be clustered at k = {few + 1}: {reason}."
     assert f"{told} --config.cluster.phases and --config.cluster.num_clusters can leave them out" in caplog.text
@@ -389,7 +397,9 @@ def test_a_learning_curve(tmp_path, workdir):
         end = ends[row["phase"], row["seed"]]
         for name in ("num_clusters", "observed", "bound", "num_isolated", "test_accuracy"):
             assert row[name] == end[name]
-        arrays = read_arrays(workdir.path, f"clusters/{row['phase']}.npz", f"seed_{row['seed']}/k_3/layer/")
+        arrays = read_arrays(
+            workdir.path, f"clusters/{row['phase']}.npz", f"seed_{row['seed']}/weights/ncut/k_3/layer/"
+        )
         (first_six,) = arrays.values()
         graph = mj.LayeredGraph.from_weights(
             [
@@ -565,9 +575,9 @@ def test_a_network_whose_loss_is_not_finite_is_marked_and_left_out(workdir, tmp_
     curve = {(r["seed"], r["phase"], r["epoch"]) for r in read_csv(made.learning_curve)}
     assert {place for place in curve if place[0] == 1} == {(1, "init", 0), (1, "unpruned", 1)}
     cluster_stage(made)
-    whole = {group_of(row): row for row in read_csv(workdir.clusterability)}
-    rows = {group_of(row): row for row in read_csv(made.clusterability)}
-    assert {group[:2] for group in whole.keys() - rows.keys()} == {(1, "unpruned"), (1, "pruned")}
+    whole = {comparison_of(row): row for row in read_csv(workdir.clusterability)}
+    rows = {comparison_of(row): row for row in read_csv(made.clusterability)}
+    assert {group[:2] for group in whole.keys() - rows.keys()} == {("unpruned", 1), ("pruned", 1)}
     assert all(whole[group] == row for group, row in rows.items())
 
 

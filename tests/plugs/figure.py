@@ -1,4 +1,4 @@
-"""A figure of one's own, from outside the package: what `tests/report/test_figures.py` names in the registry."""
+"""A figure of one's own, which the registry names by its module."""
 
 from modularity_jax.report.figures.style import Drawn, new_figure
 

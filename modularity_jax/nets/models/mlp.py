@@ -1,0 +1,36 @@
+"""The study's network: a multi-layer perceptron of Flax (linen) Dense layers."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+
+Array = jax.Array
+
+
+class MLP(nn.Module):
+    """ReLU perceptron: Glorot-uniform kernels, zero biases, dropout after each hidden layer, none on the input.
+
+    Attributes:
+      widths: neurons of layers 0..L, inputs and classes included.
+      dropout_rate: share of hidden activations dropped in training.
+    """
+
+    widths: Sequence[int]
+    dropout_rate: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        """Logits [B, d_L] of inputs [B, d_0]."""
+        last = len(self.widths) - 2
+        for layer, width in enumerate(self.widths[1:]):
+            x = nn.Dense(width, kernel_init=nn.initializers.glorot_uniform(), name=layer_name(layer))(x)
+            if layer < last:
+                x = nn.relu(x)
+                x = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
+        return x
+
+
+def layer_name(layer: int) -> str:
+    """Name of the layer between neurons of layer `layer` and `layer + 1`; zero-padded, so that it sorts in order."""
+    return f"layer_{layer:02d}"
