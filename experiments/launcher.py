@@ -13,15 +13,15 @@ from ml_collections import config_flags
 
 from experiments import end_at_once
 from experiments.arguments import find_config, prepare
+from experiments.devices import check_platform, keep_compiled_programs, use_all_cores
+from experiments.exit_codes import outcome_of
+from experiments.streams import make_printable
 from modularity_jax.data.dataset import one_line
 from modularity_jax.data.paths import local_path
 from modularity_jax.runs import signals
 from modularity_jax.runs.config import from_dict
-from modularity_jax.runs.devices import check_platform, keep_compiled_programs, use_all_cores
-from modularity_jax.runs.exit_codes import outcome_of
 from modularity_jax.runs.hosts import connect, disconnect
 from modularity_jax.runs.session import opened
-from modularity_jax.runs.streams import make_printable
 from modularity_jax.runs.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory; runs/<config's name> by default.")

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 
-from modularity_jax.runs.exit_codes import outcome_of
+from experiments.exit_codes import outcome_of
 from modularity_jax.runs.store import Store
 from tests.experiments import survival
 from tests.experiments.test_launchers import REPOSITORY, environment, write_idx

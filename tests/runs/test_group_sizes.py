@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from experiments.exit_codes import outcome_of
 from modularity_jax.metric import group_sizes as rules
 from modularity_jax.nets.group_sizes import networks_at_once, samples_at_once
 from modularity_jax.runs.config import GROUP_SIZES, RunConfig, from_dict
-from modularity_jax.runs.exit_codes import outcome_of
 from modularity_jax.runs.group_sizes import _RULES, naming, resolve
 from modularity_jax.runs.lending import as_donor
 from modularity_jax.runs.stages import cluster as clustering

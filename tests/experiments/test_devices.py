@@ -6,7 +6,7 @@ import pwd
 import jax
 import pytest
 
-from modularity_jax.runs import devices
+from experiments import devices
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import jax
 import pytest
 
-from modularity_jax.runs.exit_codes import outcome_of
+from experiments.exit_codes import outcome_of
 from modularity_jax.runs.signals import StoppedError
 
 
