@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType
 
-from modularity_jax import parallel
+from modularity_jax import programs
 from modularity_jax.parallel import grouped_map
 
 MATRIX = jnp.asarray(np.random.default_rng(0).normal(size=(33, 33)), jnp.float32)
@@ -65,9 +65,9 @@ def test_work_is_split_over_the_devices():
 def on_a_gpu(monkeypatch):
     """As if JAX computed on one: the CPU's compiler reads the same options."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    parallel._gpu_options.cache_clear()
+    programs._gpu_options.cache_clear()
     yield monkeypatch
-    parallel._gpu_options.cache_clear()
+    programs._gpu_options.cache_clear()
 
 
 def test_a_program_has_its_options_only_where_it_stands_alone(on_a_gpu):
@@ -75,11 +75,11 @@ def test_a_program_has_its_options_only_where_it_stands_alone(on_a_gpu):
     given = []
     jit = jax.jit
     on_a_gpu.setattr(jax, "jit", lambda fn, **how: (given.append(how.get("compiler_options")), jit(fn, **how))[1])
-    double = parallel.program(lambda x: 2 * x)
+    double = programs.program(lambda x: 2 * x)
     one = jnp.ones(3)
     wanted = [2.0, 2.0, 2.0]
     np.testing.assert_array_equal(double(one), wanted)
-    assert given == [None, parallel._ON_GPU, parallel._ON_GPU]  # inside others, the question whether it may, alone
+    assert given == [None, programs._ON_GPU, programs._ON_GPU]  # inside others, the question whether it may, alone
     np.testing.assert_array_equal(jit(double)(one), wanted)
     np.testing.assert_array_equal(jit(lambda: double(one))(), wanted)
     np.testing.assert_array_equal(jax.vmap(double)(one), wanted)
@@ -87,6 +87,6 @@ def test_a_program_has_its_options_only_where_it_stands_alone(on_a_gpu):
 
 
 def test_an_option_that_the_compiler_does_not_know_is_left_out(on_a_gpu):
-    on_a_gpu.setattr(parallel, "_ON_GPU", {"xla_gpu_no_option_of_this_name": False})
-    assert parallel._gpu_options() == {}
-    np.testing.assert_array_equal(parallel.program(lambda x: 2 * x)(jnp.ones(2)), [2.0, 2.0])
+    on_a_gpu.setattr(programs, "_ON_GPU", {"xla_gpu_no_option_of_this_name": False})
+    assert programs._gpu_options() == {}
+    np.testing.assert_array_equal(programs.program(lambda x: 2 * x)(jnp.ones(2)), [2.0, 2.0])

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "modularity_jax"
-ROOMS = ("plug_points", "parallel", "data", "graphs", "metric", "nets", "probes", "runs", "report")
+ROOMS = ("plug_points", "programs", "parallel", "data", "graphs", "metric", "nets", "probes", "runs", "report")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

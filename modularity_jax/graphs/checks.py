@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from modularity_jax.graphs.libraries import advice, dense_form
-from modularity_jax.parallel import is_concrete, without_explicit_sharding
+from modularity_jax.parallel import without_explicit_sharding
+from modularity_jax.programs import is_concrete
 
 # Vertices are numbered in int32.
 MAX_NODES = 2**31 - 1

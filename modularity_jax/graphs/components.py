@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.parallel import is_concrete
+from modularity_jax.programs import is_concrete
 
 Array = jax.Array
 

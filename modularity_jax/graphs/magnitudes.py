@@ -16,7 +16,7 @@ import numpy as np
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.numerics import power_of_two
-from modularity_jax.parallel import is_concrete
+from modularity_jax.programs import is_concrete
 
 Array = jax.Array
 

@@ -10,7 +10,8 @@ from modularity_jax.graphs.components import count_components
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.items import partition_alone, partition_graph
 from modularity_jax.metric.partition import Partition, Settings
-from modularity_jax.parallel import is_concrete, outside_explicit_mesh
+from modularity_jax.parallel import outside_explicit_mesh
+from modularity_jax.programs import is_concrete
 
 Array = jax.Array
 

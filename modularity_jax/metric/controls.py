@@ -17,8 +17,9 @@ from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.methods import METHODS, method_of
 from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
 from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
-from modularity_jax.parallel import outside_explicit_mesh, program
+from modularity_jax.parallel import outside_explicit_mesh
 from modularity_jax.plug_points import entry
+from modularity_jax.programs import program
 
 Array = jax.Array
 G = TypeVar("G", bound=Graph)

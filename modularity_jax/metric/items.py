@@ -20,7 +20,8 @@ from modularity_jax.metric.group_sizes import controls_at_once
 from modularity_jax.metric.methods import method_of
 from modularity_jax.metric.partition import Partition, Settings, partition
 from modularity_jax.metric.stocks import Stock, stock
-from modularity_jax.parallel import gather, grouped_range, in_order, is_concrete, on_all_devices, program
+from modularity_jax.parallel import gather, grouped_range, in_order, on_all_devices
+from modularity_jax.programs import is_concrete, program
 
 Array = jax.Array
 

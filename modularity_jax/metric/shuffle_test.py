@@ -16,7 +16,8 @@ from modularity_jax.metric.items import items_at_once, partition_with_controls
 from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.partition import Settings
 from modularity_jax.metric.statistics import compare
-from modularity_jax.parallel import as_mesh, is_concrete, outside_explicit_mesh
+from modularity_jax.parallel import as_mesh, outside_explicit_mesh
+from modularity_jax.programs import is_concrete
 
 Array = jax.Array
 

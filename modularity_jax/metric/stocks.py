@@ -15,7 +15,7 @@ import numpy as np
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.methods import Lines, method_of
 from modularity_jax.metric.permutation import Cells, cells_of, grid_of, hash32, num_outside, numbers_of
-from modularity_jax.parallel import is_concrete
+from modularity_jax.programs import is_concrete
 
 Array = Any  # NumPy's or JAX's
 T = TypeVar("T", bound=Any)

@@ -15,7 +15,7 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.magnitudes import as_floats
 from modularity_jax.graphs.numerics import full_precision
 from modularity_jax.nets.group_sizes import samples_at_once
-from modularity_jax.parallel import as_mesh, gather, grouped_map, outside_explicit_mesh, program
+from modularity_jax.parallel import as_mesh, gather, grouped_map, outside_explicit_mesh
 from modularity_jax.probes.labels import accuracy, sample_labels
 from modularity_jax.probes.network import Layer, network_from_params
 from modularity_jax.probes.passes import Plan, conditional_pass, joint_pass, single_pass
@@ -27,6 +27,7 @@ from modularity_jax.probes.submodules import (
     find_submodules,
     observed_order,
 )
+from modularity_jax.programs import program
 
 Array = jax.Array
 Metric = Callable[[Array, Array], Array]

@@ -17,23 +17,21 @@ from modularity_jax.runs.cluster_files import Comparison, comparison_of
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
+from modularity_jax.runs.pieces import results, timed
 from modularity_jax.runs.plain_values import plain
-from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages import left_out
 from modularity_jax.runs.stages.inputs import (
-    COMPILE_SECONDS,
     TrainedNetwork,
     cluster_key,
     clustering_key,
     clustering_settings,
     kept_clustering,
     load_networks,
-    timed,
 )
 from modularity_jax.runs.stages.left_out import Case, why_not
 from modularity_jax.runs.store import Store
 from modularity_jax.runs.tables import Row, is_readable, read_csv, read_table, write_arrays, write_csv
-from modularity_jax.runs.workdir import Workdir, check_jax_settings
+from modularity_jax.runs.workdir import Workdir
 
 CLUSTERABILITY_COLUMNS = (
     "seed", "phase", "graph", "measure", "num_clusters", "method", "observed", "bound", "shuffled_mean", "shuffled_std",
@@ -73,29 +71,23 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     if not cases:
         first = next(iter(reasons.values()), "none has a finite loss; try a lower train.learning_rate")
         raise ValueError(f"{workdir.path}: no network can be clustered: {first}")
-    told_by_first(lambda: check_jax_settings(workdir))
     store = workdir.store()
-
-    def is_there(case: Comparison) -> bool:
-        return all(key in store for key in _keys(networks[case[:2]], config, case))
-
-    left = told_by_first(lambda: [case for case in cases if not is_there(case)])
-    title = f"clustering {len({case[:2] for case in left})} networks"
-    shown = Progress(title, len(left), compiling=COMPILE_SECONDS["cluster"])
-
-    def test_of(case: Comparison) -> ShuffleTest:
-        with naming(config, "cluster.shuffles_per_group"):
-            return _test(store, networks[case[:2]], case, config, mesh)
-
-    with timed(workdir, "cluster"), shown as progress:
-        for case in left:
-            test = test_of(case)
-            progress.advance(
-                f"{case.phase} seed {case.seed}, k = {case.num_clusters}, {case.method}: "
-                f"{case.measure} {test.observed:.3f}, z {test.z_score:.1f}"
-            )
-        tests = {case: test_of(case) for case in cases}
+    keys = {case: _keys(networks[case[:2]], config, case) for case in cases}
+    with timed(workdir, "cluster"), naming(config, "cluster.shuffles_per_group"):
+        tests = results(
+            workdir,
+            f"clustering {len({case[:2] for case in cases})} networks",
+            "cluster",
+            keys,
+            lambda case: _test(store, networks[case[:2]], case, config, mesh),
+            _told,
+        )
         told_by_first(lambda: _collate(workdir, phases, tests))
+
+
+def _told(case: Comparison, test: ShuffleTest) -> str:
+    where = f"{case.phase} seed {case.seed}, k = {case.num_clusters}, {case.method}"
+    return f"{where}: {case.measure} {test.observed:.3f}, z {test.z_score:.1f}"
 
 
 def _is_done(workdir: Workdir, phases: Sequence[str], cases: Iterable[Comparison]) -> bool:

@@ -1,9 +1,7 @@
 """What a run's stages share: its samples and networks, their clusterings, keys, and the time that a stage takes."""
 
-import contextlib
 import dataclasses
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,19 +18,16 @@ from modularity_jax.nets.kernels import Params, named, nested
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.sweep import run_key
 from modularity_jax.nets.training import Samples
-from modularity_jax.runs.compilation import CompileWatch
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.hosts import agreed, told_by_first
 from modularity_jax.runs.store import Store, digest
 from modularity_jax.runs.tables import read_arrays, read_table
-from modularity_jax.runs.workdir import Workdir, jax_settings, record_seconds
+from modularity_jax.runs.workdir import Workdir, jax_settings
 
 # Tells the randomness of the clustering from that of the training, whose networks are numbered from 0.
 _CLUSTER_STREAM = 2**32 - 1
 # Of what a piece holds beside its key; one more where random bits or the rounding of results change.
 BITS = 1
-# Seconds that each stage of the demo compiles on 2 cores where no compiled programs are kept: what a user is told.
-COMPILE_SECONDS = {"train": 8, "cluster": 2, "lesion": 3}
 
 
 def load_samples(config: RunConfig) -> Samples:
@@ -147,14 +142,3 @@ def kept_clustering(
         arrays = {name: np.asarray(value) for name, value in found._asdict().items()}
         store.put(key, arrays)
     return Clustering(**arrays)  # type: ignore[arg-type]  # NumPy's arrays for JAX's
-
-
-@contextlib.contextmanager
-def timed(workdir: Workdir, stage: str) -> Iterator[Any]:
-    """Logs and notes a stage's time, and how much of it went to compilation or to fetching compiled programs."""
-    start = time.monotonic()
-    with CompileWatch() as watch:
-        yield
-    seconds = time.monotonic() - start
-    logging.info("%s took %.1f s, of which compilation %.1f s", stage, seconds, watch.seconds)
-    told_by_first(lambda: record_seconds(workdir, stage, seconds, watch.seconds))

@@ -1,8 +1,7 @@
 """The lesion stage of a run: lesions.csv, double_lesions.csv and lesions/<phase>.npz."""
 
 import itertools
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,17 +13,15 @@ from modularity_jax.metric.partition import Settings
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.training import Samples
 from modularity_jax.probes.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
-from modularity_jax.probes.measure import Keep, Sums
+from modularity_jax.probes.measure import Keep
 from modularity_jax.runs import signals
-from modularity_jax.runs.checkpoints import SECONDS
 from modularity_jax.runs.cluster_files import Comparison
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
-from modularity_jax.runs.progress import Progress
+from modularity_jax.runs.pieces import Parts, results, timed
 from modularity_jax.runs.stages import left_out
 from modularity_jax.runs.stages.inputs import (
-    COMPILE_SECONDS,
     TrainedNetwork,
     cluster_key,
     clustering_key,
@@ -32,7 +29,6 @@ from modularity_jax.runs.stages.inputs import (
     kept_clustering,
     load_networks,
     load_samples,
-    timed,
 )
 from modularity_jax.runs.stages.left_out import Case, why_not
 from modularity_jax.runs.stages.lesion_tables import (
@@ -42,7 +38,7 @@ from modularity_jax.runs.stages.lesion_tables import (
 )
 from modularity_jax.runs.store import Store, digest, unpacked
 from modularity_jax.runs.tables import Row, is_readable, read_arrays, read_csv, write_arrays, write_csv
-from modularity_jax.runs.workdir import Workdir, check_jax_settings
+from modularity_jax.runs.workdir import Workdir
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
 _LESION_STREAM = 2**32 - 2
@@ -90,24 +86,23 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
         told_by_first(lambda: left_out.note(workdir, "lesion", reasons))
         logging.info("%s holds its lesions already, or its config asks for none", workdir.path)
         return
-    told_by_first(lambda: check_jax_settings(workdir))
     samples = load_samples(config)
     drawn_on = digest((samples.x_test, samples.y_test))
     stage = _Stage(workdir.store(), config, networks, samples, drawn_on, mesh)
-    left = told_by_first(lambda: [case for case in cases if _key(stage, case) not in stage.store])
-    shown = Progress(f"damaging {len(networks)} networks", len(left), compiling=COMPILE_SECONDS["lesion"])
-    with timed(workdir, "lesion"), shown as progress:
-        for case in left:
-            signals.check()
-            told = unpacked(_piece(stage, case)["outcome"])
-            progress.advance(f"{case.phase} seed {case.seed}, {case.kind}: {told}")
-        pieces = {case: _piece(stage, case) for case in cases}
+    keys = {case: [_key(stage, case)] for case in cases}
+    title = f"damaging {len(networks)} networks"
+    with timed(workdir, "lesion"), naming(config, "lesion.samples_per_batch"):
+        pieces = results(workdir, title, "lesion", keys, lambda case: _piece(stage, case), _told)
         failed = {case: unpacked(piece["reason"]) for case, piece in pieces.items() if "reason" in piece}
         pieces = {case: piece for case, piece in pieces.items() if case not in failed}
         labels = {case[:2]: _labels(stage, case) for case in pieces}
         told_by_first(lambda: _collate(workdir, stage, phases, pieces, labels))
     reasons |= {_left_out(case, config): why for case, why in failed.items()}
     told_by_first(lambda: left_out.note(workdir, "lesion", reasons))
+
+
+def _told(case: LesionCase, piece: Mapping[str, np.ndarray]) -> str:
+    return f"{case.phase} seed {case.seed}, {case.kind}: {unpacked(piece['outcome'])}"
 
 
 def _is_done(workdir: Workdir, phases: Iterable[str], cases: Iterable[LesionCase]) -> bool:
@@ -153,10 +148,10 @@ def _piece(stage: _Stage, case: LesionCase) -> dict[str, np.ndarray]:
     key = _key(stage, case)
     piece = stage.store.get(key)
     if piece is None:
-        keep = _Parts(stage.store, key | {"piece": "lesions-under-way"})
+        signals.check()
+        keep = Parts(stage.store, key | {"piece": "lesions-under-way"})
         head = {"seed": case.seed, "phase": case.phase, "num_clusters": stage.config.lesion.num_clusters}
-        with naming(stage.config, "lesion.samples_per_batch"):
-            piece = as_piece(head, case.kind, _test(stage, case, keep))
+        piece = as_piece(head, case.kind, _test(stage, case, keep))
         stage.store.put(key, piece)
         keep.drop()
     return piece
@@ -196,32 +191,6 @@ def _labels(stage: _Stage, case: LesionCase) -> np.ndarray:
 
 def _settings(stage: _Stage) -> Settings:
     return clustering_settings(stage.config, MEASURE, stage.config.lesion.num_clusters)
-
-
-class _Parts:
-    """Keeps the finished parts of a long test as a piece, and stops between two where that is wanted."""
-
-    def __init__(self, store: Store, key: dict[str, Any]) -> None:
-        self._store, self._key = store, key
-        self._arrays = store.get(key) or {}
-        self._saved_at = time.monotonic()
-
-    def __call__(self, start: int, compute: Callable[[], Sums]) -> Sums:
-        names = f"{start:08d}/undamaged", f"{start:08d}/damaged"
-        if names[0] in self._arrays:
-            return self._arrays[names[0]], self._arrays[names[1]]
-        # Asked before a part rather than after it: the last needs no saving, its test is about to be.
-        if self._arrays and (signals.is_wanted() or told_by_first(lambda: time.monotonic() - self._saved_at > SECONDS)):
-            self._store.put(self._key, self._arrays)
-            self._saved_at = time.monotonic()
-            signals.check()
-        sums = compute()
-        self._arrays |= dict(zip(names, map(np.asarray, sums), strict=True))
-        return sums
-
-    def drop(self) -> None:
-        """The test is done."""
-        self._store.drop(self._key)
 
 
 def _collate(

@@ -17,10 +17,11 @@ from modularity_jax.runs.checkpoints import Checkpoints, Saved
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
+from modularity_jax.runs.pieces import COMPILE_SECONDS, timed
 from modularity_jax.runs.plain_values import plain
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages.curve import curve_rows
-from modularity_jax.runs.stages.inputs import COMPILE_SECONDS, load_samples, timed
+from modularity_jax.runs.stages.inputs import load_samples
 from modularity_jax.runs.stages.networks import (
     check_losses,
     collate_networks,
