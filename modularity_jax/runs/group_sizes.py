@@ -68,7 +68,8 @@ def _networks(config: RunConfig) -> int:
 
 def _shuffles(config: RunConfig) -> int:
     graph, settings = graph_shape(config.model), config.cluster
-    return controls_at_once(graph.size, graph.num_nodes, max(settings.num_clusters), settings.num_restarts)
+    most = controls_at_once(graph.size, graph.num_nodes, max(settings.num_clusters), settings.num_restarts)
+    return min(most, -(-settings.num_shuffles // jax.device_count()))  # each device has a group of a test's
 
 
 def _samples(config: RunConfig) -> int:

@@ -80,11 +80,19 @@ def test_what_the_user_says_stays():
 def test_an_accelerator_is_filled(accelerator):
     accelerator(60 * 10**9)
     many = dataclasses.replace(RunConfig(), train=dataclasses.replace(RunConfig().train, num_seeds=128))
-    assert sizes(resolve(many)) == (128, 256, 10_000)
+    assert sizes(resolve(many)) == (128, 200, 10_000)
+    thousand = dataclasses.replace(many, cluster=dataclasses.replace(many.cluster, num_shuffles=1000))
+    assert resolve(thousand).cluster.shuffles_per_group == 256
     assert networks_at_once(SHAPES, 10, 1) == 10
     assert networks_at_once(SHAPES, 10, 4) == 3
     assert networks_at_once(SHAPES, 200, 1) == 100  # two groups of one size
     assert samples_at_once(STUDY, 10, 4) == 2500  # each device has a batch
+
+
+def test_each_device_has_a_share(accelerator, monkeypatch):
+    accelerator(60 * 10**9)
+    monkeypatch.setattr(jax, "device_count", lambda: 8)
+    assert sizes(resolve(RunConfig())) == (2, 25, 1250)
 
 
 def test_memory_bounds_a_group(accelerator):
@@ -110,15 +118,15 @@ def test_nothing_is_left_open_in_a_workdir(tmp_path):
 
 def test_the_same_command_goes_on_on_another_platform(tmp_path, accelerator):
     create_workdir(tmp_path, config(train={"seeds_per_group": 4}), "there")
-    assert sizes(open_workdir(tmp_path).config) == (4, 256, 10_000)
+    assert sizes(open_workdir(tmp_path).config) == (4, 8, 10_000)
     # Nothing is computed yet, so what is typed next takes its place.
-    assert sizes(create_workdir(tmp_path, config(), "there").config) == (1, 256, 10_000)
+    assert sizes(create_workdir(tmp_path, config(), "there").config) == (1, 8, 10_000)
     (tmp_path / "metrics.csv").touch()
     with pytest.MonkeyPatch.context() as here:
         here.setattr(jax, "default_backend", lambda: "cpu")
-        assert sizes(create_workdir(tmp_path, config(), "here").config) == (1, 256, 10_000)
-        with pytest.raises(ValueError, match=r"cluster\.shuffles_per_group: 256 and 8"):
-            create_workdir(tmp_path, config(cluster={"shuffles_per_group": 8}), "here")
+        assert sizes(create_workdir(tmp_path, config(), "here").config) == (1, 8, 10_000)
+        with pytest.raises(ValueError, match=r"cluster\.shuffles_per_group: 8 and 4"):
+            create_workdir(tmp_path, config(cluster={"shuffles_per_group": 4}), "here")
 
 
 def test_a_fork_takes_the_sizes_of_what_it_copies():
