@@ -13,6 +13,7 @@ from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.controls import shuffle
 from modularity_jax.metric.measures import MEASURES
 from modularity_jax.metric.methods import METHODS
+from modularity_jax.metric.modularity import modularity
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
@@ -29,6 +30,7 @@ __all__ = [
     "cluster",
     "double_lesion_test",
     "lesion_test",
+    "modularity",
     "ncut",
     "shuffle",
     "shuffle_test",

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.magnitudes import MAX_ON_HOST, magnitudes, on_host
+from modularity_jax.graphs.nulls import Null, null_of_blocks
 from modularity_jax.graphs.params import layers_in_order
 from modularity_jax.graphs.protocol import Block
 from modularity_jax.graphs.sides import BipartiteGraph, LayerForm, LayerSides, Sides
@@ -168,6 +169,10 @@ class LayeredGraph:
     def sides(self) -> Sides:
         """Even and odd layers."""
         return LayerSides(self)
+
+    def null(self) -> Null:
+        """The edges expected in each kernel."""
+        return null_of_blocks(self.blocks(), self.num_nodes)
 
     def over_layers(self, reduce: Callable[[Array, int], Array], join: Callable[[Array, Array], Array]) -> list[Array]:
         """Each layer's reduction over its incoming (axis 0) and outgoing (axis 1) block, joined: L + 1 arrays [d_l]."""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import jax
 import numpy as np
 
+from modularity_jax.graphs.nulls import Null
 from modularity_jax.graphs.sides import Sides
 
 Array = jax.Array
@@ -25,6 +26,9 @@ class Adjacency(Protocol):
 
     def sides(self) -> Sides | None:
         """The two sides of a graph that is known to be bipartite."""
+
+    def null(self) -> Null:
+        """The edges that are expected by chance."""
 
 
 class Block(NamedTuple):

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modularity_jax.graphs.nulls import Null, null_of_strips
+
 if TYPE_CHECKING:
     from modularity_jax.graphs.layered import LayeredGraph
 
@@ -93,12 +95,12 @@ class BipartiteGraph:
     Attributes:
       strips: for each layer of the smaller side its edges, [d, columns], at least 0.
       starts: the column of the larger side at which each strip begins, static.
-      num_large: vertices of the larger side, static.
+      large_widths: of the layers of the larger side, static.
     """
 
     strips: tuple[Array, ...]
     starts: tuple[int, ...] = dataclasses.field(metadata={"static": True})
-    num_large: int = dataclasses.field(metadata={"static": True})
+    large_widths: tuple[int, ...] = dataclasses.field(metadata={"static": True})
 
     @classmethod
     def from_layers(cls, graph: "LayeredGraph") -> Self:
@@ -123,6 +125,11 @@ class BipartiteGraph:
         return sum(strip.shape[0] for strip in self.strips)
 
     @property
+    def num_large(self) -> int:
+        """Vertices of the larger side."""
+        return sum(self.large_widths)
+
+    @property
     def num_nodes(self) -> int:
         """Number of vertices N."""
         return self.num_small + self.num_large
@@ -140,6 +147,10 @@ class BipartiteGraph:
     def sides(self) -> "BipartiteGraph":
         """Itself."""
         return self
+
+    def null(self) -> Null:
+        """The edges expected in each of the network's kernels."""
+        return null_of_strips(self.strips, self.starts, self.large_widths)
 
     def split(self, x: Array) -> tuple[Array, Array]:
         """See `Sides`."""
@@ -209,7 +220,7 @@ def _strip_shapes(widths: Sequence[int]) -> list[tuple[int, int]]:
     return [(widths[i], sum(widths[j] for j in (i - 1, i + 1) if 0 <= j < len(widths))) for i in small]
 
 
-def _shape(widths: Sequence[int]) -> tuple[tuple[int, ...], int]:
-    """Where each strip begins, and the vertices of the larger side."""
+def _shape(widths: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where each strip begins, and the layers of the larger side."""
     small, large = layer_sides(widths)
-    return tuple(sum(widths[j] for j in large if j < i - 1) for i in small), sum(widths[j] for j in large)
+    return tuple(sum(widths[j] for j in large if j < i - 1) for i in small), tuple(widths[j] for j in large)

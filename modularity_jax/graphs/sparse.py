@@ -14,6 +14,7 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.libraries import advice
 from modularity_jax.graphs.magnitudes import magnitudes
+from modularity_jax.graphs.nulls import Null, null_of_degrees
 from modularity_jax.graphs.protocol import Block
 from modularity_jax.parallel import outside_explicit_mesh
 
@@ -159,6 +160,10 @@ class SparseGraph:
         largest = jnp.iinfo(values.dtype).max
         along = [jnp.where(self.weights > 0, values[ends], largest) for ends in (self.senders, self.receivers)]
         return self._scatter(jax.ops.segment_min, along[0], along[1], jnp.minimum)
+
+    def null(self) -> Null:
+        """The edges expected between all vertices."""
+        return null_of_degrees(self.degrees())
 
     def sides(self) -> None:
         """Not known."""

@@ -9,7 +9,8 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.components import count_components
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.items import partition_alone, partition_graph
-from modularity_jax.metric.partition import Partition, Settings
+from modularity_jax.metric.partition import check_settings
+from modularity_jax.metric.settings import Partition, Settings
 from modularity_jax.parallel import outside_explicit_mesh
 from modularity_jax.programs import is_concrete
 
@@ -68,7 +69,7 @@ def cluster(
         graph, or key is not one key. Under jit the number of all vertices takes the place of the connected ones.
     """
     settings = Settings(num_clusters, num_restarts, selection, solver, measure)
-    settings.check(graph)
+    check_settings(settings, graph)
     return clustering_of(graph, partition_alone(graph, checks.as_key(key), settings))
 
 

@@ -18,7 +18,8 @@ from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.controls import deal
 from modularity_jax.metric.group_sizes import controls_at_once
 from modularity_jax.metric.methods import method_of
-from modularity_jax.metric.partition import Partition, Settings, partition
+from modularity_jax.metric.partition import partition
+from modularity_jax.metric.settings import Partition, Settings
 from modularity_jax.metric.stocks import Stock, stock
 from modularity_jax.parallel import gather, grouped_range, in_order, on_all_devices
 from modularity_jax.programs import is_concrete, program

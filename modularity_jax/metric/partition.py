@@ -1,8 +1,5 @@
 """One partition of one graph: embedding, k-means with restarts, the best restart."""
 
-import dataclasses
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
@@ -13,49 +10,32 @@ from modularity_jax.metric.embedding import SOLVERS, embed, num_draws
 from modularity_jax.metric.kmeans import kmeans, num_uniforms
 from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.ncut import batched_ncut
+from modularity_jax.metric.settings import Partition, Settings
 
 Array = jax.Array
 
 SELECTIONS = ("ncut", "inertia")
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How a graph is clustered; see `cluster`."""
-
-    num_clusters: int
-    num_restarts: int
-    selection: str
-    solver: str
-    measure: str = "ncut"
-
-    def check(self, graph: Graph) -> None:
-        """Raise the errors of `cluster` that they and the graph allow."""
-        checks.check_graph(graph)
-        checks.check_count("num_restarts", self.num_restarts, 1)
-        checks.check_choice("selection", self.selection, SELECTIONS)
-        checks.check_choice("solver", self.solver, SOLVERS)
-        measure_of(self.measure)
-        checks.check_num_clusters(self.num_clusters, graph)
-
-
-class Partition(NamedTuple):
-    """A partition of a graph's N vertices into K clusters."""
-
-    labels: Array  # [N] int32, -1 on isolated vertices
-    value: Array  # [], of the measure
-    bound: Array  # [], that no partition surpasses; NaN where the measure knows none
-    ncut: Array  # []
-    lower_bound: Array  # [], of any partition's n-cut
-    eigenvalues: Array  # [K]
-    num_isolated: Array  # [] int32
-    num_empty: Array  # [] int32
-    converged: Array  # [] bool
+def check_settings(settings: Settings, graph: Graph) -> None:
+    """Raise the errors of `cluster` that they and the graph allow."""
+    checks.check_graph(graph)
+    checks.check_count("num_restarts", settings.num_restarts, 1)
+    checks.check_choice("selection", settings.selection, SELECTIONS)
+    checks.check_choice("solver", settings.solver, SOLVERS)
+    measure_of(settings.measure)
+    checks.check_num_clusters(settings.num_clusters, graph)
 
 
 @full_precision
 def partition(graph: Adjacency, key: Array, settings: Settings) -> Partition:
     """The partition of a graph; no check, no jit (see `cluster`)."""
+    own = measure_of(settings.measure).partition
+    return own(graph, key, settings) if own else _by_ncut(graph, key, settings)
+
+
+def _by_ncut(graph: Adjacency, key: Array, settings: Settings) -> Partition:
+    """By the embedding that relaxes the n-cut, and the restart that the measure finds best."""
     connected = graph.degrees() > 0
     # All random numbers at once: each call of the generator is a tenth of a second to compile.
     ours, theirs = (

@@ -14,7 +14,8 @@ from modularity_jax.metric.clustering import Clustering, clustering_of
 from modularity_jax.metric.controls import check_method
 from modularity_jax.metric.items import items_at_once, partition_with_controls
 from modularity_jax.metric.measures import measure_of
-from modularity_jax.metric.partition import Settings
+from modularity_jax.metric.partition import check_settings
+from modularity_jax.metric.settings import Settings
 from modularity_jax.metric.statistics import compare
 from modularity_jax.parallel import as_mesh, outside_explicit_mesh
 from modularity_jax.programs import is_concrete
@@ -78,7 +79,7 @@ def shuffle_test(
     key = checks.as_key(key)
     _check_controls(graph, num_shuffles, method, shuffles_per_group)
     settings, mesh = Settings(num_clusters, num_restarts, selection, solver, measure), as_mesh(mesh)
-    settings.check(graph)
+    check_settings(settings, graph)
     size = int(shuffles_per_group or items_at_once(graph, settings))
     found, shuffled = partition_with_controls(
         graph, key, settings, method=method, count=int(num_shuffles), group_size=size, mesh=mesh

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import modularity_jax as mj
+from modularity_jax.graphs.nulls import null_of_degrees
 from modularity_jax.graphs.protocol import Block
 from tests.metric import nets
 
@@ -34,6 +35,9 @@ class Ring:
 
     def sides(self):
         return None
+
+    def null(self):
+        return null_of_degrees(self.degrees())
 
     def blocks(self):
         return [Block(self.weights, None, None)]

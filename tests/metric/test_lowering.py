@@ -54,6 +54,16 @@ def test_shuffle_test(graph, platform):
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("graph", [NET, EDGES], ids=["layered", "sparse"])
+def test_modularity(graph, platform):
+    def run(g, key):
+        found = mj.cluster(g, key, num_clusters=3, measure="modularity")
+        return found, mj.modularity(g, found.labels, num_clusters=3)
+
+    assert "lapack" not in lowered(run, graph, platform)
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_ncut_and_its_gradient(platform):
     labels = jnp.arange(NET.num_nodes) % 3
     lowered(lambda g, key: jax.grad(lambda h: mj.ncut(h, labels, num_clusters=3))(g), NET, platform)

@@ -12,7 +12,7 @@ from jax.sharding import AxisType
 import modularity_jax as mj
 from modularity_jax.metric import items
 from modularity_jax.metric.items import partition_controls
-from modularity_jax.metric.partition import Settings
+from modularity_jax.metric.settings import Settings
 from modularity_jax.metric.shuffle_test import compare_with
 from modularity_jax.metric.statistics import compare
 from tests.metric import nets

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.items import partition_controls
-from modularity_jax.metric.partition import Settings
+from modularity_jax.metric.settings import Settings
 from modularity_jax.nets.graphs import graph_of
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.sweep import Epoch

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from modularity_jax import data
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.clustering import Clustering, cluster_among_controls
-from modularity_jax.metric.partition import Settings
+from modularity_jax.metric.settings import Settings
 from modularity_jax.nets.graphs import graph_of
 from modularity_jax.nets.kernels import Params, named, nested
 from modularity_jax.nets.models import architecture_of

@@ -9,7 +9,7 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from modularity_jax.metric.partition import Settings
+from modularity_jax.metric.settings import Settings
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.training import Samples
 from modularity_jax.probes.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test

@@ -1,0 +1,238 @@
+"""Layered modularity: against networkx, by hand, all partitions of small networks, and modules that are there."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import networkx as nx
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+import modularity_jax as mj
+from modularity_jax.metric.measures import MEASURES
+from modularity_jax.metric.modularity import batched_modularity
+from tests.metric import nets
+
+KARATE = nx.karate_club_graph()
+FACTIONS = np.array([KARATE.nodes[i]["club"] == "Officer" for i in KARATE.nodes], np.int32)
+WITHOUT_WEIGHTS = mj.SparseGraph.from_edges(*np.array(list(KARATE.edges)).T, np.ones(KARATE.size()), num_nodes=34)
+DAVIS = nx.davis_southern_women_graph()
+WOMEN = [name for name, facts in DAVIS.nodes(data=True) if facts["bipartite"] == 0]
+BIADJACENCY = nx.bipartite.biadjacency_matrix(DAVIS, WOMEN).toarray().astype(np.float32)
+
+
+def slow(blocks, gamma):
+    """Q by its definition; blocks of (weights, labels of rows, labels of columns)."""
+    total = sum(w.sum() for w, _, _ in blocks)
+    excess = 0.0
+    for weights, rows, columns in blocks:
+        w = weights.astype(np.float64)
+        expected = w.sum(axis=1)[:, None] * w.sum(axis=0)[None, :] / w.sum()
+        same = (rows[:, None] == columns[None, :]) & (rows[:, None] >= 0)
+        excess += ((w - gamma * expected) * same).sum()
+    return excess / total
+
+
+def blocks_of(weights, labels):
+    ends = np.cumsum([len(weights[0]), *(w.shape[1] for w in weights)])
+    parts = np.split(labels, ends[:-1])
+    return [(np.abs(w), a, b) for w, a, b in zip(weights, parts, parts[1:], strict=False)]
+
+
+def best(graph, key, num_clusters, **more):
+    return mj.cluster(graph, jax.random.key(key), num_clusters=num_clusters, measure="modularity", **more)
+
+
+@pytest.mark.parametrize(("gamma", "expected"), [(1.0, 0.358235), (0.5, 0.608605), (2.0, -0.142505)])
+def test_the_karate_club(gamma, expected):
+    assert float(mj.modularity(WITHOUT_WEIGHTS, FACTIONS, num_clusters=2, gamma=gamma)) == pytest.approx(
+        expected, abs=1e-6
+    )
+    weighted = mj.SparseGraph.from_networkx(KARATE)
+    assert float(mj.modularity(weighted, FACTIONS, num_clusters=2)) == pytest.approx(0.391438, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_newmans_of_a_graph_without_layers(seed):
+    edges = nets.random_edges(seed, 30, 80)
+    graph = mj.SparseGraph.from_edges(*edges, num_nodes=30)
+    labels = np.random.default_rng(seed).integers(0, 4, 30)
+    twin = nx.from_numpy_array(nets.dense(graph))
+    sets = [set(np.flatnonzero(labels == c).tolist()) for c in range(4)]
+    for gamma in (1.0, 1.7):
+        expected = nx.community.modularity(twin, sets, weight="weight", resolution=gamma)
+        found = mj.modularity(graph, labels, num_clusters=4, gamma=gamma)
+        assert float(found) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("widths", [(6, 5), (6, 5, 7), (4, 7, 3, 6), (3, 8, 4, 8, 3)])
+def test_of_a_layered_graph_by_its_definition(widths):
+    """Barber's of one kernel; of several the sum over them; -1 is no cluster."""
+    weights = nets.random_weights(1, widths, 0.7)
+    labels = np.random.default_rng(2).integers(-1, 3, sum(widths)).astype(np.int32)
+    graph = mj.LayeredGraph.from_weights(weights)
+    for gamma in (1.0, 0.3):
+        expected = slow(blocks_of(weights, labels), gamma)
+        for own in (graph, graph.formed()):  # in its form vertices have another order
+            order = graph.form().order() if own is not graph else np.arange(sum(widths))
+            placed = np.empty_like(labels)
+            placed[order] = labels
+            found = batched_modularity(own, jnp.asarray(placed)[None], num_clusters=3, gamma=gamma)
+            assert float(found[0]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_partition_by_layers_is_not_modular():
+    widths = (8, 6, 9, 5)
+    graph = mj.LayeredGraph.from_weights(nets.random_weights(0, widths))
+    layers = np.repeat(np.arange(4), widths)
+    for labels in (layers, layers // 2, layers % 2):
+        assert float(mj.modularity(graph, labels, num_clusters=4)) == pytest.approx(0, abs=1e-6)
+    assert float(mj.ncut(graph, layers // 2, num_clusters=2)) < 1  # which is better than any two modules by chance
+
+
+def test_what_changes_nothing():
+    weights = nets.random_weights(3, (6, 5, 7))
+    labels = np.random.default_rng(3).integers(0, 3, 18)
+    q = functools.partial(mj.modularity, num_clusters=3)
+    graph, larger = (mj.LayeredGraph.from_weights([scale * w for w in weights]) for scale in (1, 1e3))
+    expected = float(q(graph, labels))
+    assert float(q(graph, (labels + 1) % 3)) == pytest.approx(expected, abs=1e-6)
+    assert float(q(larger, labels)) == pytest.approx(expected, abs=1e-6)
+    order = np.random.default_rng(4).permutation(5)
+    moved = [weights[0][:, order], weights[1][order]]
+    placed = np.concatenate([labels[:6], labels[6:11][order], labels[11:]])
+    assert float(q(mj.LayeredGraph.from_weights(moved), placed)) == pytest.approx(expected, abs=1e-6)
+    assert float(q(mj.SparseGraph.from_edges([], [], [], num_nodes=4), np.zeros(4, int))) == 0
+
+
+def test_gradient_by_differences():
+    weights = [jnp.asarray(w) for w in nets.random_weights(5, (4, 3, 4))]
+    labels = np.array([0, 1, 0, 1, 0, 1, 1, 0, 0, 1, 1])
+
+    def q(weights):
+        return mj.modularity(mj.LayeredGraph.from_weights(weights), labels, num_clusters=2)
+
+    gradient = jax.jit(jax.grad(q))(weights)
+    step = 1e-2
+    for layer, place in ((0, (1, 2)), (1, (0, 3))):
+        moved = [[w.at[place].add(sign * step) if i == layer else w for i, w in enumerate(weights)] for sign in (1, -1)]
+        difference = (float(q(moved[0])) - float(q(moved[1]))) / (2 * step)
+        assert float(gradient[layer][place]) == pytest.approx(difference, abs=2e-4)
+
+
+@pytest.mark.parametrize("num_clusters", [4, 6])
+def test_the_best_of_the_karate_club_from_every_key(num_clusters):
+    found = [float(best(WITHOUT_WEIGHTS, key, num_clusters).value) for key in range(8)]
+    np.testing.assert_allclose(found, 0.419790, atol=1e-6)
+
+
+def test_nearly_the_best_of_women_and_events():
+    """The best known is .345537, of four clusters; some keys find it with six to begin with."""
+    graph = mj.LayeredGraph.from_weights([BIADJACENCY])
+    assert min(float(best(graph, key, 4).value) for key in range(4)) > 0.3452
+    assert max(float(best(graph, key, 6, num_restarts=50).value) for key in range(20)) == pytest.approx(
+        0.345537, abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_partitions_of_a_small_network(seed):
+    """Into two and three parts or fewer: none is better, and the bound holds."""
+    weights = nets.random_weights(seed, (3, 2, 3), 0.8)
+    graph = mj.LayeredGraph.from_weights(weights)
+    for size in (2, 3):
+        everything = np.array(list(itertools.product(range(size), repeat=8)), np.int32)
+        most = float(MEASURES["modularity"].scores(graph, jnp.asarray(everything), num_clusters=size).max())
+        found = best(graph, seed, size, num_restarts=20)
+        assert float(found.value) == pytest.approx(most, abs=1e-6)
+        assert most <= float(found.bound) + 1e-6
+        labels = np.asarray(found.labels)
+        assert float(mj.modularity(graph, labels, num_clusters=size)) == pytest.approx(most, abs=1e-6)
+        assert float(found.ncut) == pytest.approx(float(mj.ncut(graph, labels, num_clusters=size)), abs=1e-6)
+
+
+def planted(seed, num_kernels, num_modules, crossing, width=32):
+    """Weights of kernels of equal weight, of which a share crosses between modules; and the truth."""
+    rng = np.random.default_rng(seed)
+    truth = [rng.permutation(np.arange(width) % num_modules) for _ in range(num_kernels + 1)]
+    weights = []
+    for rows, columns in itertools.pairwise(truth):
+        drawn, same = np.abs(rng.normal(size=(width, width))), rows[:, None] == columns[None]
+        share = np.where(same, (1 - crossing) / drawn[same].sum(), crossing / drawn[~same].sum())
+        weights.append((drawn * share).astype(np.float32))
+    return weights, np.concatenate(truth)
+
+
+@pytest.mark.parametrize("num_modules", [2, 4])
+@pytest.mark.parametrize("num_kernels", [3, 5])
+def test_modules_that_are_there_are_found(num_kernels, num_modules):
+    """At a crossing share of .15 the n-cut of five kernels gives the layers (x* = .0955); this measure the modules."""
+    agree = []
+    for seed in range(2):
+        weights, truth = planted(seed, num_kernels, num_modules, 0.15)
+        graph = mj.LayeredGraph.from_weights(weights)
+        for size in (num_modules, num_modules + 3):
+            agree.append(adjusted_rand_score(truth, best(graph, seed, size).labels))
+    assert min(agree) > 0.97
+    if num_kernels == 5 and num_modules == 2:
+        cut = mj.cluster(graph, jax.random.key(0), num_clusters=2)
+        assert adjusted_rand_score(truth, cut.labels) < 0.1
+
+
+def test_more_clusters_to_begin_with_are_no_worse():
+    for seed in range(4):
+        graph = mj.LayeredGraph.from_weights(nets.random_weights(seed, (20, 16, 12, 10), 0.3))
+        few, many = (float(best(graph, seed, size).value) for size in (3, 9))
+        assert many >= few - 1e-3
+
+
+@pytest.mark.bits
+def test_a_shuffle_test_by_it():
+    graph = mj.LayeredGraph.from_weights(planted(0, 3, 2, 0.2)[0])
+    settings = {"num_clusters": 2, "num_shuffles": 19, "num_restarts": 3, "measure": "modularity"}
+    test = mj.shuffle_test(graph, jax.random.key(0), **settings)
+    assert float(test.p_value) == pytest.approx(1 / 20)
+    assert float(test.p_opposite) == 1
+    assert float(test.z_score) > 3
+    assert float(test.effect_size) > 3
+    for index in (0, 7):
+        shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(jax.random.key(0), index))
+        control = mj.shuffle(graph, shuffle_key)
+        own = mj.cluster(control, cluster_key, num_clusters=2, num_restarts=3, measure="modularity")
+        assert float(own.value) == pytest.approx(float(test.controls[index]), abs=1e-6)
+    for devices in (2, 4):
+        mesh = jax.make_mesh((devices,), ("shuffle",), devices=jax.devices()[:devices])
+        other = mj.shuffle_test(graph, jax.random.key(0), **settings, mesh=mesh)
+        np.testing.assert_array_equal(other.controls, test.controls)
+
+
+def test_it_is_batched_and_compiled_once():
+    made = [planted(seed, 2, 2, 0.2)[0] for seed in (0, 1)]
+    weights = [jnp.stack([jnp.asarray(w) for w in own]) for own in zip(*made, strict=True)]
+    keys = jax.random.split(jax.random.key(0), 2)
+
+    def one(weights, key):
+        return mj.cluster(mj.LayeredGraph.from_weights(weights), key, num_clusters=2, measure="modularity").value
+
+    together = jax.jit(jax.vmap(one))(weights, keys)
+    alone = [one([w[i] for w in weights], keys[i]) for i in (0, 1)]
+    np.testing.assert_allclose(together, jnp.stack(alone), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"num_clusters": 1}, "num_clusters must be at least 2, got 1"),
+        ({"gamma": -1}, "gamma must be a number of at least 0, got -1"),
+        ({"gamma": float("nan")}, "gamma must be a number of at least 0, got nan"),
+        ({"gamma": "1"}, "gamma must be a number of at least 0, got '1'"),
+        ({"labels": np.zeros(3, int)}, r"labels must have shape \(34,\), one per vertex, got \(3,\)"),
+        ({"graph": np.zeros((2, 2))}, "graph must be"),
+    ],
+)
+def test_bad_input_is_named(changed, message):
+    given = {"graph": WITHOUT_WEIGHTS, "labels": FACTIONS, "num_clusters": 2} | changed
+    with pytest.raises(ValueError, match=f"^{message}"):
+        mj.modularity(given.pop("graph"), given.pop("labels"), **given)
