@@ -1,24 +1,27 @@
 """CIFAR-10 in grey at 28 x 28, so that the same networks take it as take MNIST."""
 
+import itertools
 import pathlib
 import pickle
-from collections.abc import Callable
 
 import numpy as np
 
-from modularity_jax.data.dataset import Dataset, Split, check_labels, one_line
-from modularity_jax.data.npz import Images, read_npz
+from modularity_jax.data.dataset import SIDE, Dataset, Split, check_labels, one_line
+from modularity_jax.data.files import Images, find_file, read_npz
 
 FILES = "data_batch_1.bin .. data_batch_5.bin and test_batch.bin, or the Python version's without .bin, or cifar10.npz"
-SIDE = 32
-NEW_SIDE = 28
 RECORDS_PER_FILE = 10_000
 
 # ITU-R BT.601, the weights of the usual conversion from RGB to luma.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_RECORD_BYTES = 1 + 3 * SIDE * SIDE
+_OLD_SIDE = 32
+_RECORD_BYTES = 1 + 3 * _OLD_SIDE * _OLD_SIDE
 _NPZ = "cifar10.npz"
-_TRAIN, _TEST = [f"data_batch_{i}" for i in range(1, 6)], ["test_batch"]
+_BATCHES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+# Where batches lie: as they are, or in the folder that the archive unpacks to, which torchvision and Keras keep.
+_BINARY = [(f"{name}.bin", f"cifar-10-batches-bin/{name}.bin") for name in _BATCHES]
+_PYTHON = [(name, f"cifar-10-batches-py/{name}") for name in _BATCHES]
+NAMES = [_NPZ, *itertools.chain(*_PYTHON, *_BINARY)]
 # What a pickled batch is made of; anything else could run code.
 _PICKLED = {
     "_codecs": ("encode",),
@@ -34,12 +37,10 @@ def load(folder: pathlib.Path) -> Dataset:
     """Reads CIFAR-10 from a folder, and turns it grey and 28 x 28.
 
     The folder holds one of:
-    - `cifar10.npz` with the arrays x_train [n, 32, 32, 3] uint8, y_train [n] or [n, 1] integers, and x_test, y_test
-      likewise;
-    - CIFAR-10's own binary version, `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, directly or inside
-      `cifar-10-batches-bin/`, as the archive unpacks;
-    - its Python version, `data_batch_1` to `data_batch_5` and `test_batch`, directly or inside `cifar-10-batches-py/`,
-      as torchvision and Keras keep it.
+    - `cifar10.npz`, see `read_npz`, with images [n, 32, 32, 3];
+    - CIFAR-10's Python version, `data_batch_1` to `data_batch_5` and `test_batch`, directly or inside
+      `cifar-10-batches-py/`;
+    - its binary version, the same with `.bin`, directly or inside `cifar-10-batches-bin/`.
 
     Returns:
       The data set, d = 784, in the order of the files.
@@ -49,19 +50,13 @@ def load(folder: pathlib.Path) -> Dataset:
       ValueError: if a file is cut off, lacks an array, or holds something else.
     """
     if (folder / _NPZ).is_file():
-        train, test = read_npz(folder / _NPZ, (SIDE, SIDE, 3))
-    elif any(_places(folder, "", name) for name in _TRAIN + _TEST):
-        train, test = _read_batches(folder, _TRAIN, "", _read_pickled), _read_batches(folder, _TEST, "", _read_pickled)
+        train, test = read_npz(folder / _NPZ, (_OLD_SIDE, _OLD_SIDE, 3))
     else:
-        train = _read_batches(folder, _TRAIN, ".bin", _read_batch)
-        test = _read_batches(folder, _TEST, ".bin", _read_batch)
+        pickled = any((folder / name).is_file() for name in itertools.chain(*_PYTHON))
+        read, places = (_read_pickled, _PYTHON) if pickled else (_read_batch, _BINARY)
+        batches = [read(find_file(folder, names, called=names[0], files=FILES)) for names in places]
+        train, test = _images(batches[:-1]), _images(batches[-1:])
     return Dataset(*to_grey(*train), *to_grey(*test), num_classes=10)
-
-
-def holds(folder: pathlib.Path) -> bool:
-    """Whether any of the files that `load` takes lies in a folder."""
-    batches = ((suffix, name) for suffix in ("", ".bin") for name in _TRAIN + _TEST)
-    return (folder / _NPZ).is_file() or any(_places(folder, *batch) for batch in batches)
 
 
 def to_grey(images: np.ndarray, labels: np.ndarray) -> Split:
@@ -72,12 +67,9 @@ def to_grey(images: np.ndarray, labels: np.ndarray) -> Split:
     Args:
       images: [n, 32, 32, 3] uint8, red, green, blue.
       labels: [n] integers.
-
-    Returns:
-      x [n, 784] and y [n].
     """
-    shrink = resize_weights(SIDE, NEW_SIDE)
-    x = np.empty((len(images), NEW_SIDE * NEW_SIDE), np.float32)
+    shrink = resize_weights(_OLD_SIDE, SIDE)
+    x = np.empty((len(images), SIDE * SIDE), np.float32)
     for start in range(0, len(images), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         grey = images[chunk].astype(np.float32) @ _LUMA / np.float32(255)
@@ -99,12 +91,9 @@ def resize_weights(size: int, new_size: int) -> np.ndarray:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _read_batches(
-    folder: pathlib.Path, names: list[str], suffix: str, read: Callable[[pathlib.Path], np.ndarray]
-) -> Images:
-    records = np.concatenate([read(_find(folder, suffix, name)) for name in names])
-    images = records[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
-    return images, records[:, 0]
+def _images(batches: list[np.ndarray]) -> Images:
+    records = np.concatenate(batches)
+    return records[:, 1:].reshape(-1, 3, _OLD_SIDE, _OLD_SIDE).transpose(0, 2, 3, 1), records[:, 0]
 
 
 def _read_batch(path: pathlib.Path) -> np.ndarray:
@@ -139,16 +128,3 @@ def _read_pickled(path: pathlib.Path) -> np.ndarray:
         raise ValueError(f"{path}: a CIFAR-10 batch has data [n, 3072] uint8, got {list(images.shape)} {images.dtype}")
     check_labels(labels, path)
     return np.concatenate([labels[:, None].astype(np.uint8), images], axis=1)
-
-
-def _places(folder: pathlib.Path, suffix: str, name: str) -> list[pathlib.Path]:
-    """Where a batch lies, of the places where one may."""
-    unpacked = f"cifar-10-batches-{'bin' if suffix else 'py'}"
-    places = (folder / f"{name}{suffix}", folder / unpacked / f"{name}{suffix}")
-    return [path for path in places if path.is_file()]
-
-
-def _find(folder: pathlib.Path, suffix: str, name: str) -> pathlib.Path:
-    if found := _places(folder, suffix, name):
-        return found[0]
-    raise FileNotFoundError(f"{folder}: no file {name}{suffix}; put it there, the set consists of {FILES}")

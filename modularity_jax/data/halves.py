@@ -1,29 +1,22 @@
 """Two images of MNIST side by side, each shrunk to half its width (2103.03386).
 
 Shrunk, not cut, as in the study's published code: half a digit would not tell its class. They are the same on every
-run and machine: each half of a set draws from a stream seeded with its own name.
+run and machine: each half of a set draws from a stream seeded with its own name. The sets have d = 784, and as many
+samples as MNIST.
 """
 
 import numpy as np
 
-from modularity_jax.data.dataset import Dataset, Split, random_stream
-from modularity_jax.data.idx import SIDE
+from modularity_jax.data.dataset import SIDE, Dataset, Split, random_stream
 
 
 def sums(mnist: Dataset) -> Dataset:
-    """Both images drawn independently; the label is the sum of the two digits modulo 10.
-
-    Returns:
-      The data set, d = 784, as many samples as MNIST has.
-    """
+    """Both images drawn independently; the label is the sum of the two digits modulo 10."""
     return Dataset(*_sums("train", mnist.train), *_sums("test", mnist.test), num_classes=10)
 
 
 def same(mnist: Dataset) -> Dataset:
     """Two different images of one class, which is the label: each image of MNIST, in its order, left of another one.
-
-    Returns:
-      The data set, d = 784, as many samples as MNIST has.
 
     Raises:
       ValueError: if there is a single image of some class.
@@ -32,14 +25,7 @@ def same(mnist: Dataset) -> Dataset:
 
 
 def partners(labels: np.ndarray, stream: np.random.Generator) -> np.ndarray:
-    """Another sample of the same class for each sample, all others equally likely.
-
-    Args:
-      labels: [n] integers from 0.
-      stream: what the draws come from.
-
-    Returns:
-      Indices [n].
+    """For each label [n], integers from 0, the index of another sample of its class; all others are equally likely.
 
     Raises:
       ValueError: if there is a single sample of some class.

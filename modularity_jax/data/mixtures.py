@@ -1,13 +1,11 @@
 """Two sets in one: pooled (`a+b`), or each giving half of the classes (`a|b`)."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
 
-from modularity_jax.data.dataset import Dataset, Split, random_stream
-
-NUM_TRAIN = 60_000
-NUM_TEST = 10_000
+from modularity_jax.data.dataset import NUM_TEST, NUM_TRAIN, Dataset, Split, random_stream
 
 
 class Mixture(NamedTuple):
@@ -19,20 +17,17 @@ class Mixture(NamedTuple):
 
 
 def parse(name: str) -> Mixture | None:
-    """Takes the name of a mixture apart.
-
-    Returns:
-      The parts; None if the name is that of a single set.
+    """Takes the name of a mixture apart; None if it is that of a single set.
 
     Raises:
       ValueError: if there are more than two parts, or one is empty.
     """
-    sign = next((character for character in name if character in "+|"), None)
-    if sign is None:
+    if "+" not in name and "|" not in name:
         return None
-    first, second = name.split(sign, 1)
-    if not first or not second or "+" in second or "|" in second:
+    match = re.fullmatch(r"([^+|]+)([+|])([^+|]+)", name)
+    if not match:
         raise ValueError(f"a mixture is named a+b or a|b with two sets, got {name!r}")
+    first, sign, second = match.groups()
     return Mixture(name, sign, (first, second))
 
 
@@ -44,35 +39,18 @@ def mix(mixture: Mixture, first: Dataset, second: Dataset) -> Dataset:
 
     In both, each set gives 30,000 training and 5,000 test samples, drawn without replacement and shuffled together;
     a set that has fewer of them gives all it has (MNIST has 29,404 training images and 4,861 test images of 5 to 9).
-    Training samples come from training samples, test samples from test samples.
-
-    Args:
-      mixture: what to build; the draws are seeded with its name.
-      first: the set a.
-      second: the set b.
-
-    Returns:
-      The data set, 60,000 / 10,000 or as near to it as the two allow.
+    Training samples come from training samples, test samples from test samples; the draws are seeded with the name.
     """
-    select = _by_class if mixture.sign == "|" else _whole
-    train = _pool(select(first.train, second.train), NUM_TRAIN, random_stream(mixture.name, "train"))
-    test = _pool(select(first.test, second.test), NUM_TEST, random_stream(mixture.name, "test"))
+    train = _pool(mixture, first.train, second.train, NUM_TRAIN, random_stream(mixture.name, "train"))
+    test = _pool(mixture, first.test, second.test, NUM_TEST, random_stream(mixture.name, "test"))
     return Dataset(*train, *test, num_classes=10)
 
 
-def _whole(first: Split, second: Split) -> list[tuple[Split, np.ndarray]]:
-    """Each half with the indices [n] of the samples it may give."""
-    return [(first, np.arange(len(first.y))), (second, np.arange(len(second.y)))]
-
-
-def _by_class(first: Split, second: Split) -> list[tuple[Split, np.ndarray]]:
-    return [(first, np.flatnonzero(first.y < 5)), (second, np.flatnonzero(second.y >= 5))]
-
-
-def _pool(halves: list[tuple[Split, np.ndarray]], size: int, stream: np.random.Generator) -> Split:
-    """Draws size / 2 samples from each half, or all it has, and shuffles them together."""
-    drawn = [(half, stream.permutation(indices)[: size // 2]) for half, indices in halves]
-    order = stream.permutation(sum(len(indices) for _, indices in drawn))
-    x = np.concatenate([half.x[indices] for half, indices in drawn])
-    y = np.concatenate([half.y[indices] for half, indices in drawn])
-    return Split(x[order], y[order])
+def _pool(mixture: Mixture, first: Split, second: Split, size: int, stream: np.random.Generator) -> Split:
+    """Draws size / 2 samples from each half, or all that may be taken of it, and shuffles them together."""
+    of_first, of_second = np.arange(len(first.y)), np.arange(len(second.y))
+    if mixture.sign == "|":
+        of_first, of_second = np.flatnonzero(first.y < 5), np.flatnonzero(second.y >= 5)
+    a, b = (stream.permutation(places)[: size // 2] for places in (of_first, of_second))
+    order = stream.permutation(len(a) + len(b))
+    return Split(np.concatenate([first.x[a], second.x[b]])[order], np.concatenate([first.y[a], second.y[b]])[order])

@@ -3,31 +3,18 @@
 import pathlib
 
 from modularity_jax.data import cifar, digits, halves, idx, mixtures, synthetic, tfds
-from modularity_jax.data.dataset import Dataset, first_train
+from modularity_jax.data.dataset import Dataset
 from modularity_jax.data.paths import local_path
 
-_MADE_HERE = {
-    "digits": digits.load,
-    "lines": synthetic.load_lines,
-    "random": synthetic.load_random,
-}
-# name -> how to read it from a folder; TensorFlow Datasets knows all of these by the same names.
+_MADE_HERE = {"digits": digits.load, "lines": synthetic.load_lines, "random": synthetic.load_random}
+_MADE_OF_MNIST = {"halves": halves.sums, "halves_same": halves.same}
+# name -> how its files are read, and how its publishers, torchvision and Keras spell it in folders' names. TensorFlow
+# Datasets knows all of these by the same names.
 _PUBLISHED = {
-    "mnist": idx,
-    "fashion_mnist": idx,
-    "kmnist": idx,
-    "cifar10": cifar,
-}
-# As their publishers, torchvision and Keras spell them in folders' names.
-_SPELLINGS = {
-    "mnist": ("mnist", "MNIST"),
-    "fashion_mnist": ("fashion_mnist", "FashionMNIST", "fashion-mnist"),
-    "kmnist": ("kmnist", "KMNIST"),
-    "cifar10": ("cifar10", "CIFAR10", "cifar-10"),
-}
-_MADE_OF_MNIST = {
-    "halves": halves.sums,
-    "halves_same": halves.same,
+    "mnist": (idx, ("mnist", "MNIST")),
+    "fashion_mnist": (idx, ("fashion_mnist", "FashionMNIST", "fashion-mnist")),
+    "kmnist": (idx, ("kmnist", "KMNIST")),
+    "cifar10": (cifar, ("cifar10", "CIFAR10", "cifar-10")),
 }
 _NAMES = ("digits", *_PUBLISHED, "lines", "random", *_MADE_OF_MNIST)
 # All have ten classes; digits has 64 pixels where the others have 784.
@@ -47,16 +34,12 @@ def load(name: str, dir: str | pathlib.Path | None = None, *, num_train: int | N
     `cifar.load` for the files), else through TensorFlow Datasets, which downloads a set once and keeps it in a folder
     of its own: `TFDS_DATA_DIR`, or `~/tensorflow_datasets`. The arrays and their order are the same from either source.
     `halves` and `halves_same` are made of `mnist`, wherever that comes from, see `halves.sums` and `halves.same`.
-    `a+b` pools two sets and `a|b` takes classes 0 to 4 from a and 5 to 9 from b, see `mixtures.mix`; a and b are any
-    of the sets but digits. In a shell such a name wants quotes.
+    `a+b` and `a|b` mix any two of the sets but digits, see `mixtures.mix`. In a shell such a name wants quotes.
 
     Args:
       name: of a set or mixture.
       dir: a folder with one folder of files per set, or the one with the set's files; None or "" if there is none.
       num_train: keeps only the first so many training samples; None keeps all.
-
-    Returns:
-      The arrays: x in [0, 1], one flattened image per row.
 
     Raises:
       ValueError: for an unknown name, a wrong `num_train`, a folder elsewhere (`gs://`), or a file with wrong content.
@@ -69,10 +52,19 @@ def load(name: str, dir: str | pathlib.Path | None = None, *, num_train: int | N
     folder = local_path("dir", dir) if dir else None
     mixture = mixtures.parse(name)
     names = mixture.parts if mixture else (name,)
-    _check_names(name, names)
-    sets = [_load_single(single, folder) for single in names]
+    for part in names:
+        if part not in _NAMES:
+            known = ", ".join(_NAMES)
+            raise ValueError(f"unknown data set {part!r}; known are {known}, and mixtures a+b and a|b of two")
+        if mixture and part not in _MIXABLE:
+            takes = ", ".join(_MIXABLE)
+            raise ValueError(f"{name!r}: {part} cannot be mixed (64 pixels, not 784); take two of {takes}")
+    sets = [_load_single(part, folder) for part in names]
     dataset = mixtures.mix(mixture, *sets) if mixture else sets[0]
-    return dataset if num_train is None else first_train(dataset, num_train)
+    available = len(dataset.y_train)
+    if num_train is not None and num_train > available:
+        raise ValueError(f"num_train must be at most {available}, the training samples there are, got {num_train}")
+    return dataset._replace(x_train=dataset.x_train[:num_train], y_train=dataset.y_train[:num_train])
 
 
 def places(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
@@ -82,7 +74,7 @@ def places(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
     `raw` in it. MNIST and its kin have files of the same names, so the folder itself must not be named after another
     set, and for Fashion-MNIST and KMNIST must be named after it.
     """
-    below = [folder / spelling / raw for spelling in _SPELLINGS[name] for raw in ("", "raw")]
+    below = [folder / spelling / raw for spelling in _PUBLISHED[name][1] for raw in ("", "raw")]
     own = _set_named(folder.parent.name if folder.name == "raw" else folder.name)
     trusted = own == name or (own is None and name in ("mnist", "cifar10"))
     return below + [folder / raw for raw in ("", "raw") if trusted]
@@ -90,19 +82,8 @@ def places(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
 
 def _set_named(text: str) -> str | None:
     """The set that a folder is named after, in any spelling."""
-    return next((name for name, spellings in _SPELLINGS.items() if text.lower() in map(str.lower, spellings)), None)
-
-
-def _check_names(name: str, parts: tuple[str, ...]) -> None:
-    for part in parts:
-        if part not in _NAMES:
-            raise ValueError(
-                f"unknown data set {part!r}; known are {', '.join(_NAMES)}, and mixtures a+b and a|b of two"
-            )
-        if len(parts) > 1 and part not in _MIXABLE:
-            raise ValueError(
-                f"{name!r}: {part} cannot be mixed (64 pixels, not 784); take two of {', '.join(_MIXABLE)}"
-            )
+    found = (name for name, (_, spellings) in _PUBLISHED.items() if text.lower() in map(str.lower, spellings))
+    return next(found, None)
 
 
 def _load_single(name: str, folder: pathlib.Path | None) -> Dataset:
@@ -110,17 +91,14 @@ def _load_single(name: str, folder: pathlib.Path | None) -> Dataset:
         return _MADE_HERE[name]()
     if name in _MADE_OF_MNIST:
         return _MADE_OF_MNIST[name](_load_single("mnist", folder))
-    source = _PUBLISHED[name]
-    looked = places(folder.absolute(), name) if folder else []
-    for place in looked:
-        if source.holds(place):
+    source, _ = _PUBLISHED[name]
+    below = places(folder.absolute(), name) if folder else []
+    for place in below:
+        if any((place / file).is_file() for file in source.NAMES):
             return source.load(place)
-    if found := [place for place in looked if _set_named(place.name) == name and place.is_dir()]:
+    looked = ", ".join(map(str, below))
+    if found := [place for place in below if _set_named(place.name) == name and place.is_dir()]:
         raise FileNotFoundError(
-            f"cannot load {name}: there is none of its files in {_listed(looked)}; put {source.FILES} into {found[0]}"
+            f"cannot load {name}: there is none of its files in {looked}; put {source.FILES} into {found[0]}"
         )
-    return tfds.load(name, folder, files=source.FILES, looked=_listed(looked))
-
-
-def _listed(folders: list[pathlib.Path]) -> str:
-    return ", ".join(map(str, folders))
+    return tfds.load(name, folder, files=source.FILES, looked=looked)

@@ -1,35 +1,21 @@
-"""Sets made here: counted lines, and noise.
-
-They are the same on every run and machine: each half draws from a stream seeded with its own name.
-"""
+"""Sets made here: counted lines, and noise. Each half draws from a stream seeded with its own name."""
 
 import numpy as np
 
-from modularity_jax.data.dataset import Dataset, Split, random_stream
-
-NUM_TRAIN = 60_000
-NUM_TEST = 10_000
-SIDE = 28
+from modularity_jax.data.dataset import NUM_TEST, NUM_TRAIN, SIDE, Dataset, Split, random_stream
 
 
 def load_lines() -> Dataset:
     """Images of 1 to 10 distinct vertical lines; the label is their number minus 1.
 
     A line is one pixel wide, 1 on a ground of 0, and runs from the top to the bottom; numbers and places are uniform.
-    There are only 28 images with one line and 378 with two, so these occur in both halves.
-
-    Returns:
-      The data set, d = 784, 60,000 / 10,000.
+    There are only 28 images with one line and 378 with two, so these occur in both halves. d = 784.
     """
     return Dataset(*_lines("train", NUM_TRAIN), *_lines("test", NUM_TEST), num_classes=10)
 
 
 def load_random() -> Dataset:
-    """Noise without anything to learn: uniform pixels, uniform labels.
-
-    Returns:
-      The data set, d = 784, 60,000 / 10,000.
-    """
+    """Noise without anything to learn: uniform pixels, uniform labels; d = 784."""
     return Dataset(*_noise("train", NUM_TRAIN), *_noise("test", NUM_TEST), num_classes=10)
 
 

@@ -12,7 +12,7 @@ import queue
 import sys
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,30 +23,9 @@ from modularity_jax.data.paths import local_path
 # By itself TensorFlow Datasets tries an unreachable host for more than three minutes.
 PROBE_SECONDS = 6.0
 
-_INSTALL = 'pip install "modularity_jax[tfds]"'
-
 
 class _NoNetworkError(Exception):
     """A download is due and its address does not answer."""
-
-
-class _Wanted(NamedTuple):
-    """What the user asked for, to tell how else to get it."""
-
-    name: str
-    folder: pathlib.Path | None
-    files: str
-    looked: str
-
-    def refusal(self, reason: str, remedy: str) -> str:
-        """One line: what was tried, why it failed, and the two ways to go on."""
-        if self.folder is None:
-            tried, place = "no data folder was given", f"DIR/{self.name} and pass DIR as dir"
-        else:
-            tried, place = f"there is none of its files in {self.looked}", f"{self.folder / self.name}"
-            if not self.folder.is_dir():
-                tried = f"there is no folder {self.folder}"
-        return f"cannot load {self.name}: {tried}, and {reason}. Either put {self.files} into {place}; or {remedy}"
 
 
 def load(name: str, folder: pathlib.Path | None, *, files: str, looked: str) -> Dataset:
@@ -57,9 +36,7 @@ def load(name: str, folder: pathlib.Path | None, *, files: str, looked: str) -> 
 
     Args:
       name: as TensorFlow Datasets knows the set.
-      folder: where the set's files were looked for in vain, for the messages; None if nowhere.
-      files: the files that the set could be read from, for the messages.
-      looked: the folders where they were looked for, for the messages.
+      folder, files, looked: what was given, which files were wanted, and where they are not; for the messages.
 
     Returns:
       The data set, its samples in the order of the published files.
@@ -69,21 +46,35 @@ def load(name: str, folder: pathlib.Path | None, *, files: str, looked: str) -> 
       ConnectionError: if a download is due and its address cannot be reached; known within 10 s.
       OSError: if the set cannot be prepared or read.
     """
-    wanted = _Wanted(name, folder, files, looked)
     try:
-        return _load(name)
-    except ImportError as error:
-        reason = f"TensorFlow Datasets cannot be used ({one_line(error)})"
-        remedy = f"install what TensorFlow Datasets needs: {_INSTALL}"
-        raise FileNotFoundError(wanted.refusal(reason, remedy)) from error
-    except _NoNetworkError as error:
-        remedy = f"load it once with a network, TensorFlow Datasets then keeps it in {_home()}"
-        raise ConnectionError(wanted.refusal(f"TensorFlow Datasets {error}", remedy)) from error
+        import tensorflow_datasets as tfds
+
+        builder = tfds.builder(name, data_dir=_home())
+        if not builder.data_path.exists():
+            _prepare(builder)
+        return Dataset(*_read(builder, "train"), *_read(builder, "test"), num_classes=10)
     # Whatever a corrupt download or a half-written folder sets off in there: the user needs the two ways, not a trace.
     except Exception as error:
-        reason = f"TensorFlow Datasets failed ({type(error).__name__}: {one_line(error)})"
-        remedy = f"remove what is broken in {_home()} and try again"
-        raise OSError(wanted.refusal(reason, remedy)) from error
+        kind, reason, remedy = _explained(error)
+        if folder is None:
+            tried, place = "no data folder was given", f"DIR/{name} and pass DIR as dir"
+        else:
+            there_is = f"none of its files in {looked}" if folder.is_dir() else f"no folder {folder}"
+            tried, place = f"there is {there_is}", str(folder / name)
+        ways = f"Either put {files} into {place}; or {remedy}"
+        raise kind(f"cannot load {name}: {tried}, and TensorFlow Datasets {reason}. {ways}") from error
+
+
+def _explained(error: Exception) -> tuple[type[OSError], str, str]:
+    """What is raised for an error: its type, what TensorFlow Datasets did, and how to make it work."""
+    if isinstance(error, ImportError):
+        remedy = 'install what TensorFlow Datasets needs: pip install "modularity_jax[tfds]"'
+        return FileNotFoundError, f"cannot be used ({one_line(error)})", remedy
+    if isinstance(error, _NoNetworkError):
+        remedy = f"load it once with a network, TensorFlow Datasets then keeps it in {_home()}"
+        return ConnectionError, str(error), remedy
+    reason = f"failed ({type(error).__name__}: {one_line(error)})"
+    return OSError, reason, f"remove what is broken in {_home()} and try again"
 
 
 def unreachable(url: str, seconds: float = PROBE_SECONDS) -> str | None:
@@ -110,15 +101,6 @@ def _ask(url: str, seconds: float) -> str | None:
         return type(error).__name__
 
 
-def _load(name: str) -> Dataset:
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder(name, data_dir=_home())
-    if not builder.data_path.exists():
-        _prepare(builder)
-    return Dataset(*_read(builder, "train"), *_read(builder, "test"), num_classes=10)
-
-
 def _prepare(builder: Any) -> None:
     """Downloads what is not in the download cache, and writes the set in a format that needs no TensorFlow to read."""
     if importlib.util.find_spec("tensorflow") is None:
@@ -127,7 +109,11 @@ def _prepare(builder: Any) -> None:
     problem = unreachable(url) if url else None
     if problem:
         raise _NoNetworkError(f"cannot reach {url} ({problem})")
-    _keep_tensorflow_off_gpus()
+    # Or TensorFlow would claim the GPUs' memory from JAX to encode images; one that the user imported is left alone.
+    if "tensorflow" not in sys.modules:
+        import tensorflow
+
+        tensorflow.config.set_visible_devices([], "GPU")
     builder.download_and_prepare(file_format="array_record")
 
 
@@ -143,14 +129,6 @@ def _missing_download(builder: Any) -> str | None:
         if not by_hand.exists() and not any(map(resource.is_locally_cached, places)):
             return url
     return None
-
-
-def _keep_tensorflow_off_gpus() -> None:
-    """Hides the GPUs, whose memory TensorFlow would claim from JAX to encode images; not from a user's TensorFlow."""
-    if "tensorflow" not in sys.modules:
-        import tensorflow
-
-        tensorflow.config.set_visible_devices([], "GPU")
 
 
 def _read(builder: Any, split: str) -> Split:

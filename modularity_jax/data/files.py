@@ -1,8 +1,9 @@
-"""Image sets in one npz file, as Keras keeps them."""
+"""Files that hold a published set: where they are, and image sets in one npz file, as Keras keeps them."""
 
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -11,6 +12,14 @@ from modularity_jax.data.dataset import check_labels, one_line
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 Images = tuple[np.ndarray, np.ndarray]  # [n, ...] uint8 and their labels [n]
+
+
+def find_file(folder: pathlib.Path, names: Iterable[str], *, called: str, files: str) -> pathlib.Path:
+    """The first file of a folder that has one of some names; FileNotFoundError, with what to put there, if none has."""
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"{folder}: no file {called}; put it there, the set consists of {files}")
 
 
 def read_npz(path: pathlib.Path, shape: tuple[int, ...]) -> tuple[Images, Images]:
@@ -25,12 +34,12 @@ def read_npz(path: pathlib.Path, shape: tuple[int, ...]) -> tuple[Images, Images
     """
     try:
         with np.load(path) as archive:
-            missing = [name for name in _NAMES if name not in archive]
             arrays = {name: archive[name] for name in _NAMES if name in archive}
     except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: cut off or no npz file ({one_line(error)}); write it again") from error
-    if missing:
-        raise ValueError(f"{path}: lacks the array {missing[0]}; it must hold x_train, y_train, x_test and y_test")
+    for name in _NAMES:
+        if name not in arrays:
+            raise ValueError(f"{path}: lacks the array {name}; it must hold x_train, y_train, x_test and y_test")
     return _check_arrays(path, arrays, "train", shape), _check_arrays(path, arrays, "test", shape)
 
 
