@@ -79,10 +79,16 @@ class Run(NamedTuple):
         """The tests whose controls' values are at hand."""
         return self.tests[[len(controls) > 0 for controls in self.controls_of(self.tests)]]
 
-    def leading(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The rows of a table that are of the graph and the measure with which the report leads."""
-        lead = lead_of(self.tests)
-        return frame[(frame["graph"] == lead.graph) & (frame["measure"] == lead.measure)]
+    @property
+    def lead(self) -> Group:
+        """The comparison that the report leads with."""
+        return lead_of(self.tests)
+
+    def leading(self, frame: pd.DataFrame, *keys: str) -> pd.DataFrame:
+        """The rows of a table that have the graph, the measure, and these other keys of the leading comparison."""
+        for key in ("graph", "measure", *keys):
+            frame = frame[frame[key] == getattr(self.lead, key)]
+        return frame
 
 
 def read_run(workdir: str | os.PathLike[str]) -> Run:

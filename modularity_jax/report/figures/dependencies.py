@@ -9,20 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 
-from modularity_jax.report.figures.style import Drawn, bare, new_figure
-from modularity_jax.report.figures.submodules import TAXONOMY_COLOURS, Damaged, damaged_networks, module_name
+from modularity_jax.report.figures.style import Drawn, new_figure
+from modularity_jax.report.figures.submodules import TAXONOMY_COLOURS, Damaged, damaged_networks
+from modularity_jax.report.findings.lesions import Module, important_modules, pairs_of
 from modularity_jax.report.frames import Run
 
-Module = tuple[int, int]  # hidden layer and cluster
-
-_ARROW: dict[str, Any] = {
-    "alpha": 0.75,
-    "mutation_scale": 10,
-    "shrinkA": 12,
-    "shrinkB": 12,
-    "linewidth": 1.1,
-    "zorder": 2,
-}
+_ARROW: dict[str, Any] = {"alpha": 0.75, "mutation_scale": 10, "shrinkA": 12, "shrinkB": 12, "linewidth": 1.1}
 _ONE_WAY, _BOTH_WAYS, _UNIMPORTANT = "#0072B2", "#882255", "#DDDDDD"
 
 
@@ -41,19 +33,15 @@ def draw(run: Run) -> Iterator[Drawn]:
 
 def edges(singles: pd.DataFrame, doubles: pd.DataFrame) -> list[tuple[Module, Module]]:
     """Among a network's pairs of important sub-modules in different layers, those a, b with a not important given b."""
-    marked = singles[singles["taxonomy"] == "important"]
-    important = set(zip(marked["layer"], marked["cluster"], strict=True))
-    found = doubles[
-        (doubles["kind"] == "conditional") & (doubles["layer_a"] != doubles["layer_b"]) & ~doubles["important"]
-    ]
-    pairs = {((row.layer_a, row.cluster_a), (row.layer_b, row.cluster_b)) for row in found.itertuples()}
-    return sorted((a, b) for a, b in pairs if {a, b} <= important)
+    across = (doubles["kind"] == "conditional") & (doubles["layer_a"] != doubles["layer_b"])
+    needing = pairs_of(doubles[across & ~doubles["important"]])
+    return sorted(pair for pair in needing if important_modules(singles).issuperset(pair))
 
 
 def _figure(network: Damaged) -> Figure:
     figure = new_figure(10, 5.2, f"Which important sub-module needs which other ({network.name})")
     axes = figure.subplots()
-    bare(axes)
+    axes.set_axis_off()
     places = _draw_modules(axes, network.singles)
     found = edges(network.singles, network.doubles)
     if not found:
@@ -64,12 +52,9 @@ def _figure(network: Damaged) -> Figure:
         if mutual and module > needs:
             continue  # drawn once, with two heads
         far = abs(module[0] - needs[0]) > 1  # an arc, lest it run through what lies between
-        arrow: dict[str, Any] = {
-            "arrowstyle": "<|-|>" if mutual else "-|>",
-            "color": _BOTH_WAYS if mutual else _ONE_WAY,
-        }
-        arrow |= {"connectionstyle": f"arc3,rad={0.18 if far else 0.0}", **_ARROW}
-        axes.add_patch(FancyArrowPatch(places[module], places[needs], **arrow))
+        arrow = {"arrowstyle": "<|-|>", "color": _BOTH_WAYS} if mutual else {"arrowstyle": "-|>", "color": _ONE_WAY}
+        arrow["connectionstyle"] = f"arc3,rad={0.18 if far else 0.0}"
+        axes.add_patch(FancyArrowPatch(places[module], places[needs], zorder=2, **arrow, **_ARROW))
     figure.legend(handles=_handles(), loc="outside lower center", ncols=4)
     return figure
 
@@ -86,7 +71,7 @@ def _draw_modules(axes: Axes, singles: pd.DataFrame) -> dict[Module, tuple[float
             important = row.taxonomy == "important"
             colour = TAXONOMY_COLOURS["important"] if important else _UNIMPORTANT
             axes.scatter(*place, s=120 + 4 * row.num_units, color=colour, zorder=3, linewidths=0)
-            axes.text(*place, module_name(layer, row.cluster), ha="center", va="center", fontsize=7.5, zorder=4)
+            axes.text(*place, f"{layer}.{row.cluster}", ha="center", va="center", fontsize=7.5, zorder=4)
             if important:
                 axes.text(place[0], place[1] + 0.045, f"{100 * row.diff:.1f}", ha="center", va="top", fontsize=7)
     axes.set(xlim=(-0.4, len(layers) - 0.6), ylim=(1.04, -0.14))

@@ -1,46 +1,54 @@
 """Axes with the epochs of all phases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from modularity_jax.report.figures.style import INK
+from modularity_jax.report.figures.style import INK, module_colour
 
 
-def phase_starts(rows: pd.DataFrame) -> dict[str, int]:
-    """The epoch before each phase: a phase that counts its epochs from 1 again follows the one before."""
-    starts: dict[str, int] = {}
+def counted_through(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose phases follow each other: one that counts its epochs from 1 again goes on where the last one ended."""
+    counted: list[pd.Series] = []
     end = 0
-    for phase, epochs in rows.groupby("phase", observed=True)["epoch"]:
-        starts[phase] = end if epochs.min() <= end else 0
-        end = starts[phase] + int(epochs.max())
-    return starts
+    for _, epochs in rows.groupby("phase", observed=True)["epoch"]:
+        counted.append(epochs + (end if epochs.min() <= end else 0))
+        end = counted[-1].max()
+    return rows.assign(epoch=pd.concat(counted))
 
 
-def curve(axes: Axes, rows: pd.DataFrame, starts: Mapping[str, int], column: str, **line: Any) -> None:
+def curve(axes: Axes, rows: pd.DataFrame, column: str, **line: Any) -> None:
     """The mean over seeds as one line through all phases, the range as a band."""
-    epochs = rows["phase"].map(starts).astype(int) + rows["epoch"]
-    spread = rows[column].groupby(epochs).agg(["mean", "min", "max"]).dropna()
+    spread = rows.groupby("epoch")[column].agg(["mean", "min", "max"]).dropna()
     if not spread.empty:
         axes.plot(spread.index, spread["mean"], linewidth=1.8, marker="o", markersize=2.5, **line)
         axes.fill_between(spread.index, spread["min"], spread["max"], color=line["color"], alpha=0.2, linewidth=0)
 
 
-def with_controls(axes: Axes, rows: pd.DataFrame, starts: Mapping[str, int], color: Any) -> None:
-    """n-cut, and that of the same weights shuffled where the table has it."""
-    curve(axes, rows, starts, "observed", color=color, label="network")
-    if rows["shuffled_mean"].notna().any():
-        curve(axes, rows, starts, "shuffled_mean", color=INK, linestyle="dashed", label="its weights shuffled")
-        axes.legend(loc="lower left", fontsize=8)
+def ncut_curves(figure: Figure, rows: pd.DataFrame, ticks: int, **grid: Any) -> None:
+    """A panel of n-cut per k, with that of the same weights shuffled where the table has it; accuracy under them."""
+    rows = counted_through(rows)
+    sizes = dict(list(rows.groupby("num_clusters")))
+    panels = figure.subplots(len(sizes) + 1, 1, sharex=True, **grid)
+    for axes, (k, found) in zip(panels, sizes.items(), strict=False):
+        curve(axes, found, "observed", color=module_colour(0), label="network")
+        if found["shuffled_mean"].notna().any():
+            curve(axes, found, "shuffled_mean", color=INK, linestyle="dashed", label="its weights shuffled")
+            axes.legend(loc="lower left", fontsize=8)
+        axes.set_ylabel(f"n-cut, k = {k}")
+    curve(panels[-1], rows, "test_accuracy", color=module_colour(5), label="")
+    panels[-1].set_ylabel("test accuracy")
+    finish(panels, rows, ticks)
 
 
-def finish(panels: Sequence[Axes], rows: pd.DataFrame, starts: Mapping[str, int], ticks: int) -> None:
+def finish(panels: Sequence[Axes], rows: pd.DataFrame, ticks: int) -> None:
     """Shades the pruning phase of panels below each other, and names all phases above and the epochs below them."""
     for phase, epochs in rows.groupby("phase", observed=True)["epoch"]:
-        begin, end = starts[phase] + epochs.min(), starts[phase] + epochs.max()
+        begin, end = epochs.min(), epochs.max()
         for axes in panels if phase == "pruned" else ():
             axes.axvspan(begin - 0.5, end + 0.5, color=INK, alpha=0.06, linewidth=0)
         place: dict[str, Any] = {"transform": panels[0].get_xaxis_transform(), "ha": "center", "va": "bottom"}

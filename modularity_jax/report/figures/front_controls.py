@@ -6,15 +6,13 @@ import numpy as np
 
 from modularity_jax.report.figures.controls import method_ticks, violin
 from modularity_jax.report.figures.style import FRONT_SIZE, INK, Drawn, new_figure
-from modularity_jax.report.frames import Run, lead_of
+from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
 
 
 def draw(run: Run) -> Iterator[Drawn]:
     """Per control: each seed's n-cut as a share of its own controls' mean (dots), and the controls' (violin)."""
-    lead, shown = lead_of(run.tests), run.leading(run.controlled)
-    phase, k = lead.phase, lead.num_clusters
-    tests = shown[(shown["phase"] == phase) & (shown["num_clusters"] == k)]
+    tests = run.leading(run.controlled, "phase", "num_clusters")
     if tests.empty:
         return
     figure = new_figure(*FRONT_SIZE, "Below its shuffled weights?")
@@ -37,8 +35,8 @@ def draw(run: Run) -> Iterator[Drawn]:
     axes.set_xlabel("how the weights were shuffled", fontsize=9)
     yield Drawn(
         figure,
-        f"n-cut of the {say('phase_name', phase)} networks (dots, one per seed) and of their shuffled weights "
-        f"(violins), k = {k}, relative to each network's own controls.",
+        f"n-cut of the {say('phase_name', run.lead.phase)} networks (dots, one per seed) and of their shuffled weights "
+        f"(violins), k = {run.lead.num_clusters}, relative to each network's own controls.",
         "Dots under the violin are networks more modular than chance.",
     )
 

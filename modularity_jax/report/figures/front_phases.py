@@ -5,15 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from modularity_jax.report.figures.style import FRONT_SIZE, INK, Drawn, method_colour, new_figure
-from modularity_jax.report.frames import Run, lead_of
+from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
 
 
 def draw(run: Run) -> Iterator[Drawn]:
     """n-cut of every seed (dots, joined) and of its controls (means, bars) at the ends of the phases."""
-    lead, shown = lead_of(run.tests), run.leading(run.tests)
-    k, method = lead.num_clusters, lead.method
-    tests = shown[(shown["num_clusters"] == k) & (shown["method"] == method)]
+    tests, k, method = run.leading(run.tests, "num_clusters", "method"), run.lead.num_clusters, run.lead.method
     if (run.learning_curve["num_clusters"] == k).any() or tests["phase"].nunique() < 2:
         return
     figure = new_figure(*FRONT_SIZE, "When does it become modular?")

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 from modularity_jax.report.figures.k_sweep import z_panel
 from modularity_jax.report.figures.style import FRONT_SIZE, Drawn, new_figure
-from modularity_jax.report.frames import Run, lead_of
+from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
 
 
 def draw(run: Run) -> Iterator[Drawn]:
     """Z of the last phase against the number of modules for each control, mean and range over seeds."""
-    phase, shown = lead_of(run.tests).phase, run.leading(run.tests)
-    tests = shown[shown["phase"] == phase]
+    tests = run.leading(run.tests, "phase")
     if tests["num_clusters"].nunique() < 2:
         return
     figure = new_figure(*FRONT_SIZE, "For how many modules?")
@@ -21,7 +20,7 @@ def draw(run: Run) -> Iterator[Drawn]:
     axes.legend(loc="best", fontsize=8)
     yield Drawn(
         figure,
-        f"Distance of the {say('phase_name', phase)} networks from their controls by number of modules, mean and "
-        "range over seeds.",
+        f"Distance of the {say('phase_name', run.lead.phase)} networks from their controls by number of modules, mean "
+        "and range over seeds.",
         "At 0 a network is no more modular than its shuffled weights.",
     )

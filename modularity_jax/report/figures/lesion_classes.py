@@ -53,6 +53,6 @@ def _panel(axes: Axes, row: Any, controls: np.ndarray) -> None:
     colours = ["#D55E00" if below else INK for below in own < low]
     axes.scatter(classes, own, s=9, color=colours, zorder=3, linewidths=0)
     ink = sub.TAXONOMY_COLOURS["important"] if row.taxonomy == "important" else INK
-    axes.set_title(f"{sub.module_name(row.layer, row.cluster)} ({row.num_units})", fontsize=8, color=ink, pad=3)
+    axes.set_title(f"{row.layer}.{row.cluster} ({row.num_units})", fontsize=8, color=ink, pad=3)
     axes.set_ylim(-0.05, 1.05)
     axes.tick_params(labelsize=7, length=2)

@@ -10,7 +10,8 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
 from modularity_jax.report.figures.style import INK, Drawn, new_figure
-from modularity_jax.report.figures.submodules import Damaged, damaged_networks, module_name
+from modularity_jax.report.figures.submodules import Damaged, damaged_networks
+from modularity_jax.report.findings.lesions import Module, pairs_of
 from modularity_jax.report.frames import Run
 
 _TITLES = {"joint": "both damaged: change of accuracy", "conditional": "row damaged, given that the column is"}
@@ -47,14 +48,12 @@ def _figure(network: Damaged) -> Figure:
     return figure
 
 
-def _matrix(
-    axes: Axes, modules: Sequence[tuple[int, int]], pairs: pd.DataFrame, norm: SymLogNorm, *, mirrored: bool
-) -> Any:
+def _matrix(axes: Axes, modules: Sequence[Module], pairs: pd.DataFrame, norm: SymLogNorm, *, mirrored: bool) -> Any:
     """One kind's scores; a dot is important by the study's p, a ring round it also by the corrected one."""
     place = {module: index for index, module in enumerate(modules)}
     scores = np.full((len(modules), len(modules)), np.nan)
-    for row in pairs.itertuples():
-        i, j = place[row.layer_a, row.cluster_a], place[row.layer_b, row.cluster_b]
+    for (a, b), row in zip(pairs_of(pairs), pairs.itertuples(), strict=True):
+        i, j = place[a], place[b]
         for y, x in ((i, j), (j, i)) if mirrored else ((i, j),):
             scores[y, x] = 100 * row.score
             ink = "white" if abs(scores[y, x]) > _DARK else INK
@@ -64,7 +63,7 @@ def _matrix(
                 axes.plot(x, y, "o", color=ink, markersize=5.5, fillstyle="none", markeredgewidth=0.6)
     image = axes.imshow(scores, cmap="RdBu", norm=norm, interpolation="nearest")
     axes.grid(visible=False)
-    names = [module_name(*module) for module in modules]
+    names = [f"{layer}.{cluster}" for layer, cluster in modules]
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6.5)
     axes.set_yticks(range(len(names)), names, fontsize=6.5)
     axes.tick_params(length=0)

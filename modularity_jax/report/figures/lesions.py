@@ -39,7 +39,7 @@ def _figure(network: sub.Damaged) -> Figure:
             axes.scatter(place + jitter, controls, s=5, color=sub.CONTROL_COLOUR, linewidths=0)
             axes.scatter(place, 100 * row.diff, s=42, color=colour, edgecolors=INK, linewidths=0.7, zorder=3)
         axes.set_title(f"hidden {layer}")
-        names = [f"{sub.module_name(layer, row.cluster)}\n{row.num_units}" for row in found.itertuples()]
+        names = [f"{layer}.{row.cluster}\n{row.num_units}" for row in found.itertuples()]
         axes.set_xticks(range(len(found)), names, fontsize=7.5)
         axes.set_xlim(-0.6, len(found) - 0.4)
         axes.tick_params(axis="x", length=0)

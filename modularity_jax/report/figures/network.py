@@ -18,6 +18,7 @@ from modularity_jax.report.prose import say
 _HALF_WIDTH = 0.085  # of a column, where neighbouring columns are 1 apart
 _GAP = 0.008  # between two modules of a layer, where a column is 1 high
 _THINNEST = 0.0004  # ribbons below this are not seen and left out
+_CUT = "#9A9A9A"
 _CODES = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
 
 
@@ -48,7 +49,7 @@ def _figure(kernels: Sequence[np.ndarray], labels: np.ndarray, num_clusters: int
     flows = mod.module_flows(kernels, modules)
     figure = style.new_figure(10, 6.4, title)
     axes = figure.subplots()
-    style.bare(axes)
+    axes.set_axis_off()
     blocks = [_blocks(modules, layer) for layer in range(len(widths))]
     for layer, flow in enumerate(flows):
         _draw_ribbons(axes, layer, flow, blocks[layer], blocks[layer + 1])
@@ -105,19 +106,16 @@ def _draw_ribbons(axes: Axes, layer: int, flow: np.ndarray, left: np.ndarray, ri
     """Ribbons of one gap: cut weight in grey below, kept weight in its module's colour above."""
     k = len(flow)
     starts, ends = _ports(flow, left), _ports(flow.T, right).transpose(1, 0, 2)
-    cut: list[Path] = []
-    kept: list[Path] = []
-    colours: list[str] = []
-    for a in range(k):
-        for b in range(k):
-            if max(np.ptp(starts[a, b]), np.ptp(ends[a, b])) < _THINNEST:
-                continue
-            path = _ribbon(layer + _HALF_WIDTH, layer + 1 - _HALF_WIDTH, starts[a, b], ends[a, b])
-            (kept if a == b else cut).append(path)
-            if a == b:
-                colours.append(style.module_colour(a))
-    axes.add_collection(PathCollection(cut, facecolors="#9A9A9A", alpha=0.28, linewidths=0, zorder=1))
-    axes.add_collection(PathCollection(kept, facecolors=colours, alpha=0.7, linewidths=0, zorder=2))
+    paths = {
+        (a, b): _ribbon(layer + _HALF_WIDTH, layer + 1 - _HALF_WIDTH, starts[a, b], ends[a, b])
+        for a, b in np.ndindex(k, k)
+        if max(np.ptp(starts[a, b]), np.ptp(ends[a, b])) >= _THINNEST
+    }
+    cut = [path for (a, b), path in paths.items() if a != b]
+    kept = {a: path for (a, b), path in paths.items() if a == b}
+    colours = [style.module_colour(module) for module in kept]
+    axes.add_collection(PathCollection(cut, facecolors=_CUT, alpha=0.28, linewidths=0, zorder=1))
+    axes.add_collection(PathCollection([*kept.values()], facecolors=colours, alpha=0.7, linewidths=0, zorder=2))
 
 
 def _ports(flow: np.ndarray, blocks: np.ndarray) -> np.ndarray:
@@ -144,7 +142,7 @@ def _legend(axes: Axes, modules: mod.Modules, cuts: np.ndarray) -> None:
     ]
     if modules.isolated.any():
         handles.append(Patch(color=style.ISOLATED_COLOUR, label=f"{modules.isolated.sum()} isolated neurons"))
-    handles.append(Patch(facecolor="#9A9A9A", alpha=0.28, label="weight between modules"))
+    handles.append(Patch(facecolor=_CUT, alpha=0.28, label="weight between modules"))
     title = f"n-cut {cuts.sum():.3f} = sum of cut shares"
     legend = axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title, title_fontsize=9)
     legend.get_title().set_color(style.INK)

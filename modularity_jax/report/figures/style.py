@@ -105,9 +105,3 @@ def write_on(axes: Axes, x: float, y: float, text: str, background: str, size: f
 def lighten(colour: str, amount: np.ndarray) -> np.ndarray:
     """`colour` mixed with white: amount [n] in [0, 1] gives [n, 3], 0 the colour itself."""
     return 1.0 - (1.0 - np.array(to_rgb(colour))) * (1.0 - amount[:, None])
-
-
-def bare(axes: Axes) -> None:
-    """Leaves an axes without frame, ticks and grid."""
-    axes.set_axis_off()
-    axes.grid(visible=False)

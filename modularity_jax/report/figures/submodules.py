@@ -1,4 +1,7 @@
-"""What the figures of lesions have in common: names and colours of sub-modules, their scale of accuracy."""
+"""What the figures of lesions have in common: the network, colours of sub-modules, their scale of accuracy.
+
+They call a sub-module by its hidden layer, a dot, and its cluster.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -42,11 +45,6 @@ def damaged_networks(run: Run) -> Iterator[Damaged]:
     first = singles.iloc[0]
     name = f"{say('phase_name', first['phase'])} network, seed {first['seed']}"
     yield Damaged(name, singles.reset_index(drop=True), doubles, run.lesion_arrays)
-
-
-def module_name(layer: int, cluster: int) -> str:
-    """How figures call a sub-module: hidden layer, a dot, cluster."""
-    return f"{layer}.{cluster}"
 
 
 def colour_of(taxonomy: str) -> str:

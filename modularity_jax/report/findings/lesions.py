@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+Module = tuple[int, int]  # hidden layer and cluster
+
 
 def summarise_lesions(singles: pd.DataFrame, doubles: pd.DataFrame) -> pd.DataFrame:
     """A row for each seed of one phase.
@@ -25,14 +27,20 @@ def undamaged_accuracy(singles: pd.DataFrame) -> float:
 
 def joint_pairs(singles: pd.DataFrame, doubles: pd.DataFrame) -> pd.DataFrame:
     """A network's joint pairs of lesions, with num_important: how many of the two are important by themselves."""
-    marked = singles[singles["taxonomy"] == "important"]
-    important = set(zip(marked["layer"], marked["cluster"], strict=True))
-    joint = doubles[doubles["kind"] == "joint"]
-    counts = [
-        sum(module in important for module in ((row.layer_a, row.cluster_a), (row.layer_b, row.cluster_b)))
-        for row in joint.itertuples()
-    ]
+    important, joint = important_modules(singles), doubles[doubles["kind"] == "joint"]
+    counts = [(a in important) + (b in important) for a, b in pairs_of(joint)]
     return joint.assign(num_important=pd.Series(counts, joint.index, dtype="int64"))
+
+
+def important_modules(singles: pd.DataFrame) -> set[Module]:
+    """A network's important sub-modules."""
+    marked = singles[singles["taxonomy"] == "important"]
+    return set(zip(marked["layer"], marked["cluster"], strict=True))
+
+
+def pairs_of(doubles: pd.DataFrame) -> list[tuple[Module, Module]]:
+    """Which two sub-modules each row of `double_lesions.csv` is of."""
+    return [((row.layer_a, row.cluster_a), (row.layer_b, row.cluster_b)) for row in doubles.itertuples()]
 
 
 def _summary(seed: int, singles: pd.DataFrame, doubles: pd.DataFrame) -> dict[str, object]:
