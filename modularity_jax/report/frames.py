@@ -51,6 +51,11 @@ class Network(NamedTuple):
     kernels: Sequence[np.ndarray]  # L arrays [d_{l-1}, d_l]
     partitions: Mapping[int, np.ndarray]  # labels [N] by number of clusters, -1 where isolated
 
+    @property
+    def widths(self) -> list[int]:
+        """Neurons per layer."""
+        return [len(self.kernels[0]), *(kernel.shape[1] for kernel in self.kernels)]
+
 
 class Run(NamedTuple):
     """A run; a table without a file is empty."""
@@ -223,11 +228,11 @@ def _network(
     partitions = _numbered(clusters[phase], rf"seed_{seed}/{DRAWN}/k_(\d+)/labels")
     weights = _arrays(workdir, f"weights/{phase}.npz", f"seed_{seed}/")
     kernels = _numbered(weights, rf"seed_{seed}/layer_(\d+)/kernel")
-    own = list(kernels.values())
-    if not partitions or not own or any(kernel.ndim != 2 for kernel in own):
+    network = Network(phase, seed, list(kernels.values()), partitions)
+    if not partitions or not kernels or any(kernel.ndim != 2 for kernel in network.kernels):
         return None
-    is_perceptron = len(partitions[min(partitions)]) == sum([len(own[0]), *(kernel.shape[1] for kernel in own)])
-    return Network(phase, seed, own, partitions) if is_perceptron else None
+    is_perceptron = len(partitions[min(partitions)]) == sum(network.widths)
+    return network if is_perceptron else None
 
 
 def _numbered(arrays: Mapping[str, np.ndarray], pattern: str) -> dict[int, np.ndarray]:

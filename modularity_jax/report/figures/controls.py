@@ -1,6 +1,6 @@
 """The n-cut of every seed beside the n-cuts of its shuffled weights."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from modularity_jax.report.figures.style import INK, Drawn, method_colour, new_figure
+from modularity_jax.report.figures.style import INK, Drawings, Drawn, method_colour, new_figure
 from modularity_jax.report.frames import Run
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """A row per number of clusters, a panel per phase; in it each seed beside its own controls.
 
     The panels of a row have one scale, so that distances can be compared, but each its own offset. Where the lower
@@ -36,7 +36,13 @@ def draw(run: Run) -> Iterator[Drawn]:
                 shown.append((axes, found))
         _share_scale(shown, run)
         shown[0][0].set_ylabel(f"n-cut (0 to {k}, lower: more modular)")
-    figure.legend(handles=_handles(), loc="outside lower center", ncols=3)
+    bound = "lower bound for any partition (↓ below the panel)"
+    handles = [
+        Line2D([], [], color=INK, marker="o", linestyle="", markersize=5, label="the network itself, one dot per seed"),
+        Patch(color="#AAAAAA", label="that seed's shuffled weights"),
+        Line2D([], [], color=INK, marker="_", linestyle="", markersize=9, label=bound),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     yield Drawn(
         figure,
         "The n-cut of every network (dot) and of its own weights shuffled (violin), per phase and control.",
@@ -58,21 +64,17 @@ def violin(axes: Axes, controls: Sequence[np.ndarray], places: npt.ArrayLike, wi
 
 
 def _panel(axes: Axes, tests: pd.DataFrame, run: Run) -> None:
+    """For each control one violin of its values, one dot and one tick per seed, side by side."""
     groups = dict(list(tests.groupby("method", observed=True)))
-    for place, (method, found) in enumerate(groups.items()):
-        _swarm(axes, place, method, found, run)
+    for centre, (method, found) in enumerate(groups.items()):
+        step = min(0.84 / len(found), 0.3)
+        places = centre + step * (np.arange(len(found)) - (len(found) - 1) / 2)
+        violin(axes, run.controls_of(found), places, 0.9 * step, method)
+        axes.hlines(found["bound"], places - 0.36 * step, places + 0.36 * step, color=INK, linewidth=1)
+        axes.scatter(places, found["observed"], s=22, color=INK, edgecolors="white", linewidths=0.6, zorder=3)
     method_ticks(axes, list(groups), 9 if len(groups) < 4 else 7)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.5, len(groups) - 0.5)
-
-
-def _swarm(axes: Axes, centre: float, method: str, tests: pd.DataFrame, run: Run) -> None:
-    """One violin of controls, one dot and one tick per seed, side by side."""
-    step = min(0.84 / len(tests), 0.3)
-    places = centre + step * (np.arange(len(tests)) - (len(tests) - 1) / 2)
-    violin(axes, run.controls_of(tests), places, 0.9 * step, method)
-    axes.hlines(tests["bound"], places - 0.36 * step, places + 0.36 * step, color=INK, linewidth=1)
-    axes.scatter(places, tests["observed"], s=22, color=INK, edgecolors="white", linewidths=0.6, zorder=3)
 
 
 def _share_scale(shown: Sequence[tuple[Axes, pd.DataFrame]], run: Run) -> None:
@@ -87,12 +89,3 @@ def _share_scale(shown: Sequence[tuple[Axes, pd.DataFrame]], run: Run) -> None:
         if bounds:
             text = "↓ lower bound " + " to ".join(dict.fromkeys((bounds[0], bounds[-1])))
             axes.text(0.02, 0.02, text, transform=axes.transAxes, fontsize=8, color="#666666")
-
-
-def _handles() -> list[Patch | Line2D]:
-    dot, tick = "the network itself, one dot per seed", "lower bound for any partition (↓ below the panel)"
-    return [
-        Line2D([], [], color=INK, marker="o", linestyle="", markersize=5, label=dot),
-        Patch(color="#AAAAAA", label="that seed's shuffled weights"),
-        Line2D([], [], color=INK, marker="_", linestyle="", markersize=9, label=tick),
-    ]

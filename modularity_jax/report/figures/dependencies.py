@@ -1,6 +1,5 @@
 """The graph of which important sub-module needs which other."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 
-from modularity_jax.report.figures.style import Drawn, new_figure
+from modularity_jax.report.figures.style import Drawings, Drawn, new_figure
 from modularity_jax.report.figures.submodules import TAXONOMY_COLOURS, Damaged, damaged_networks
 from modularity_jax.report.findings.lesions import Module, important_modules, pairs_of
 from modularity_jax.report.frames import Run
@@ -18,7 +17,7 @@ _ARROW: dict[str, Any] = {"alpha": 0.75, "mutation_scale": 10, "shrinkA": 12, "s
 _ONE_WAY, _BOTH_WAYS, _UNIMPORTANT = "#0072B2", "#882255", "#DDDDDD"
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """Sub-modules layer by layer; an arrow from each to what it needs in order to matter."""
     for network in damaged_networks(run):
         important = (network.singles["taxonomy"] == "important").any()
@@ -55,7 +54,14 @@ def _figure(network: Damaged) -> Figure:
         arrow = {"arrowstyle": "<|-|>", "color": _BOTH_WAYS} if mutual else {"arrowstyle": "-|>", "color": _ONE_WAY}
         arrow["connectionstyle"] = f"arc3,rad={0.18 if far else 0.0}"
         axes.add_patch(FancyArrowPatch(places[module], places[needs], zorder=2, **arrow, **_ARROW))
-    figure.legend(handles=_handles(), loc="outside lower center", ncols=4)
+    disc: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 8}
+    handles = [
+        Line2D([], [], color=TAXONOMY_COLOURS["important"], label="important, with points lost", **disc),
+        Line2D([], [], color=_UNIMPORTANT, label="not important", **disc),
+        Line2D([], [], color=_ONE_WAY, marker=">", label="from a to b: once b is gone, a no longer matters"),
+        Line2D([], [], color=_BOTH_WAYS, marker="D", markersize=4, label="either way"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -76,13 +82,3 @@ def _draw_modules(axes: Axes, singles: pd.DataFrame) -> dict[Module, tuple[float
                 axes.text(place[0], place[1] + 0.045, f"{100 * row.diff:.1f}", ha="center", va="top", fontsize=7)
     axes.set(xlim=(-0.4, len(layers) - 0.6), ylim=(1.04, -0.14))
     return places
-
-
-def _handles() -> list[Line2D]:
-    disc: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 8}
-    return [
-        Line2D([], [], color=TAXONOMY_COLOURS["important"], label="important, with points lost", **disc),
-        Line2D([], [], color=_UNIMPORTANT, label="not important", **disc),
-        Line2D([], [], color=_ONE_WAY, marker=">", label="from a to b: once b is gone, a no longer matters"),
-        Line2D([], [], color=_BOTH_WAYS, marker="D", markersize=4, label="either way"),
-    ]

@@ -1,17 +1,15 @@
 """The smallest eigenvalues of the normalised Laplacian."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from modularity_jax.report.figures.style import PHASE_COLOURS, Drawn, new_figure
+from modularity_jax.report.figures.style import PHASE_COLOURS, Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
 _MARKERS = (("s", 10), ("^", 7), ("o", 5))  # nested, lest one hide the other
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """The most eigenvalues at hand, which hold those of smaller k: ascending, mean and range over seeds."""
     if not run.eigenvalues:
         return

@@ -1,16 +1,14 @@
 """At the front: networks against their controls."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from modularity_jax.report.figures.controls import method_ticks, violin
-from modularity_jax.report.figures.style import FRONT_SIZE, INK, Drawn, new_figure
+from modularity_jax.report.figures.style import FRONT_SIZE, INK, Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """Per control: each seed's n-cut as a share of its own controls' mean (dots), and the controls' (violin)."""
     tests = run.leading(run.controlled, "phase", "num_clusters")
     if tests.empty:
@@ -29,7 +27,7 @@ def draw(run: Run) -> Iterator[Drawn]:
         shares = (found["observed"].to_numpy() - means) / units
         axes.scatter(place + spread, shares, s=24, color=INK, edgecolors="white", linewidths=0.6, zorder=3)
     axes.axhline(0, color=INK, linewidth=0.8)
-    axes.yaxis.set_major_formatter(_signed_percent)
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:+.3g}%" if share else "0")
     method_ticks(axes, list(groups), 9 if len(groups) < 5 else 7)
     axes.set_ylabel("n-cut against the controls' mean")
     axes.set_xlabel("how the weights were shuffled", fontsize=9)
@@ -39,7 +37,3 @@ def draw(run: Run) -> Iterator[Drawn]:
         f"(violins), k = {run.lead.num_clusters}, relative to each network's own controls.",
         "Dots under the violin are networks more modular than chance.",
     )
-
-
-def _signed_percent(share: float, _: float) -> str:
-    return f"{100 * share:+.3g}%" if share else "0"

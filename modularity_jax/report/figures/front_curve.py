@@ -1,13 +1,11 @@
 """At the front: n-cut along training."""
 
-from collections.abc import Iterator
-
 from modularity_jax.report.figures.epochs import ncut_curves
-from modularity_jax.report.figures.style import FRONT_SIZE, Drawn, new_figure
+from modularity_jax.report.figures.style import FRONT_SIZE, Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """n-cut, and accuracy under it, against the epoch; mean and range over seeds."""
     rows = run.leading(run.learning_curve, "num_clusters")
     if rows.empty:

@@ -1,15 +1,13 @@
 """At the front, where no curve was noted: n-cut at the ends of the phases."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from modularity_jax.report.figures.style import FRONT_SIZE, INK, Drawn, method_colour, new_figure
+from modularity_jax.report.figures.style import FRONT_SIZE, INK, Drawings, Drawn, method_colour, new_figure
 from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """n-cut of every seed (dots, joined) and of its controls (means, bars) at the ends of the phases."""
     tests, k, method = run.leading(run.tests, "num_clusters", "method"), run.lead.num_clusters, run.lead.method
     if (run.learning_curve["num_clusters"] == k).any() or tests["phase"].nunique() < 2:

@@ -1,14 +1,12 @@
 """At the front: distance from the controls by number of modules."""
 
-from collections.abc import Iterator
-
 from modularity_jax.report.figures.k_sweep import z_panel
-from modularity_jax.report.figures.style import FRONT_SIZE, Drawn, new_figure
+from modularity_jax.report.figures.style import FRONT_SIZE, Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """Z of the last phase against the number of modules for each control, mean and range over seeds."""
     tests = run.leading(run.tests, "phase")
     if tests["num_clusters"].nunique() < 2:

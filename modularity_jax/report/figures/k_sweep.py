@@ -1,7 +1,5 @@
 """n-cut, and how far it lies below the controls, against the number of modules."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,11 +7,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 
-from modularity_jax.report.figures.style import INK, Drawn, method_colour, new_figure
+from modularity_jax.report.figures.style import INK, Drawings, Drawn, method_colour, new_figure
 from modularity_jax.report.frames import Run
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """A column per phase: above, n-cut / k of networks, controls and lower bound; below, z."""
     tests = run.leading(run.tests)
     if tests["num_clusters"].nunique() < 2:
@@ -28,13 +26,12 @@ def draw(run: Run) -> Iterator[Drawn]:
         below.set_xlabel("number of modules k")
     grid[0, 0].set_ylabel("n-cut / k (0 to 1, lower: more modular)")
     grid[1, 0].set_ylabel("z (sds of the controls)")
-    networks, bound = "networks: mean, range over seeds", "lower bound for any partition"
-    lines = [
-        Line2D([], [], color=INK, marker="o", markersize=4, label=networks),
-        Line2D([], [], color=INK, linewidth=1, linestyle=":", label=bound),
+    handles = [
+        Line2D([], [], color=INK, marker="o", markersize=4, label="networks: mean, range over seeds"),
+        Line2D([], [], color=INK, linewidth=1, linestyle=":", label="lower bound for any partition"),
+        *(Patch(color=method_colour(m), label=f"{m} controls") for m in tests["method"].cat.categories),
     ]
-    patches = [Patch(color=method_colour(m), label=f"{m} controls") for m in tests["method"].cat.categories]
-    figure.legend(handles=[*lines, *patches], loc="outside lower center", ncols=4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     yield Drawn(
         figure,
         "n-cut divided by k, of the networks and of their controls (thick lines), and the z-score, against k.",

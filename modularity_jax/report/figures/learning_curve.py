@@ -1,13 +1,11 @@
 """n-cut along training, with accuracy beside it."""
 
-from collections.abc import Iterator
-
 from modularity_jax.report.figures.epochs import ncut_curves, over_seeds
-from modularity_jax.report.figures.style import Drawn, new_figure
+from modularity_jax.report.figures.style import Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """n-cut per number of clusters and test accuracy against the epoch, mean and range over seeds."""
     rows = run.leading(run.learning_curve)
     if rows.empty:

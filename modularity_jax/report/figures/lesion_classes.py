@@ -1,6 +1,5 @@
 """Accuracy on each class with one sub-module damaged."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modularity_jax.report.figures import submodules as sub
-from modularity_jax.report.figures.style import INK, Drawn, new_figure
+from modularity_jax.report.figures.style import INK, Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """Accuracy on each class with each sub-module damaged, and the range of its controls; panels by layer."""
     for network in sub.damaged_networks(run):
         if "single/control_accuracy_by_class" in network.arrays:

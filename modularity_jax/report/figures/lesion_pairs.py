@@ -1,6 +1,6 @@
 """Pairs of lesions: matrices of joint and conditional tests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
-from modularity_jax.report.figures.style import INK, Drawn, new_figure
+from modularity_jax.report.figures.style import INK, Drawings, Drawn, new_figure
 from modularity_jax.report.figures.submodules import Damaged, damaged_networks
 from modularity_jax.report.findings.lesions import Module, pairs_of
 from modularity_jax.report.frames import Run
@@ -18,7 +18,7 @@ _TITLES = {"joint": "both damaged: change of accuracy", "conditional": "row dama
 _DARK = 8  # percentage points beyond which a cell is too dark for black marks
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """A matrix for each kind of test there is: accuracy lost by pairs, important ones marked."""
     for network in damaged_networks(run):
         if not network.doubles.empty:

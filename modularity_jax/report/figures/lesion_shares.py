@@ -1,8 +1,6 @@
 """What a sub-module costs against its size."""
 
-from collections.abc import Iterator
-
-from modularity_jax.report.figures.style import Drawn, new_figure
+from modularity_jax.report.figures.style import Drawings, Drawn, new_figure
 from modularity_jax.report.figures.submodules import colour_of, lost_points, taxonomy_legend
 from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
@@ -10,7 +8,7 @@ from modularity_jax.report.prose import say
 _PANELS = {"taxonomy": "by the study's p", "taxonomy_adjusted": "by p corrected for the number of sub-modules"}
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """Change of accuracy against the share of the layer that is damaged, coloured by the study's taxonomy."""
     if run.lesions.empty:
         return

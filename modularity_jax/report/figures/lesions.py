@@ -1,17 +1,15 @@
 """Single lesions: each sub-module of one network against random sets of neurons of its size."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from modularity_jax.report.figures import submodules as sub
-from modularity_jax.report.figures.style import INK, Drawn, new_figure
+from modularity_jax.report.figures.style import INK, Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """Change of accuracy with each sub-module damaged, and that of its controls; a panel per hidden layer."""
     for network in sub.damaged_networks(run):
         if "single/control_accuracy" in network.arrays:

@@ -50,11 +50,6 @@ def cut_shares(flows: Sequence[np.ndarray]) -> np.ndarray:
     return np.divide(volume - kept, volume, out=np.zeros_like(volume), where=volume > 0)
 
 
-def widths_of(kernels: Sequence[np.ndarray]) -> list[int]:
-    """Neurons per layer."""
-    return [kernels[0].shape[0], *(kernel.shape[1] for kernel in kernels)]
-
-
 def layer_names(num_layers: int) -> list[str]:
     """Names of a network's layers of neurons, inputs and outputs included."""
     return ["inputs", *(f"hidden {i}" for i in range(1, num_layers - 1)), "outputs"]

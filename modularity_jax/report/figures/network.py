@@ -1,18 +1,19 @@
 """The net drawn layer by layer: every neuron a cell in its module's colour, weight as ribbons between modules."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.path import Path
 
 from modularity_jax.report.figures import modules as mod
 from modularity_jax.report.figures import style
-from modularity_jax.report.frames import Run
+from modularity_jax.report.frames import Network, Run
 from modularity_jax.report.prose import say
 
 _HALF_WIDTH = 0.085  # of a column, where neighbouring columns are 1 apart
@@ -22,7 +23,7 @@ _CUT = "#9A9A9A"
 _CODES = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
 
 
-def draw(run: Run) -> Iterator[style.Drawn]:
+def draw(run: Run) -> style.Drawings:
     """One network for each number of clusters, inputs at the left, neurons sorted and coloured by module.
 
     Every column is stretched to the same height. At each module's block the ribbons fill its edge in proportion to
@@ -30,11 +31,10 @@ def draw(run: Run) -> Iterator[style.Drawn]:
     """
     if run.network is None:
         return
-    phase, seed, kernels, partitions = run.network
-    phase_name = say("phase_name", phase)
-    for k, labels in partitions.items():
+    phase_name, seed = say("phase_name", run.network.phase), run.network.seed
+    for k in run.network.partitions:
         yield style.Drawn(
-            _figure(kernels, labels, k, f"{phase_name} network, seed {seed}, in {k} modules".capitalize()),
+            _figure(run.network, k, f"{phase_name} network, seed {seed}, in {k} modules".capitalize()),
             f"The {phase_name} network of seed {seed} in {k} modules: every neuron is a cell, the stronger the "
             "darker; columns are stretched to one height.",
             "At a module's block the coloured ribbons are the share of its weight that stays inside, the grey ones the "
@@ -43,17 +43,16 @@ def draw(run: Run) -> Iterator[style.Drawn]:
         )
 
 
-def _figure(kernels: Sequence[np.ndarray], labels: np.ndarray, num_clusters: int, title: str) -> Figure:
-    widths = mod.widths_of(kernels)
-    modules = mod.rank_modules(labels, widths, num_clusters)
-    flows = mod.module_flows(kernels, modules)
+def _figure(network: Network, k: int, title: str) -> Figure:
+    widths, modules = network.widths, mod.rank_modules(network.partitions[k], network.widths, k)
+    flows = mod.module_flows(network.kernels, modules)
     figure = style.new_figure(10, 6.4, title)
     axes = figure.subplots()
     axes.set_axis_off()
     blocks = [_blocks(modules, layer) for layer in range(len(widths))]
     for layer, flow in enumerate(flows):
         _draw_ribbons(axes, layer, flow, blocks[layer], blocks[layer + 1])
-    strengths = _strengths(kernels)
+    strengths = _strengths(network.kernels)
     for layer, name in enumerate(mod.layer_names(len(widths))):
         _draw_neurons(axes, layer, modules, blocks[layer], strengths[layer])
         axes.text(layer, 1.02, f"{name}\n{widths[layer]} neurons", ha="center", va="top", fontsize=9)
@@ -93,7 +92,8 @@ def _draw_neurons(axes: Axes, layer: int, modules: mod.Modules, blocks: np.ndarr
         cells = [[(left, a), (right, a), (right, b), (left, b)] for a, b in itertools.pairwise(edges)]
         # Cells of a few pixels get a white line between them; thinner ones would only turn white.
         line = 0.5 if (bottom - top) / len(members) > 0.008 else 0.0
-        colours = style.lighten(colour, 0.45 * (1.0 - relative) if block < k else np.zeros(len(members)))
+        white = 0.45 * (1.0 - relative) if block < k else np.zeros(len(members))
+        colours = 1.0 - (1.0 - np.array(to_rgb(colour))) * (1.0 - white[:, None])
         patches = PolyCollection(cells, facecolors=colours, edgecolors="white", linewidths=line, zorder=3)
         patches.set(antialiased=line > 0, rasterized=line == 0)
         axes.add_collection(patches)

@@ -1,22 +1,20 @@
 """Where the modules lie: their shares of each layer's neurons."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from matplotlib.axes import Axes
 
-from modularity_jax.report.figures.modules import layer_names, rank_modules, widths_of
-from modularity_jax.report.figures.style import ISOLATED_COLOUR, Drawn, module_colour, new_figure, write_on
+from modularity_jax.report.figures.modules import layer_names, rank_modules
+from modularity_jax.report.figures.style import ISOLATED_COLOUR, Drawings, Drawn, module_colour, new_figure, write_on
 from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """A module's share of each layer's neurons, one panel per number of clusters."""
     if run.network is None:
         return
-    phase, seed, kernels, partitions = run.network
-    widths, phase_name = widths_of(kernels), say("phase_name", phase)
+    phase, seed, _, partitions = run.network
+    widths, phase_name = run.network.widths, say("phase_name", phase)
     title = f"Where the modules lie: share of each layer's neurons ({phase_name} network, seed {seed})"
     figure = new_figure(10, 4.6, title)
     panels = figure.subplots(1, len(partitions), squeeze=False, sharey=True)[0]

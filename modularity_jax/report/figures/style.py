@@ -46,6 +46,9 @@ class Drawn(NamedTuple):
     suffix: str = ""  # of its name, where a file draws several
 
 
+Drawings = Iterator[Drawn]  # what the function `draw` of a figure's file returns
+
+
 class Picture(NamedTuple):
     """A saved figure."""
 
@@ -100,8 +103,3 @@ def write_on(axes: Axes, x: float, y: float, text: str, background: str, size: f
     """Centred text in black or white, whichever reads better on the background's colour."""
     ink = "white" if np.dot(to_rgb(background), (0.299, 0.587, 0.114)) < 0.55 else INK
     axes.text(x, y, text, color=ink, fontsize=size, weight="bold", ha="center", va="center", zorder=4)
-
-
-def lighten(colour: str, amount: np.ndarray) -> np.ndarray:
-    """`colour` mixed with white: amount [n] in [0, 1] gives [n, 3], 0 the colour itself."""
-    return 1.0 - (1.0 - np.array(to_rgb(colour))) * (1.0 - amount[:, None])

@@ -1,17 +1,15 @@
 """Loss, accuracy and sparsity against epochs."""
 
-from collections.abc import Iterator
-
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from modularity_jax.report.figures.epochs import counted_through, curve, finish, over_seeds
-from modularity_jax.report.figures.style import INK, Drawn, new_figure
+from modularity_jax.report.figures.style import INK, Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
 _TRAIN, _TEST = "#0072B2", "#D55E00"
 
 
-def draw(run: Run) -> Iterator[Drawn]:
+def draw(run: Run) -> Drawings:
     """Loss and accuracy on both sets and the sparsity, mean and range over seeds; the pruning phase is shaded."""
     if run.metrics.empty:
         return
