@@ -4,7 +4,7 @@ A section is a function from a run and its findings to the values of `templates/
 the run holds nothing for it; a new one is one more function in `SECTIONS`, and its template.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from modularity_jax.report.findings import Findings
 from modularity_jax.report.findings.audit import audit_findings, published_audit
 from modularity_jax.report.findings.lesions import summarise_lesions
 from modularity_jax.report.frames import KEYS, Run, lead_of, records, several
-from modularity_jax.report.page import frame_table, settings
+from modularity_jax.report.prose import signed
 from modularity_jax.runs.tables import Row
 
 Values = Mapping[str, Any]
@@ -69,8 +69,8 @@ def _lesions(run: Run, found: Findings) -> Values | None:
     shown = summaries.assign(important=per_layer).drop(columns="important_per_layer")
     return {
         "networks": records(summaries),
-        "summaries": frame_table(shown),
-        "sub_modules": frame_table(singles[_LESION_COLUMNS]),
+        "summaries": _frame_table(shown),
+        "sub_modules": _frame_table(singles[_LESION_COLUMNS]),
     }
 
 
@@ -78,7 +78,7 @@ def _training(run: Run, found: Findings) -> Values | None:
     if run.metrics.empty:
         return None
     last = run.metrics.sort_values("epoch", kind="stable").drop_duplicates(["seed", "phase"], keep="last")
-    return {"rows": frame_table(last.sort_values(["phase", "seed"]))}
+    return {"rows": _frame_table(last.sort_values(["phase", "seed"]))}
 
 
 def _audit(run: Run, found: Findings) -> Values:
@@ -86,8 +86,8 @@ def _audit(run: Run, found: Findings) -> Values:
     return {
         "here": records(here),
         "study": records(study),
-        "here_table": frame_table(here),
-        "study_table": frame_table(study),
+        "here_table": _frame_table(here),
+        "study_table": _frame_table(study),
     }
 
 
@@ -99,9 +99,30 @@ def _repeat(run: Run, found: Findings) -> Values:
         "command": run.versions.get("command") or "",
         "commit": run.versions.get("git_commit"),
         "times": [[stage, f"{value:.1f}", f"{compiled.get(stage, 0):.1f}"] for stage, value in seconds.items()],
-        "versions": list(settings(shown)),
-        "settings": list(settings(run.config)),
+        "versions": list(_settings(shown)),
+        "settings": list(_settings(run.config)),
     }
+
+
+def _frame_table(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """A frame's columns and rows, numbers rounded as their column asks."""
+    return list(frame), [[_cell(name, value) for name, value in row.items()] for row in records(frame)]
+
+
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if name.startswith("p_") else signed(value, 2 if name == "z_score" else 4)
+    return "–" if value is None else str(value)
+
+
+def _settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[list[str]]:
+    """A nested mapping as lines of dotted name and value."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{prefix}{key}.")
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+            yield [f"{prefix}{key}", "–" if shown is None else str(shown)]
 
 
 # By name, which is the anchor, the template, and the key of the section's figures.
@@ -113,6 +134,6 @@ SECTIONS: Mapping[str, Callable[[Run, Findings], Values | None]] = {
     "lesions": _lesions,
     "training": _training,
     "audit": _audit,
-    "networks": lambda run, found: {"rows": frame_table(run.tests.sort_values(["phase", "num_clusters", "seed"]))},
+    "networks": lambda run, found: {"rows": _frame_table(run.tests.sort_values(["phase", "num_clusters", "seed"]))},
     "repeat": _repeat,
 }

@@ -21,15 +21,12 @@ def terminal_table(compared: pd.DataFrame) -> str:
     header = (*named, *_HEADER)
     lines = [header, *((*(row[name] for name in named), *_cells(row)) for row in records(compared))]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    text = ["  ".join(map(_justified, header, line, widths)).rstrip() for line in lines]
+    sides = [str.ljust if column in _LEFT else str.rjust for column in header]
+    text = ["  ".join(side(*cell) for side, *cell in zip(sides, line, widths, strict=True)).rstrip() for line in lines]
     text.insert(1, "-" * max(map(len, text)))
     text.append("n-cut: mean ± sd over seeds; p: of all seeds (Stouffer), corrected (Holm) where it makes a verdict,")
     text.append(f"in brackets where it does not; p <= {ALPHA:g}: seeds on their own; open: too few shuffles to tell")
     return "\n".join(text)
-
-
-def _justified(column: str, cell: str, width: int) -> str:
-    return cell.ljust(width) if column in _LEFT else cell.rjust(width)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -4,12 +4,11 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 
 from modularity_jax.report.figures.style import Drawings, Drawn, new_figure
-from modularity_jax.report.figures.submodules import TAXONOMY_COLOURS, Damaged, damaged_networks
+from modularity_jax.report.figures.submodules import TAXONOMY_COLOURS, damaged_network
 from modularity_jax.report.findings.lesions import Module, important_modules, pairs_of
 from modularity_jax.report.frames import Run
 
@@ -19,25 +18,9 @@ _ONE_WAY, _BOTH_WAYS, _UNIMPORTANT = "#0072B2", "#882255", "#DDDDDD"
 
 def draw(run: Run) -> Drawings:
     """Sub-modules layer by layer; an arrow from each to what it needs in order to matter."""
-    for network in damaged_networks(run):
-        important = (network.singles["taxonomy"] == "important").any()
-        if important and (network.doubles["kind"] == "conditional").any():
-            yield Drawn(
-                _figure(network),
-                f"The dependency graph of the {network.name}: important sub-modules, and an arrow from a to b where a "
-                "is no longer important once b is damaged.",
-                "Arrows between layers suggest a path along which one sub-module works through another.",
-            )
-
-
-def edges(singles: pd.DataFrame, doubles: pd.DataFrame) -> list[tuple[Module, Module]]:
-    """Among a network's pairs of important sub-modules in different layers, those a, b with a not important given b."""
-    across = (doubles["kind"] == "conditional") & (doubles["layer_a"] != doubles["layer_b"])
-    needing = pairs_of(doubles[across & ~doubles["important"]])
-    return sorted(pair for pair in needing if important_modules(singles).issuperset(pair))
-
-
-def _figure(network: Damaged) -> Figure:
+    network = damaged_network(run)
+    if network is None or not important_modules(network.singles) or "conditional" not in set(network.doubles["kind"]):
+        return
     figure = new_figure(10, 5.2, f"Which important sub-module needs which other ({network.name})")
     axes = figure.subplots()
     axes.set_axis_off()
@@ -51,9 +34,9 @@ def _figure(network: Damaged) -> Figure:
         if mutual and module > needs:
             continue  # drawn once, with two heads
         far = abs(module[0] - needs[0]) > 1  # an arc, lest it run through what lies between
-        arrow = {"arrowstyle": "<|-|>", "color": _BOTH_WAYS} if mutual else {"arrowstyle": "-|>", "color": _ONE_WAY}
-        arrow["connectionstyle"] = f"arc3,rad={0.18 if far else 0.0}"
-        axes.add_patch(FancyArrowPatch(places[module], places[needs], zorder=2, **arrow, **_ARROW))
+        heads, colour = ("<|-|>", _BOTH_WAYS) if mutual else ("-|>", _ONE_WAY)
+        look = {"arrowstyle": heads, "color": colour, "connectionstyle": f"arc3,rad={0.18 if far else 0.0}"} | _ARROW
+        axes.add_patch(FancyArrowPatch(places[module], places[needs], zorder=2, **look))
     disc: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 8}
     handles = [
         Line2D([], [], color=TAXONOMY_COLOURS["important"], label="important, with points lost", **disc),
@@ -62,7 +45,19 @@ def _figure(network: Damaged) -> Figure:
         Line2D([], [], color=_BOTH_WAYS, marker="D", markersize=4, label="either way"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    return figure
+    yield Drawn(
+        figure,
+        f"The dependency graph of the {network.name}: important sub-modules, and an arrow from a to b where a "
+        "is no longer important once b is damaged.",
+        "Arrows between layers suggest a path along which one sub-module works through another.",
+    )
+
+
+def edges(singles: pd.DataFrame, doubles: pd.DataFrame) -> list[tuple[Module, Module]]:
+    """Among a network's pairs of important sub-modules in different layers, those a, b with a not important given b."""
+    across = (doubles["kind"] == "conditional") & (doubles["layer_a"] != doubles["layer_b"])
+    important, needing = important_modules(singles), pairs_of(doubles[across & ~doubles["important"]])
+    return sorted(pair for pair in needing if important.issuperset(pair))
 
 
 def _draw_modules(axes: Axes, singles: pd.DataFrame) -> dict[Module, tuple[float, float]]:

@@ -3,10 +3,11 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from modularity_jax.report.figures.style import PHASE_COLOURS, Drawings, Drawn, new_figure
+from modularity_jax.report.figures.style import Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
-_MARKERS = (("s", 10), ("^", 7), ("o", 5))  # nested, lest one hide the other
+# Of the phases in their order; the markers are nested, lest one hide the other.
+_LOOKS = (("#8A8A8A", "s", 10), ("#0072B2", "^", 7), ("#D55E00", "o", 5))
 
 
 def draw(run: Run) -> Drawings:
@@ -19,9 +20,8 @@ def draw(run: Run) -> Drawings:
         laplacian = 1.0 - eigenvalues
         seeds, k = laplacian.shape
         index = np.arange(1, k + 1)
-        colour = PHASE_COLOURS[min(place, len(PHASE_COLOURS) - 1)]
         label = f"{phase} ({seeds} seed{'s' if seeds > 1 else ''})"
-        marker, size = _MARKERS[min(place, len(_MARKERS) - 1)]
+        colour, marker, size = _LOOKS[min(place, len(_LOOKS) - 1)]
         axes.plot(index, laplacian.mean(0), color=colour, marker=marker, markersize=size, label=label)
         axes.fill_between(index, laplacian.min(0), laplacian.max(0), color=colour, alpha=0.2, linewidth=0)
     axes.set(xlabel="index i, from the smallest", ylabel="eigenvalue of the Laplacian (0 to 2)")

@@ -51,8 +51,8 @@ def finish(panels: Sequence[Axes], rows: pd.DataFrame, ticks: int) -> None:
         begin, end = epochs.min(), epochs.max()
         for axes in panels if phase == "pruned" else ():
             axes.axvspan(begin - 0.5, end + 0.5, color=INK, alpha=0.06, linewidth=0)
-        place: dict[str, Any] = {"transform": panels[0].get_xaxis_transform(), "ha": "center", "va": "bottom"}
-        panels[0].text((begin + end) / 2, 1.01, phase, **place)
+        above = panels[0].get_xaxis_transform()
+        panels[0].text((begin + end) / 2, 1.01, phase, transform=above, ha="center", va="bottom")
     for axes in panels:
         axes.margins(x=0.01)
     panels[-1].set_xlabel("epoch")

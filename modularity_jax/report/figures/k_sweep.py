@@ -48,31 +48,24 @@ def z_panel(axes: Axes, tests: pd.DataFrame) -> None:
     methods = dict(list(tests.groupby("method", observed=True)))
     for place, (method, found) in enumerate(methods.items()):
         shift = step * (place - (len(methods) - 1) / 2)
-        _line(axes, _by_size(found, found["z_score"]), color=method_colour(method), label=method, shift=shift)
+        _line(axes, found["num_clusters"] + shift, found["z_score"], color=method_colour(method), label=method)
     axes.xaxis.set_major_locator(FixedLocator(sizes))
 
 
 def _ncut_panel(axes: Axes, tests: pd.DataFrame) -> None:
-    methods = dict(list(tests.groupby("method", observed=True)))
-    for method, found in methods.items():
-        controls = _by_size(found, found["shuffled_mean"] / found["num_clusters"])
-        axes.plot(controls.index, controls["mean"], color=method_colour(method), linewidth=3, alpha=0.75)
-    once = next(iter(methods.values()))  # the network's own figures repeat
-    bounds = _by_size(once, once["bound"] / once["num_clusters"])
-    axes.plot(bounds.index, bounds["mean"], color=INK, linewidth=1, linestyle=":")
-    _line(axes, _by_size(once, once["observed"] / once["num_clusters"]), color=INK, label="")
+    shares = tests[["shuffled_mean", "bound", "observed"]].div(tests["num_clusters"], axis=0)
+    for method, found in shares.groupby(tests["method"], observed=True):
+        controls = found["shuffled_mean"].groupby(tests["num_clusters"]).mean()
+        axes.plot(controls.index, controls, color=method_colour(method), linewidth=3, alpha=0.75)
+    once = shares[tests["method"] == tests["method"].min()]  # the network's own figures repeat
+    bounds = once["bound"].groupby(tests["num_clusters"]).mean()
+    axes.plot(bounds.index, bounds, color=INK, linewidth=1, linestyle=":")
+    _line(axes, tests["num_clusters"], once["observed"], color=INK, label="")
 
 
-def _by_size(tests: pd.DataFrame, values: pd.Series) -> pd.DataFrame:
-    """Mean, min and max of the finite values of each k."""
-    finite = values.where(np.isfinite(values))
-    return finite.groupby(tests["num_clusters"]).agg(["mean", "min", "max"])
-
-
-def _line(axes: Axes, spread: pd.DataFrame, *, color: str, label: str, shift: float = 0.0) -> None:
-    """Means as dots on a line, ranges as bars; a k without a finite value is left out."""
-    shown = spread.dropna()
+def _line(axes: Axes, places: pd.Series, values: pd.Series, *, color: str, label: str) -> None:
+    """Means of the finite values at each place as dots on a line, ranges as bars."""
+    shown = values[np.isfinite(values)].groupby(places).agg(["mean", "min", "max"])
     if not shown.empty:
-        places = shown.index + shift
-        axes.plot(places, shown["mean"], color=color, linewidth=1.4, marker="o", markersize=4, label=label)
-        axes.vlines(places, shown["min"], shown["max"], color=color, linewidth=1.2)
+        axes.plot(shown.index, shown["mean"], color=color, linewidth=1.4, marker="o", markersize=4, label=label)
+        axes.vlines(shown.index, shown["min"], shown["max"], color=color, linewidth=1.2)

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from modularity_jax.report.figures import submodules as sub
 from modularity_jax.report.figures.style import INK, Drawings, Drawn, new_figure
@@ -13,18 +12,9 @@ from modularity_jax.report.frames import Run
 
 def draw(run: Run) -> Drawings:
     """Accuracy on each class with each sub-module damaged, and the range of its controls; panels by layer."""
-    for network in sub.damaged_networks(run):
-        if "single/control_accuracy_by_class" in network.arrays:
-            yield Drawn(
-                _figure(network),
-                f"Accuracy on each class with one sub-module of the {network.name} damaged: the sub-module (dot) and "
-                "the range of its controls (bar).",
-                "A red dot lies below all controls: the sub-module serves that class. Titles give layer.cluster and "
-                "the number of neurons, in orange where the sub-module is important.",
-            )
-
-
-def _figure(network: sub.Damaged) -> Figure:
+    network = sub.damaged_network(run)
+    if network is None or "single/control_accuracy_by_class" not in network.arrays:
+        return
     controls = network.arrays["single/control_accuracy_by_class"]  # [R, M, C], in the order of the rows
     layers = [found for _, found in network.singles.groupby("layer")]
     across, classes = max(map(len, layers)), controls.shape[2]
@@ -40,7 +30,13 @@ def _figure(network: sub.Damaged) -> Figure:
         axes.set_xticks(range(0, classes, 3 if across > 5 else 1))
     figure.supxlabel("class", fontsize=10)
     figure.supylabel("accuracy on the class", fontsize=10)
-    return figure
+    yield Drawn(
+        figure,
+        f"Accuracy on each class with one sub-module of the {network.name} damaged: the sub-module (dot) and "
+        "the range of its controls (bar).",
+        "A red dot lies below all controls: the sub-module serves that class. Titles give layer.cluster and "
+        "the number of neurons, in orange where the sub-module is important.",
+    )
 
 
 def _panel(axes: Axes, row: Any, controls: np.ndarray) -> None:

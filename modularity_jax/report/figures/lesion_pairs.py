@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import SymLogNorm
-from matplotlib.figure import Figure
 
 from modularity_jax.report.figures.style import INK, Drawings, Drawn, new_figure
-from modularity_jax.report.figures.submodules import Damaged, damaged_networks
+from modularity_jax.report.figures.submodules import damaged_network
 from modularity_jax.report.findings.lesions import Module, pairs_of
 from modularity_jax.report.frames import Run
 
@@ -20,17 +19,9 @@ _DARK = 8  # percentage points beyond which a cell is too dark for black marks
 
 def draw(run: Run) -> Drawings:
     """A matrix for each kind of test there is: accuracy lost by pairs, important ones marked."""
-    for network in damaged_networks(run):
-        if not network.doubles.empty:
-            yield Drawn(
-                _figure(network),
-                f"Accuracy lost by damaging two sub-modules of the {network.name}: together, and one given the other.",
-                "A dot marks an important pair by the study's p, a ring one that stays so when p is corrected for all "
-                "pairs. A pale row in the right-hand matrix is a sub-module that never adds to another's loss.",
-            )
-
-
-def _figure(network: Damaged) -> Figure:
+    network = damaged_network(run)
+    if network is None or network.doubles.empty:
+        return
     modules = list(zip(network.singles["layer"], network.singles["cluster"], strict=True))
     by_kind = dict(list(network.doubles.groupby("kind")))
     kinds = [kind for kind in _TITLES if kind in by_kind]
@@ -45,7 +36,12 @@ def _figure(network: Damaged) -> Figure:
             axes.set(xlabel="b, damaged already", ylabel="a, damaged beside it")
     bar = figure.colorbar(image, ax=panels, shrink=0.6, location="bottom", aspect=50, format="{x:g}")
     bar.set_label("percentage points; conditional: s(a | b), what damaging a adds")
-    return figure
+    yield Drawn(
+        figure,
+        f"Accuracy lost by damaging two sub-modules of the {network.name}: together, and one given the other.",
+        "A dot marks an important pair by the study's p, a ring one that stays so when p is corrected for all "
+        "pairs. A pale row in the right-hand matrix is a sub-module that never adds to another's loss.",
+    )
 
 
 def _matrix(axes: Axes, modules: Sequence[Module], pairs: pd.DataFrame, norm: SymLogNorm, *, mirrored: bool) -> Any:

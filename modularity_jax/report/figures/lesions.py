@@ -1,7 +1,6 @@
 """Single lesions: each sub-module of one network against random sets of neurons of its size."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from modularity_jax.report.figures import submodules as sub
@@ -11,18 +10,9 @@ from modularity_jax.report.frames import Run
 
 def draw(run: Run) -> Drawings:
     """Change of accuracy with each sub-module damaged, and that of its controls; a panel per hidden layer."""
-    for network in sub.damaged_networks(run):
-        if "single/control_accuracy" in network.arrays:
-            yield Drawn(
-                _figure(network),
-                f"Test accuracy of the {network.name} with each sub-module damaged (large dot) and with as many random "
-                "neurons of its layer damaged (small dots).",
-                "A large dot far below its cloud marks neurons that matter more than others of their layer; below the "
-                "dotted line more than one point is lost. The scale is linear up to one point and logarithmic beyond.",
-            )
-
-
-def _figure(network: sub.Damaged) -> Figure:
+    network = sub.damaged_network(run)
+    if network is None or "single/control_accuracy" not in network.arrays:
+        return
     singles, undamaged = network.singles, float(network.arrays["single/undamaged"])
     change = 100 * (network.arrays["single/control_accuracy"] - undamaged)  # [R, M], columns in the order of the rows
     layers = dict(list(singles.groupby("layer")))
@@ -47,4 +37,10 @@ def _figure(network: sub.Damaged) -> Figure:
     controls_handle = Patch(color=sub.CONTROL_COLOUR, label="controls: as many random neurons of the layer")
     handles = [*sub.taxonomy_legend(singles["taxonomy"]), controls_handle]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    return figure
+    yield Drawn(
+        figure,
+        f"Test accuracy of the {network.name} with each sub-module damaged (large dot) and with as many random "
+        "neurons of its layer damaged (small dots).",
+        "A large dot far below its cloud marks neurons that matter more than others of their layer; below the "
+        "dotted line more than one point is lost. The scale is linear up to one point and logarithmic beyond.",
+    )

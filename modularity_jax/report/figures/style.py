@@ -18,7 +18,6 @@ from modularity_jax.runs.tables import atomic_write
 _MAX_SVG_BYTES = 200_000  # larger drawings are embedded as PNG
 
 # Okabe and Ito's colours and Tol's muted ones: told apart with any common colour blindness.
-PHASE_COLOURS = ("#8A8A8A", "#0072B2", "#D55E00")  # in their order
 _METHOD_COLOURS = {
     "layer": "#56B4E9",
     "layer_nonzero": "#E69F00",

@@ -3,8 +3,8 @@
 They call a sub-module by its hidden layer, a dot, and its cluster.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,14 +37,14 @@ class Damaged(NamedTuple):
     arrays: Mapping[str, np.ndarray]  # empty where they are not at hand
 
 
-def damaged_networks(run: Run) -> Iterator[Damaged]:
+def damaged_network(run: Run) -> Damaged | None:
     """The network whose lesions are drawn, if there is one."""
     if run.lesions.empty:
-        return
+        return None
     singles, doubles = (drawn_lesions(frame, run.lesions) for frame in (run.lesions, run.double_lesions))
     first = singles.iloc[0]
     name = f"{say('phase_name', first['phase'])} network, seed {first['seed']}"
-    yield Damaged(name, singles.reset_index(drop=True), doubles, run.lesion_arrays)
+    return Damaged(name, singles.reset_index(drop=True), doubles, run.lesion_arrays)
 
 
 def colour_of(taxonomy: str) -> str:
@@ -62,7 +62,8 @@ def lost_points(axes: Axes) -> None:
 def taxonomy_legend(*columns: pd.Series) -> list[Line2D]:
     """A dot per taxonomy class that occurs, in the taxonomy's order of weight."""
     found = set().union(*columns)
-    look: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 6}
     return [
-        Line2D([], [], color=colour, label=name, **look) for name, colour in TAXONOMY_COLOURS.items() if name in found
+        Line2D([], [], color=colour, label=name, marker="o", linestyle="", markersize=6)
+        for name, colour in TAXONOMY_COLOURS.items()
+        if name in found
     ]

@@ -8,7 +8,6 @@ would do is what the intervals over seeds say.
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ import scipy.stats
 
 from modularity_jax.metric.multiple_testing import FLAT
 from modularity_jax.report.findings.significance import is_significant
+from modularity_jax.report.frames import KEYS
 
 CONFIDENCE = 0.95
 # A bootstrap interval stays within the range of the values. With 4 or fewer the level that `_bootstrap` asks for lies
@@ -27,29 +27,25 @@ MIN_SEEDS_COHENS_D = 8
 _RESAMPLES = 9999
 _RNG_SEED = 0  # the file is the same, byte for byte
 
-Interval = tuple[float | None, float | None]
-_NO_INTERVAL: Interval = (None, None)
-
+_NO_INTERVAL = math.nan, math.nan
 
 ACROSS_COLUMNS = (  # of across_seeds.csv
-    "phase", "graph", "measure", "num_clusters", "method", "num_seeds", "num_shuffles", "num_significant", "num_upper",
-    "num_at_floor",
+    *KEYS, "num_seeds", "num_shuffles", "num_significant", "num_upper", "num_at_floor",
     "share_significant", "share_low", "share_high", "p_stouffer", "p_fisher", "p_stouffer_upper",
     "difference", "difference_low", "difference_high", "percent", "percent_low", "percent_high",
     "effect_size", "effect_size_low", "effect_size_high", "cohens_d", "cohens_d_low", "cohens_d_high",
 )  # fmt: skip
 
 
-def combine(tests: pd.DataFrame) -> dict[str, float | None]:
-    """What the seeds of one comparison say together; None where a number is not defined.
+def combine(tests: pd.DataFrame) -> dict[str, float]:
+    """What the seeds of one comparison say together; nan where a number is not defined.
 
     - share_significant with its exact binomial interval share_low, share_high at 95%: SciPy's rather than
       `metric.statistics.clopper_pearson`, which is made for jit, in float32, and would compile a program here.
     - p_stouffer, p_fisher (lower tail), p_stouffer_upper: see `stouffer` and `fisher`. p_floor is Stouffer's p of seeds
       that all have the smallest p which their shuffles can show.
     - difference, the mean over seeds of n-cut minus its controls' mean, and percent, the same in percent of that mean
-      (None where one is 0): negative where more modular, with bootstrap intervals over seeds (BCa), from 5 seeds on;
-      see `_bootstrap`.
+      (nan where one is 0): negative where more modular, with bootstrap intervals over seeds, see `_bootstrap`.
     - effect_size, the median over seeds of (controls' median - n-cut) / MAD: the median, because a seed's own may be
       infinite (MAD 0) and leaving it out would drop the largest. Its interval is that of order statistics
       (`scipy.stats.quantile_test`), exact and without resampling, from 6 seeds on.
@@ -63,16 +59,18 @@ def combine(tests: pd.DataFrame) -> dict[str, float | None]:
     Raises:
       ValueError: if a p-value is not in (0, 1].
     """
-    columns = ("observed", "shuffled_mean", "num_shuffles", "effect_size")
-    ncut, shuffled, num_shuffles, effects = (tests[name].to_numpy(np.float64) for name in columns)
-    p_value, p_opposite = _p_values(tests, "p_value"), _p_values(tests, "p_opposite")
+    for name in ("p_value", "p_opposite"):
+        wrong = tests.loc[~tests[name].between(0, 1, inclusive="right"), name]
+        if not wrong.empty:
+            raise ValueError(f"{name} must be above 0 and at most 1, got {wrong.iloc[0]:g}")
+    columns = ("observed", "shuffled_mean", "num_shuffles", "effect_size", "p_value", "p_opposite")
+    ncut, shuffled, num_shuffles, effects, p_value, p_opposite = (tests[name].to_numpy(np.float64) for name in columns)
     difference = ncut - shuffled
-    percent = 100 * difference / shuffled if shuffled.all() else None
+    percent = 100 * difference / shuffled if shuffled.all() else np.full(len(tests), math.nan)
     significant = int(is_significant(p_value).sum())
     share = scipy.stats.binomtest(significant, len(tests)).proportion_ci(CONFIDENCE, method="exact")
-    effect, effect_interval = _median(effects)
-    cohens_d = float(_cohens_d(ncut, shuffled)) if len(tests) > 1 else math.nan
-    return {
+    cohens_d = _cohens_d(ncut, shuffled) if len(tests) > 1 else math.nan
+    found = {
         "share_significant": significant / len(tests),
         "share_low": float(share.low),
         "share_high": float(share.high),
@@ -80,15 +78,18 @@ def combine(tests: pd.DataFrame) -> dict[str, float | None]:
         "p_fisher": fisher(p_value),
         "p_stouffer_upper": stouffer(p_opposite, num_shuffles),
         "p_floor": stouffer(1 / (num_shuffles + 1), num_shuffles),
-        "difference": float(difference.mean()),
-        **_named("difference", _bootstrap(np.mean, difference)),
-        "percent": None if percent is None else float(percent.mean()),
-        **_named("percent", _NO_INTERVAL if percent is None else _bootstrap(np.mean, percent)),
-        "effect_size": effect,
-        **_named("effect_size", effect_interval),
-        "cohens_d": cohens_d if math.isfinite(cohens_d) else None,
-        **_named("cohens_d", _bootstrap(_cohens_d, ncut, shuffled, min_seeds=MIN_SEEDS_COHENS_D)),
     }
+    for name, (value, low, high) in {
+        "difference": (difference.mean(), *_bootstrap(np.mean, difference)),
+        "percent": (percent.mean(), *_bootstrap(np.mean, percent)),
+        "effect_size": _median(effects),
+        "cohens_d": (
+            cohens_d if np.isfinite(cohens_d) else math.nan,
+            *_bootstrap(_cohens_d, ncut, shuffled, min_seeds=MIN_SEEDS_COHENS_D),
+        ),
+    }.items():
+        found |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return found
 
 
 def stouffer(p_values: np.ndarray, num_shuffles: np.ndarray) -> float:
@@ -123,8 +124,10 @@ def _cohens_d(ncut: np.ndarray, shuffled: np.ndarray, axis: int = -1) -> np.ndar
         return below / np.where(pooled <= FLAT * np.abs(shuffled.mean(axis)), 0.0, pooled)
 
 
-def _bootstrap(statistic: Callable[..., np.ndarray], *samples: np.ndarray, min_seeds: int = MIN_SEEDS) -> Interval:
-    """BCa bootstrap interval of a statistic over seeds, samples [S] resampled together.
+def _bootstrap(
+    statistic: Callable[..., np.ndarray], *samples: np.ndarray, min_seeds: int = MIN_SEEDS
+) -> tuple[float, float]:
+    """BCa bootstrap interval of a statistic over seeds, samples [S] resampled together; nan of few or missing values.
 
     Few values spread less than what they were drawn from, so the plain interval at 95% holds the mean of a normal
     distribution in 83% of samples of 5 and 91% of 10. As Hesterberg (2015, The American Statistician 69, 371-386)
@@ -132,11 +135,12 @@ def _bootstrap(statistic: Callable[..., np.ndarray], *samples: np.ndarray, min_s
     Phi(-sqrt(n / (n - 1)) t), t the quantile of n - 1 degrees of freedom. Then it is 91% of 5, 95% of 8 and more.
     """
     count = len(samples[0])
-    if count < min_seeds or all(sample.std() <= FLAT * abs(sample.mean()) for sample in samples):
+    varying = any(sample.std() > FLAT * abs(sample.mean()) for sample in samples)  # of missing values none is
+    if count < min_seeds or not varying:
         return _NO_INTERVAL
     quantile = scipy.stats.t.isf((1 - CONFIDENCE) / 2, count - 1)
     tail = scipy.stats.norm.sf(math.sqrt(count / (count - 1)) * quantile)
-    # Where resamples have no statistic the ends are nan, which becomes None.
+    # Where resamples have no statistic the ends are nan.
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
         ends = scipy.stats.bootstrap(
@@ -148,29 +152,13 @@ def _bootstrap(statistic: Callable[..., np.ndarray], *samples: np.ndarray, min_s
             confidence_level=1 - 2 * tail,
             rng=np.random.default_rng(_RNG_SEED),
         ).confidence_interval
-    return (float(ends.low), float(ends.high)) if np.isfinite(ends).all() else _NO_INTERVAL
+    return (ends.low, ends.high) if np.isfinite(ends).all() else _NO_INTERVAL
 
 
-def _median(values: np.ndarray) -> tuple[float | None, Interval]:
+def _median(values: np.ndarray) -> tuple[float, float, float]:
     """The median of values [S], infinite ones included, and its interval."""
-    if np.isnan(values).any():
-        return None, _NO_INTERVAL
     with np.errstate(invalid="ignore"):
         median = float(np.median(values))
-    if math.isnan(median):  # between minus and plus infinity
-        return None, _NO_INTERVAL
-    ends = scipy.stats.quantile_test(values, q=median).confidence_interval(CONFIDENCE)
-    low, high = (None if math.isnan(end) else float(end) for end in ends)
-    return median, (low, high)
-
-
-def _p_values(tests: pd.DataFrame, name: str) -> np.ndarray:
-    values = tests[name].to_numpy()
-    wrong = ~((values > 0) & (values <= 1))
-    if wrong.any():
-        raise ValueError(f"{name} must be above 0 and at most 1, got {values[wrong][0]:g}")
-    return values
-
-
-def _named(name: str, ends: Interval) -> dict[str, Any]:
-    return {f"{name}_low": ends[0], f"{name}_high": ends[1]}
+    if math.isnan(median):  # a value is missing, or it lies between minus and plus infinity
+        return median, *_NO_INTERVAL
+    return median, *scipy.stats.quantile_test(values, q=median).confidence_interval(CONFIDENCE)

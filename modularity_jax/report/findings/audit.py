@@ -12,7 +12,6 @@ import pandas as pd
 import scipy.stats
 
 from modularity_jax.metric.measures import measure_of
-from modularity_jax.metric.multiple_testing import holm
 from modularity_jax.metric.statistics import TIE_TOLERANCE
 from modularity_jax.report.findings.across_seeds import fisher
 from modularity_jax.report.findings.significance import is_significant
@@ -36,10 +35,8 @@ AUDIT_COLUMNS = (  # of audit.csv
 )  # fmt: skip
 _DTYPES = dict.fromkeys(("phase", "graph", "measure", "method"), "str")
 _DTYPES |= dict.fromkeys(("seed", "num_clusters", "num_shuffles"), "int64")
-_DTYPES |= {"num_ties": "int64", **{name: "float64" for name in AUDIT_COLUMNS if name.startswith("p_")}}
+_DTYPES |= {"num_ties": "int64"} | {name: "Float64" for name in AUDIT_COLUMNS if name.startswith("p_")}
 _MEAN_TOLERANCE = 1e-5  # float32 sums in another order differ by less
-_STUDY = "arXiv 2003.04881"
-_PUBLISHED_CONTROLS = {"layer": "layer_at_floor", "layer_nonzero": "nonzero_at_floor"}
 
 
 def published_audit() -> pd.DataFrame:
@@ -50,8 +47,7 @@ def published_audit() -> pd.DataFrame:
     .061, where 11/321 = .034 was printed; how many there are was not published.
 
     - `p_holm`: of a training at the floor, Holm's correction for all trainings, min(1, trainings * floor).
-    - `p_count`: the chance of as many or more at the floor without an effect, binomial(trainings, floor). It is exact,
-      and needs nothing of the other trainings.
+    - `p_count`: the chance of as many or more at the floor without an effect, binomial(trainings, floor), exactly.
     - `p_fisher`: Fisher's p where every other training had p = 1; whatever theirs are, it is at most that. (Stouffer's
       has no such bound: one p of 1 makes it 1.) It is the weaker statement where few are at the floor.
 
@@ -60,8 +56,8 @@ def published_audit() -> pd.DataFrame:
     return pd.DataFrame(
         _published(row, control, int(row[column]))
         for row in published("ncut.csv")
-        if row["source"] == _STUDY
-        for control, column in _PUBLISHED_CONTROLS.items()
+        if row["source"] == "arXiv 2003.04881"
+        for control, column in (("layer", "layer_at_floor"), ("layer_nonzero", "nonzero_at_floor"))
         if row[column] is not None
     )
 
@@ -85,7 +81,7 @@ def audit_run(run: Run) -> pd.DataFrame:
     found = [_counted(*each) for each in zip(tests.itertuples(), run.controls_of(tests), strict=True)]
     audit = typed(found, _DTYPES)
     for name, (one, other) in _CHANGES.items():
-        audit[name] = _significant(audit[one]) != _significant(audit[other])
+        audit[name] = is_significant(audit[one]) != is_significant(audit[other])
     return audit[list(AUDIT_COLUMNS)]
 
 
@@ -96,13 +92,13 @@ def audit_findings(audit: pd.DataFrame) -> pd.DataFrame:
     fewer than 32 controls. two_sided counts networks with a lower n-cut, two_sided_higher those with a higher one,
     which a one-sided p does not look for.
     """
-    both, lower = _significant(audit["p_two_sided"]), audit["p_value"] <= audit["p_opposite"]
+    both, lower = is_significant(audit["p_two_sided"]), audit["p_value"] <= audit["p_opposite"]
     marks = audit[KEYS].assign(
         with_ties=audit["num_ties"] > 0,
-        tenfold=_significant(audit["p_tenfold"]),
-        first_32=_significant(audit["p_first_32"]),
-        all_controls=_significant(audit["p_value"]),
-        strict=_significant(audit["p_strict"]),
+        tenfold=is_significant(audit["p_tenfold"]),
+        first_32=is_significant(audit["p_first_32"]),
+        all_controls=is_significant(audit["p_value"]),
+        strict=is_significant(audit["p_strict"]),
         two_sided=both & lower,
         two_sided_higher=both & ~lower,
         **audit[list(_CHANGES)],
@@ -113,17 +109,16 @@ def audit_findings(audit: pd.DataFrame) -> pd.DataFrame:
 
 
 def _published(row: Mapping[str, Any], control: str, at_floor: int) -> dict[str, Any]:
-    trainings = row["trainings"]
-    p_values: dict[str, dict[str, float | None]] = {"p": {}, "p_holm": {}, "p_count": {}, "p_fisher": {}}
-    for name, floor in (("printed", P_PRINTED), ("corrected", P_CORRECTED)):
-        every = np.array([floor] * at_floor + [1.0] * (trainings - at_floor))
-        p_values["p"][name] = floor
-        p_values["p_holm"][name] = float(holm(every)[0]) if at_floor else None
-        p_values["p_count"][name] = float(scipy.stats.binom.sf(at_floor - 1, trainings, floor))
-        p_values["p_fisher"][name] = fisher(every)
-    named = {f"{kind}_{name}": p for kind, made in p_values.items() for name, p in made.items()}
-    where = {"num_clusters": row["k"], "control": control, "trainings": trainings, "at_floor": at_floor}
-    return {name: row[name] for name in ("source", "dataset", "dropout")} | where | named
+    trainings, floors = row["trainings"], {"printed": P_PRINTED, "corrected": P_CORRECTED}
+    others = np.ones(trainings - at_floor)
+    return {
+        **{name: row[name] for name in ("source", "dataset", "dropout")},
+        **{"num_clusters": row["k"], "control": control, "trainings": trainings, "at_floor": at_floor},
+        **{f"p_{name}": p for name, p in floors.items()},
+        **{f"p_holm_{name}": min(1.0, trainings * p) if at_floor else None for name, p in floors.items()},
+        **{f"p_count_{name}": float(scipy.stats.binom.sf(at_floor - 1, trainings, p)) for name, p in floors.items()},
+        **{f"p_fisher_{name}": fisher(np.append(others, [p] * at_floor)) for name, p in floors.items()},
+    }
 
 
 def _counted(row: Any, controls: np.ndarray) -> dict[str, Any]:
@@ -154,8 +149,3 @@ def _counted(row: Any, controls: np.ndarray) -> dict[str, Any]:
         "p_opposite": p_opposite,
         "p_two_sided": min(1.0, 2 * min(p_value, p_opposite)),
     }
-
-
-def _significant(p_values: pd.Series) -> pd.Series:
-    """True, False, or missing where the p is."""
-    return is_significant(p_values).astype("boolean").mask(p_values.isna())

@@ -13,6 +13,7 @@ from modularity_jax.report.frames import KEYS, lead_of
 _MEANS = {"ncut_mean": "observed", "lower_bound_mean": "bound", "shuffled_mean": "shuffled_mean"}
 _MEANS |= {"z_mean": "z_score", "test_accuracy": "test_accuracy"}
 _RANGES = {"ncut": "observed", "p": "p_value"}
+_CORRECTED = {"p_holm": "p_stouffer", "p_holm_upper": "p_stouffer_upper", "p_holm_floor": "p_floor"}
 
 
 class Verdict(enum.StrEnum):
@@ -90,11 +91,7 @@ def judge(compared: pd.DataFrame) -> pd.DataFrame:
     front = alike >= len(KEYS) - 1
     corrected = {
         name: pd.Series(holm(compared.loc[front, column].to_numpy()), compared.index[front])
-        for name, column in (
-            ("p_holm", "p_stouffer"),
-            ("p_holm_upper", "p_stouffer_upper"),
-            ("p_holm_floor", "p_floor"),
-        )
+        for name, column in _CORRECTED.items()
     }
     judged = compared.assign(front=front, num_compared=int(front.sum()), **corrected)
     cases = {
