@@ -12,6 +12,8 @@ import pandas as pd
 from modularity_jax.runs.cluster_files import Comparison
 from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table
 
+Arrays = Mapping[str, np.ndarray]  # of one file, by name
+
 
 class Group(NamedTuple):
     """Networks of all seeds against one control."""
@@ -66,23 +68,21 @@ class Run(NamedTuple):
     clusterability: pd.DataFrame  # every row
     tests: pd.DataFrame  # the rows with a p; num_shuffles are the controls that it rests on
     metrics: pd.DataFrame
-    lesions: pd.DataFrame
-    double_lesions: pd.DataFrame
+    lesions: pd.DataFrame  # of the last phase with lesions
+    double_lesions: pd.DataFrame  # of that phase
     left_out: pd.DataFrame
     learning_curve: pd.DataFrame
     shuffled: Mapping[Comparison, np.ndarray]  # [R], of the controls that could be compared, where at hand
-    eigenvalues: Mapping[str, np.ndarray]  # [S, k] by phase, of the largest k
+    eigenvalues: Arrays  # [S, k] by phase, of the largest k
     network: Network | None  # the first seed of the last phase, where its labels and weights are at hand
-    lesion_arrays: Mapping[str, np.ndarray]  # of the first seed of the last phase with lesions
-
-    def controls_of(self, tests: pd.DataFrame) -> list[np.ndarray]:
-        """The controls' values of each of some tests; no array where they are not at hand."""
-        return [self.shuffled.get(key, np.empty(0)) for key in comparisons_of(tests)]
+    lesion_arrays: Arrays  # of the first seed with lesions
 
     @property
     def controlled(self) -> pd.DataFrame:
-        """The tests whose controls' values are at hand."""
-        return self.tests[[len(controls) > 0 for controls in self.controls_of(self.tests)]]
+        """The tests whose controls' values [R] are at hand, with these in the column `controls`."""
+        found = [self.shuffled.get(key, np.empty(0)) for key in comparisons_of(self.tests)]
+        tests = self.tests.assign(controls=pd.Series(found, self.tests.index, dtype="object"))
+        return tests[tests["controls"].map(len) > 0]
 
     @property
     def lead(self) -> Group:
@@ -107,9 +107,10 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
     rows = read_table(workdir, "clusterability.csv", list(_CLUSTERABILITY))
     table = typed(rows, _CLUSTERABILITY | _OPTIONAL, str(workdir / "clusterability.csv"))
     tests = with_p(rows)
-    phases = tests["phase"].cat.categories
-    clusters = {phase: _arrays(workdir, f"clusters/{phase}.npz") for phase in phases}
+    clusters = {phase: _arrays(workdir, f"clusters/{phase}.npz") for phase in tests["phase"].cat.categories}
     lesions = _table(workdir, "lesions.csv", _LESIONS)
+    lesions = lesions[lesions["phase"] == lesions["phase"].max()]
+    doubles = _table(workdir, "double_lesions.csv", _DOUBLE_LESIONS)
     return Run(
         workdir,
         config=read_json(workdir, "config.json"),
@@ -118,7 +119,7 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
         tests=tests,
         metrics=_table(workdir, "metrics.csv", _EPOCH, nonfinite_step="Int64"),
         lesions=lesions,
-        double_lesions=_table(workdir, "double_lesions.csv", _DOUBLE_LESIONS),
+        double_lesions=doubles[doubles["phase"] == lesions["phase"].max()],
         left_out=_table(workdir, "left_out.csv", _LEFT_OUT),
         learning_curve=_table(workdir, "learning_curve.csv", _CURVE, shuffled_mean="float64"),
         shuffled=_shuffled(tests, clusters),
@@ -131,8 +132,7 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
 def with_p(rows: Sequence[Row]) -> pd.DataFrame:
     """The rows of `clusterability.csv` that have a p, with the number of controls that it rests on."""
     tests = typed([row for row in rows if row["p_value"] is not None], _CLUSTERABILITY | _OPTIONAL)
-    left_out = tests["num_left_out"].fillna(0)
-    return tests.assign(num_shuffles=(tests["num_shuffles"] - left_out).astype("int64"))
+    return tests.assign(num_shuffles=(tests["num_shuffles"] - tests["num_left_out"].fillna(0)).astype("int64"))
 
 
 def typed(rows: Sequence[Row], dtypes: Mapping[str, str], source: str = "the table") -> pd.DataFrame:
@@ -141,7 +141,7 @@ def typed(rows: Sequence[Row], dtypes: Mapping[str, str], source: str = "the tab
     Args:
       rows: with the same keys; None where a value is missing.
       dtypes: by column; one that the rows lack holds nothing. Other columns have the dtype of their values.
-      source: where the rows are from, named in errors.
+      source: for the error.
 
     Raises:
       ValueError: if a column cannot have its dtype.
@@ -183,9 +183,8 @@ def lead_of(tests: pd.DataFrame) -> Group:
 
 
 def drawn_lesions(frame: pd.DataFrame, lesions: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table of lesions that belong to the network which is drawn: the first seed of the last phase."""
-    last = lesions[lesions["phase"] == lesions["phase"].max()]
-    return frame[(frame["phase"] == lesions["phase"].max()) & (frame["seed"] == last["seed"].min())]
+    """The rows of a table of lesions that belong to the network which is drawn: the first seed with any."""
+    return frame[frame["seed"] == lesions["seed"].min()]
 
 
 def _dtype(values: Sequence[Any]) -> str:
@@ -198,28 +197,23 @@ def _table(workdir: pathlib.Path, name: str, needed: Mapping[str, str], **option
     return typed(rows, {**needed, **optional}, str(workdir / name))
 
 
-def _arrays(workdir: pathlib.Path, name: str, prefix: str = "") -> dict[str, np.ndarray]:
+def _arrays(workdir: pathlib.Path, name: str, prefix: str = "") -> Arrays:
     return read_arrays(workdir, name, prefix) if (workdir / name).is_file() else {}
 
 
-def _shuffled(tests: pd.DataFrame, clusters: Mapping[str, Mapping[str, np.ndarray]]) -> dict[Comparison, np.ndarray]:
-    found = {}
-    for own in comparisons_of(tests):
-        array = clusters[own.phase].get(f"{own.prefix}/{own.method}/controls")
-        if array is not None and array.size:
-            found[own] = array[~np.isnan(array)]
-    return found
+def _shuffled(tests: pd.DataFrame, clusters: Mapping[str, Arrays]) -> dict[Comparison, np.ndarray]:
+    names = {own: f"{own.prefix}/{own.method}/controls" for own in comparisons_of(tests)}
+    found = {own: clusters[own.phase].get(name, np.empty(0)) for own, name in names.items()}
+    return {own: array[~np.isnan(array)] for own, array in found.items() if array.size}
 
 
-def _eigenvalues(tests: pd.DataFrame, clusters: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _eigenvalues(tests: pd.DataFrame, clusters: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
     end = f"/{DRAWN}/k_{tests['num_clusters'].max()}/eigenvalues"
     found = {phase: [array for name, array in made.items() if name.endswith(end)] for phase, made in clusters.items()}
     return {phase: np.stack(arrays) for phase, arrays in found.items() if arrays}
 
 
-def _network(
-    workdir: pathlib.Path, tests: pd.DataFrame, clusters: Mapping[str, Mapping[str, np.ndarray]]
-) -> Network | None:
+def _network(workdir: pathlib.Path, tests: pd.DataFrame, clusters: Mapping[str, Arrays]) -> Network | None:
     phases = [phase for phase, arrays in clusters.items() if arrays]
     if not phases:
         return None
@@ -235,13 +229,13 @@ def _network(
     return network if is_perceptron else None
 
 
-def _numbered(arrays: Mapping[str, np.ndarray], pattern: str) -> dict[int, np.ndarray]:
+def _numbered(arrays: Arrays, pattern: str) -> dict[int, np.ndarray]:
     """The arrays whose names fit, by the number in them, ascending."""
-    found = ((re.fullmatch(pattern, name), array) for name, array in arrays.items())
-    return dict(sorted(((int(match[1]), array) for match, array in found if match), key=lambda pair: pair[0]))
+    found = {int(match[1]): name for name in arrays if (match := re.fullmatch(pattern, name))}
+    return {number: arrays[found[number]] for number in sorted(found)}
 
 
-def _lesion_arrays(workdir: pathlib.Path, lesions: pd.DataFrame) -> dict[str, np.ndarray]:
+def _lesion_arrays(workdir: pathlib.Path, lesions: pd.DataFrame) -> Arrays:
     if lesions.empty:
         return {}
     first = drawn_lesions(lesions, lesions).iloc[0]

@@ -26,14 +26,9 @@ def environment(*, escaped: bool) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     # An n-cut is fixed, a p-value short.
-    made.filters |= {
-        "signed": signed,
-        "fixed": "{:.3f}".format,
-        "short": "{:.2g}".format,
-        "zip": functools.partial(zip, strict=True),
-    }
+    made.filters |= {"signed": signed, "fixed": "{:.3f}".format, "short": "{:.2g}".format}
     made.tests |= {"known": pd.notna, "significant": is_significant, "text_column": _TEXT_COLUMNS.__contains__}
-    made.globals["alpha"] = f"{ALPHA:g}"
+    made.globals |= {"alpha": f"{ALPHA:g}", "zip": functools.partial(zip, strict=True)}
     return made
 
 

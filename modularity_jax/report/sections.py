@@ -62,15 +62,13 @@ def _strengths(run: Run, found: Findings) -> Values | None:
 def _lesions(run: Run, found: Findings) -> Values | None:
     if run.lesions.empty:
         return None
-    phase = run.lesions["phase"].max()
-    singles, doubles = (frame[frame["phase"] == phase] for frame in (run.lesions, run.double_lesions))
-    summaries = summarise_lesions(singles, doubles)
+    summaries = summarise_lesions(run.lesions, run.double_lesions)
     per_layer = summaries["important"].astype(str) + " (" + summaries["important_per_layer"] + ")"
     shown = summaries.assign(important=per_layer).drop(columns="important_per_layer")
     return {
         "networks": records(summaries),
         "summaries": _frame_table(shown),
-        "sub_modules": _frame_table(singles[_LESION_COLUMNS]),
+        "sub_modules": _frame_table(run.lesions[_LESION_COLUMNS]),
     }
 
 
@@ -83,12 +81,8 @@ def _training(run: Run, found: Findings) -> Values | None:
 
 def _audit(run: Run, found: Findings) -> Values:
     here, study = audit_findings(found.audit), published_audit()
-    return {
-        "here": records(here),
-        "study": records(study),
-        "here_table": _frame_table(here),
-        "study_table": _frame_table(study),
-    }
+    tables = {"here_table": _frame_table(here), "study_table": _frame_table(study)}
+    return {"here": records(here), "study": records(study)} | tables
 
 
 def _repeat(run: Run, found: Findings) -> Values:

@@ -5,7 +5,7 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from modularity_jax.report.findings import Findings, find
@@ -24,9 +24,6 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
     Args:
       workdir: a run's directory with at least `config.json` and `clusterability.csv`; what else is missing is left out.
 
-    Returns:
-      The page's path.
-
     Raises:
       FileNotFoundError: if one of the two is missing; the message names the command that makes it.
       ValueError: if a file is damaged.
@@ -37,18 +34,18 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
 
 def write_page(run: Run, found: Findings) -> pathlib.Path:
     """`write_report` for a run that is read already."""
-    across = records(found.compared[list(ACROSS_COLUMNS)])
-    write_csv(run.workdir / "across_seeds.csv", across, ACROSS_COLUMNS)
+    write_csv(run.workdir / "across_seeds.csv", records(found.compared[list(ACROSS_COLUMNS)]), ACROSS_COLUMNS)
     if not found.audit.empty:
         write_csv(run.workdir / "audit.csv", records(found.audit), AUDIT_COLUMNS)
-    pictures = _draw(run)
-    page = environment(escaped=True).get_template("page.html")
-    text = page.render(
-        **_front(run, found),
-        pictures=pictures["front"],
-        sections=list(_sections(run, found, pictures)),
-        version=run.versions.get("modularity_jax", ""),
-    )
+    pictures, templates, sections = _draw(run), environment(escaped=True), []
+    for name, section in SECTIONS.items():
+        values = section(run, found)
+        if values is not None:
+            template = templates.get_template(f"sections/{name}.html")
+            made: Any = template.make_module({"pictures": pictures.get(name, ()), **values})
+            sections.append({"name": name, "title": made.title, "body": str(made)})
+    front = _front(run, found)
+    text = templates.get_template("page.html").render(front, pictures=pictures["front"], sections=sections)
     path = run.workdir / "report.html"
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -64,6 +61,7 @@ def _front(run: Run, found: Findings) -> dict[str, Any]:
     broken = run.metrics.reindex(columns=["seed", "phase", "nonfinite_step"]).dropna().drop_duplicates("seed")
     return {
         "config": run.config,
+        "version": run.versions.get("modularity_jax", ""),
         "num_seeds": run.tests["seed"].nunique(),
         "lead": rows[0],
         "last": [row for row in rows if row["phase"] == place["phase"]],
@@ -73,20 +71,9 @@ def _front(run: Run, found: Findings) -> dict[str, Any]:
     }
 
 
-def _sections(run: Run, found: Findings, pictures: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """Name, title and body of each section that the run has something for."""
-    for name, section in SECTIONS.items():
-        values = section(run, found)
-        if values is not None:
-            template = environment(escaped=True).get_template(f"sections/{name}.html")
-            made = template.make_module({"pictures": pictures.get(name, ()), **values})
-            yield {"name": name, "title": made.title, "body": str(made)}  # type: ignore[attr-defined]
-
-
 def _draw(run: Run) -> Mapping[str, Any]:
-    """Only this needs matplotlib, so it is imported here; and under an empty file of settings, the first that it looks
-    for, because one of the user's that is damaged would end the import.
-    """
+    # Only this needs matplotlib. It is imported under an empty file of settings, the first that it looks for, because
+    # one of the user's that is damaged would end the import.
     if "matplotlib" not in sys.modules:
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             pathlib.Path("matplotlibrc").touch()

@@ -14,11 +14,7 @@ from modularity_jax.report.frames import Run
 
 
 def draw(run: Run) -> Drawings:
-    """A row per number of clusters, a panel per phase; in it each seed beside its own controls.
-
-    The panels of a row have one scale, so that distances can be compared, but each its own offset. Where the lower
-    bound lies below a panel it is given as a number.
-    """
+    """A row per number of clusters, a panel per phase; in it each seed beside its own controls."""
     tests = run.leading(run.controlled)
     if tests.empty:
         return
@@ -31,10 +27,10 @@ def draw(run: Run) -> Drawings:
             found = tests[(tests["num_clusters"] == k) & (tests["phase"] == phase)]
             axes.set_visible(not found.empty)
             if not found.empty:
-                _panel(axes, found, run)
+                _panel(axes, found)
                 axes.set_title(f"{phase}, k = {k}")
                 shown.append((axes, found))
-        _share_scale(shown, run)
+        _share_scale(shown)
         shown[0][0].set_ylabel(f"n-cut (0 to {k}, lower: more modular)")
     bound = "lower bound for any partition (↓ below the panel)"
     handles = [
@@ -63,13 +59,13 @@ def violin(axes: Axes, controls: Sequence[np.ndarray], places: npt.ArrayLike, wi
         body.set(facecolor=colour, edgecolor=colour, alpha=0.75, linewidth=0.6)
 
 
-def _panel(axes: Axes, tests: pd.DataFrame, run: Run) -> None:
+def _panel(axes: Axes, tests: pd.DataFrame) -> None:
     """For each control one violin of its values, one dot and one tick per seed, side by side."""
     groups = dict(list(tests.groupby("method", observed=True)))
     for centre, (method, found) in enumerate(groups.items()):
         step = min(0.84 / len(found), 0.3)
         places = centre + step * (np.arange(len(found)) - (len(found) - 1) / 2)
-        violin(axes, run.controls_of(found), places, 0.9 * step, method)
+        violin(axes, list(found["controls"]), places, 0.9 * step, method)
         axes.hlines(found["bound"], places - 0.36 * step, places + 0.36 * step, color=INK, linewidth=1)
         axes.scatter(places, found["observed"], s=22, color=INK, edgecolors="white", linewidths=0.6, zorder=3)
     method_ticks(axes, list(groups), 9 if len(groups) < 4 else 7)
@@ -77,9 +73,9 @@ def _panel(axes: Axes, tests: pd.DataFrame, run: Run) -> None:
     axes.set_xlim(-0.5, len(groups) - 0.5)
 
 
-def _share_scale(shown: Sequence[tuple[Axes, pd.DataFrame]], run: Run) -> None:
-    """Gives a row's panels one span on the y axis, each around its own networks and controls."""
-    values = [np.concatenate([*run.controls_of(tests), tests["observed"]]) for _, tests in shown]
+def _share_scale(shown: Sequence[tuple[Axes, pd.DataFrame]]) -> None:
+    """Gives a row's panels one span on the y axis, so that distances can be compared, each around its own values."""
+    values = [np.concatenate([*tests["controls"], tests["observed"]]) for _, tests in shown]
     span = max(max(np.ptp(value) for value in values), 1e-3)
     for (axes, tests), value in zip(shown, values, strict=True):
         middle = (value.min() + value.max()) / 2

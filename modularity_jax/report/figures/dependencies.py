@@ -12,7 +12,6 @@ from modularity_jax.report.figures.submodules import TAXONOMY_COLOURS, damaged_n
 from modularity_jax.report.findings.lesions import Module, important_modules, pairs_of
 from modularity_jax.report.frames import Run
 
-_ARROW: dict[str, Any] = {"alpha": 0.75, "mutation_scale": 10, "shrinkA": 12, "shrinkB": 12, "linewidth": 1.1}
 _ONE_WAY, _BOTH_WAYS, _UNIMPORTANT = "#0072B2", "#882255", "#DDDDDD"
 
 
@@ -35,8 +34,10 @@ def draw(run: Run) -> Drawings:
             continue  # drawn once, with two heads
         far = abs(module[0] - needs[0]) > 1  # an arc, lest it run through what lies between
         heads, colour = ("<|-|>", _BOTH_WAYS) if mutual else ("-|>", _ONE_WAY)
-        look = {"arrowstyle": heads, "color": colour, "connectionstyle": f"arc3,rad={0.18 if far else 0.0}"} | _ARROW
-        axes.add_patch(FancyArrowPatch(places[module], places[needs], zorder=2, **look))
+        arrow = FancyArrowPatch(places[module], places[needs], mutation_scale=10, shrinkA=12, shrinkB=12)
+        arrow.set(arrowstyle=heads, color=colour, alpha=0.75, linewidth=1.1, zorder=2)
+        arrow.set_connectionstyle(f"arc3,rad={0.18 if far else 0.0}")
+        axes.add_patch(arrow)
     disc: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 8}
     handles = [
         Line2D([], [], color=TAXONOMY_COLOURS["important"], label="important, with points lost", **disc),

@@ -17,7 +17,7 @@ def draw(run: Run) -> Drawings:
     axes = figure.subplots()
     groups = dict(list(tests.groupby("method", observed=True)))
     for place, (method, found) in enumerate(groups.items()):
-        controls = run.controls_of(found)
+        controls = list(found["controls"])
         means = np.array([each.mean() for each in controls])
         # Where all controls fall apart their n-cuts are 0, and there is no share of them.
         units = np.where(means == 0, 1, means)

@@ -14,7 +14,6 @@ from modularity_jax.report.findings.lesions import Module, pairs_of
 from modularity_jax.report.frames import Run
 
 _TITLES = {"joint": "both damaged: change of accuracy", "conditional": "row damaged, given that the column is"}
-_DARK = 8  # percentage points beyond which a cell is too dark for black marks
 
 
 def draw(run: Run) -> Drawings:
@@ -52,7 +51,7 @@ def _matrix(axes: Axes, modules: Sequence[Module], pairs: pd.DataFrame, norm: Sy
         i, j = place[a], place[b]
         for y, x in ((i, j), (j, i)) if mirrored else ((i, j),):
             scores[y, x] = 100 * row.score
-            ink = "white" if abs(scores[y, x]) > _DARK else INK
+            ink = "white" if abs(scores[y, x]) > 8 else INK  # on a dark cell
             if row.important:
                 axes.plot(x, y, ".", color=ink, markersize=3)
             if row.important_adjusted:

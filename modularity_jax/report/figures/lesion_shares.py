@@ -10,11 +10,10 @@ _PANELS = {"taxonomy": "by the study's p", "taxonomy_adjusted": "by p corrected 
 
 def draw(run: Run) -> Drawings:
     """Change of accuracy against the share of the layer that is damaged, coloured by the study's taxonomy."""
-    if run.lesions.empty:
+    rows = run.lesions
+    if rows.empty:
         return
-    phase = run.lesions["phase"].max()
-    rows = run.lesions[run.lesions["phase"] == phase]
-    networks = f"{say('phase_name', phase)} networks, all seeds"
+    networks = f"{say('phase_name', rows['phase'].max())} networks, all seeds"
     figure = new_figure(10, 4.6, f"What a sub-module costs against its size ({networks})")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (column, title) in zip(panels, _PANELS.items(), strict=True):

@@ -24,11 +24,7 @@ _CODES = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path
 
 
 def draw(run: Run) -> style.Drawings:
-    """One network for each number of clusters, inputs at the left, neurons sorted and coloured by module.
-
-    Every column is stretched to the same height. At each module's block the ribbons fill its edge in proportion to
-    their |weight|: the coloured part stays within the module, the grey part is cut.
-    """
+    """One network for each number of clusters, inputs at the left, neurons sorted and coloured by module."""
     if run.network is None:
         return
     phase_name, seed = say("phase_name", run.network.phase), run.network.seed
@@ -52,12 +48,20 @@ def _figure(network: Network, k: int, title: str) -> Figure:
     blocks = [_blocks(modules, layer) for layer in range(len(widths))]
     for layer, flow in enumerate(flows):
         _draw_ribbons(axes, layer, flow, blocks[layer], blocks[layer + 1])
-    strengths = _strengths(network.kernels)
     for layer, name in enumerate(mod.layer_names(len(widths))):
-        _draw_neurons(axes, layer, modules, blocks[layer], strengths[layer])
+        _draw_neurons(axes, layer, modules, blocks[layer], _strength(network.kernels, layer))
         axes.text(layer, 1.02, f"{name}\n{widths[layer]} neurons", ha="center", va="top", fontsize=9)
     axes.set(xlim=(-0.15, len(widths) - 0.85), ylim=(1.08, -0.01))
-    _legend(axes, modules, mod.cut_shares(flows))
+    cuts = mod.cut_shares(flows)
+    handles = [
+        Patch(color=style.module_colour(module), label=f"{module + 1}: {size} neurons, {cut:.0%} cut")
+        for module, (size, cut) in enumerate(zip(modules.counts.sum(0), cuts, strict=True))
+    ]
+    if modules.isolated.any():
+        handles.append(Patch(color=style.ISOLATED_COLOUR, label=f"{modules.isolated.sum()} isolated neurons"))
+    handles.append(Patch(facecolor=_CUT, alpha=0.28, label="weight between modules"))
+    title = f"n-cut {cuts.sum():.3f} = sum of cut shares"
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title, title_fontsize=9)
     return figure
 
 
@@ -70,12 +74,11 @@ def _blocks(modules: mod.Modules, layer: int) -> np.ndarray:
     return np.stack([bottoms - heights, bottoms], axis=1)
 
 
-def _strengths(kernels: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The degree of every neuron, one array [d_l] per layer."""
-    outgoing = [np.abs(kernel).sum(1) for kernel in kernels]
-    incoming = [np.abs(kernel).sum(0) for kernel in kernels]
-    middle = [i + o for i, o in zip(incoming[:-1], outgoing[1:], strict=True)]
-    return [outgoing[0], *middle, incoming[-1]]
+def _strength(kernels: Sequence[np.ndarray], layer: int) -> np.ndarray:
+    """The degree [d_l] of every neuron of a layer."""
+    incoming = np.abs(kernels[layer - 1]).sum(0) if layer > 0 else 0
+    outgoing = np.abs(kernels[layer]).sum(1) if layer < len(kernels) else 0
+    return np.asarray(incoming + outgoing)
 
 
 def _draw_neurons(axes: Axes, layer: int, modules: mod.Modules, blocks: np.ndarray, strength: np.ndarray) -> None:
@@ -132,17 +135,3 @@ def _ribbon(x0: float, x1: float, start: np.ndarray, end: np.ndarray) -> Path:
     upper = [(x0, start[0]), (middle, start[0]), (middle, end[0]), (x1, end[0])]
     lower = [(x1, end[1]), (middle, end[1]), (middle, start[1]), (x0, start[1])]
     return Path([*upper, *lower, upper[0]], _CODES)
-
-
-def _legend(axes: Axes, modules: mod.Modules, cuts: np.ndarray) -> None:
-    sizes = modules.counts.sum(0)
-    handles = [
-        Patch(color=style.module_colour(module), label=f"{module + 1}: {size} neurons, {cut:.0%} cut")
-        for module, (size, cut) in enumerate(zip(sizes, cuts, strict=True))
-    ]
-    if modules.isolated.any():
-        handles.append(Patch(color=style.ISOLATED_COLOUR, label=f"{modules.isolated.sum()} isolated neurons"))
-    handles.append(Patch(facecolor=_CUT, alpha=0.28, label="weight between modules"))
-    title = f"n-cut {cuts.sum():.3f} = sum of cut shares"
-    legend = axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title, title_fontsize=9)
-    legend.get_title().set_color(style.INK)

@@ -15,8 +15,6 @@ from matplotlib.figure import Figure
 
 from modularity_jax.runs.tables import atomic_write
 
-_MAX_SVG_BYTES = 200_000  # larger drawings are embedded as PNG
-
 # Okabe and Ito's colours and Tol's muted ones: told apart with any common colour blindness.
 _METHOD_COLOURS = {
     "layer": "#56B4E9",
@@ -82,7 +80,7 @@ def save(drawn: Drawn, folder: pathlib.Path, name: str) -> Picture:
         drawn.figure.savefig(temporary, dpi=150, metadata={"Software": None})
     with atomic_write(svg) as temporary:
         drawn.figure.savefig(temporary, dpi=150, metadata={"Date": None})
-    small = svg.stat().st_size <= _MAX_SVG_BYTES
+    small = svg.stat().st_size <= 200_000  # larger drawings are embedded as PNG
     content = base64.b64encode((svg if small else png).read_bytes()).decode("ascii")
     source = f"data:image/{'svg+xml' if small else 'png'};base64,{content}"
     return Picture(name, source, drawn.caption, drawn.reading)

@@ -29,7 +29,7 @@ CONTROL_COLOUR = "#B9C4CC"
 
 
 class Damaged(NamedTuple):
-    """The first seed of the last phase that has lesions."""
+    """The network whose lesions are drawn."""
 
     name: str  # "pruned network, seed 0"
     singles: pd.DataFrame

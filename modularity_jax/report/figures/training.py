@@ -6,8 +6,6 @@ from modularity_jax.report.figures.epochs import counted_through, curve, finish,
 from modularity_jax.report.figures.style import INK, Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
-_TRAIN, _TEST = "#0072B2", "#D55E00"
-
 
 def draw(run: Run) -> Drawings:
     """Loss and accuracy on both sets and the sparsity, mean and range over seeds; the pruning phase is shaded."""
@@ -17,7 +15,7 @@ def draw(run: Run) -> Drawings:
     figure = new_figure(10, 6.6, f"Training and pruning ({over_seeds(rows)})")
     panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.3))
     for axes, measure in zip(panels[:2], ("loss", "accuracy"), strict=True):
-        for part, colour, dashes in (("train", _TRAIN, "--"), ("test", _TEST, "-")):
+        for part, colour, dashes in (("train", "#0072B2", "--"), ("test", "#D55E00", "-")):
             curve(axes, rows, f"{part}_{measure}", color=colour, linestyle=dashes, label=f"{part} set")
     panels[0].set(ylabel="cross-entropy (nats)", yscale="log")
     low, high = panels[0].get_ylim()

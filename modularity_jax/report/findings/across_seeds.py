@@ -1,8 +1,7 @@
 """What all seeds of a run say together: combined p-values, and effects with the spread over seeds as their error.
 
-A network's p compares it with its own controls. Networks of different seeds share neither weights nor controls, so
-their p-values are independent and can be combined. The combined p speaks of these networks; how others of the kind
-would do is what the intervals over seeds say.
+Networks of different seeds share neither weights nor controls: their p-values are independent. The combined p speaks of
+these networks, the intervals over seeds of others of the kind.
 """
 
 import math
@@ -24,8 +23,6 @@ MIN_SEEDS = 5
 # Resamples of few seeds have sds near 0, and Cohen's d is a ratio to one: at 5 seeds most intervals have no end, at 8
 # between 86% and 97% hold the true d (simulated, normal, d from 0 to 8).
 MIN_SEEDS_COHENS_D = 8
-_RESAMPLES = 9999
-_RNG_SEED = 0  # the file is the same, byte for byte
 
 _NO_INTERVAL = math.nan, math.nan
 
@@ -38,10 +35,9 @@ ACROSS_COLUMNS = (  # of across_seeds.csv
 
 
 def combine(tests: pd.DataFrame) -> dict[str, float]:
-    """What the seeds of one comparison say together; nan where a number is not defined.
+    """What the seeds of one comparison, a row of `Run.tests` each, say together; nan where a number is not defined.
 
-    - share_significant with its exact binomial interval share_low, share_high at 95%: SciPy's rather than
-      `metric.statistics.clopper_pearson`, which is made for jit, in float32, and would compile a program here.
+    - share_significant with its exact binomial interval share_low, share_high at 95%, SciPy's, in float64.
     - p_stouffer, p_fisher (lower tail), p_stouffer_upper: see `stouffer` and `fisher`. p_floor is Stouffer's p of seeds
       that all have the smallest p which their shuffles can show.
     - difference, the mean over seeds of n-cut minus its controls' mean, and percent, the same in percent of that mean
@@ -52,9 +48,6 @@ def combine(tests: pd.DataFrame) -> dict[str, float]:
     - cohens_d = (mean over seeds of the controls' means - mean over seeds of the n-cuts) / sqrt((s_1^2 + s_2^2) / 2),
       d_s of the trainings: s_1 and s_2 are the sds over seeds (ddof 1) of the controls' means and of the n-cuts, not
       the sd of a seed's controls, which `z_score` uses. Bootstrap interval from 8 seeds on, seeds resampled in pairs.
-
-    Args:
-      tests: rows of `Run.tests`, one for each seed.
 
     Raises:
       ValueError: if a p-value is not in (0, 1].
@@ -70,6 +63,7 @@ def combine(tests: pd.DataFrame) -> dict[str, float]:
     significant = int(is_significant(p_value).sum())
     share = scipy.stats.binomtest(significant, len(tests)).proportion_ci(CONFIDENCE, method="exact")
     cohens_d = _cohens_d(ncut, shuffled) if len(tests) > 1 else math.nan
+    finite_d = cohens_d if np.isfinite(cohens_d) else math.nan
     found = {
         "share_significant": significant / len(tests),
         "share_low": float(share.low),
@@ -83,10 +77,7 @@ def combine(tests: pd.DataFrame) -> dict[str, float]:
         "difference": (difference.mean(), *_bootstrap(np.mean, difference)),
         "percent": (percent.mean(), *_bootstrap(np.mean, percent)),
         "effect_size": _median(effects),
-        "cohens_d": (
-            cohens_d if np.isfinite(cohens_d) else math.nan,
-            *_bootstrap(_cohens_d, ncut, shuffled, min_seeds=MIN_SEEDS_COHENS_D),
-        ),
+        "cohens_d": (finite_d, *_bootstrap(_cohens_d, ncut, shuffled, min_seeds=MIN_SEEDS_COHENS_D)),
     }.items():
         found |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
     return found
@@ -148,9 +139,9 @@ def _bootstrap(
             statistic,
             paired=True,
             vectorized=True,
-            n_resamples=_RESAMPLES,
+            n_resamples=9999,
             confidence_level=1 - 2 * tail,
-            rng=np.random.default_rng(_RNG_SEED),
+            rng=np.random.default_rng(0),  # the file is the same, byte for byte
         ).confidence_interval
     return (ends.low, ends.high) if np.isfinite(ends).all() else _NO_INTERVAL
 

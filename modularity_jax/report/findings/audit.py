@@ -1,8 +1,4 @@
-"""An audit of p-values: what hangs on how they are counted, in the study of k = 4 and 7 and in a run.
-
-The workers of that study (2003.04881) were forked with one random state, so that its 320 controls are 32 distinct ones
-counted ten times: the smallest p is 1/33, not the 1/321 that it printed.
-"""
+"""An audit of p-values: what hangs on how they are counted, in the study of k = 4 and 7 (2003.04881) and in a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +14,8 @@ from modularity_jax.report.findings.significance import is_significant
 from modularity_jax.report.frames import KEYS, Run, typed
 from modularity_jax.report.published import published
 
-STUDY_CONTROLS = 32  # distinct ones
+# Its workers were forked with one random state: its 320 controls are 32 distinct ones counted ten times.
+STUDY_CONTROLS = 32
 STUDY_COPIES = 10
 P_PRINTED = 1 / (STUDY_CONTROLS * STUDY_COPIES + 1)
 P_CORRECTED = 1 / (STUDY_CONTROLS + 1)
@@ -49,9 +46,8 @@ def published_audit() -> pd.DataFrame:
     - `p_holm`: of a training at the floor, Holm's correction for all trainings, min(1, trainings * floor).
     - `p_count`: the chance of as many or more at the floor without an effect, binomial(trainings, floor), exactly.
     - `p_fisher`: Fisher's p where every other training had p = 1; whatever theirs are, it is at most that. (Stouffer's
-      has no such bound: one p of 1 makes it 1.) It is the weaker statement where few are at the floor.
-
-    The last two take the trainings as independent.
+      has no such bound: one p of 1 makes it 1.) It is the weaker statement where few are at the floor. Like p_count
+      it takes the trainings as independent.
     """
     return pd.DataFrame(
         _published(row, control, int(row[column]))
@@ -63,23 +59,17 @@ def published_audit() -> pd.DataFrame:
 
 
 def audit_run(run: Run) -> pd.DataFrame:
-    """The p of each network of a run by several ways of counting, and whether its verdict at .05 hangs on them.
+    """A row per network, k and control with shuffled n-cuts at hand: p by several ways of counting.
 
     - p_value, p_opposite: all R controls, ties counted, either tail; p_two_sided: twice the smaller of the two.
     - p_strict: ties not counted; num_ties of them lie within `TIE_TOLERANCE` of the network.
     - p_first_32, p_tenfold: the first 32 controls, each counted once or ten times; missing where there are fewer.
-    - tenfold_changes, fewer_changes, strict_changes, two_sided_changes: whether the verdict differs.
-
-    Returns:
-      One row per network, number of clusters and control whose shuffled n-cuts are at hand, with the columns
-      `AUDIT_COLUMNS`.
+    - tenfold_changes, fewer_changes, strict_changes, two_sided_changes: whether the verdict at .05 differs.
 
     Raises:
       ValueError: if controls and row do not belong together: the mean that the row gives is not theirs.
     """
-    tests = run.controlled
-    found = [_counted(*each) for each in zip(tests.itertuples(), run.controls_of(tests), strict=True)]
-    audit = typed(found, _DTYPES)
+    audit = typed([_counted(row) for row in run.controlled.itertuples()], _DTYPES)
     for name, (one, other) in _CHANGES.items():
         audit[name] = is_significant(audit[one]) != is_significant(audit[other])
     return audit[list(AUDIT_COLUMNS)]
@@ -88,9 +78,8 @@ def audit_run(run: Run) -> pd.DataFrame:
 def audit_findings(audit: pd.DataFrame) -> pd.DataFrame:
     """Of what `audit_run` returned: how many networks are significant by each way of counting, and how many it changes.
 
-    One row per phase, number of clusters and control, ordered as by `compare`; numbers are missing where a network has
-    fewer than 32 controls. two_sided counts networks with a lower n-cut, two_sided_higher those with a higher one,
-    which a one-sided p does not look for.
+    Rows are those of `compare`; numbers are missing where a network has fewer than 32 controls. two_sided counts
+    networks with a lower n-cut, two_sided_higher those with a higher one, which a one-sided p does not look for.
     """
     both, lower = is_significant(audit["p_two_sided"]), audit["p_value"] <= audit["p_opposite"]
     marks = audit[KEYS].assign(
@@ -121,9 +110,9 @@ def _published(row: Mapping[str, Any], control: str, at_floor: int) -> dict[str,
     }
 
 
-def _counted(row: Any, controls: np.ndarray) -> dict[str, Any]:
+def _counted(row: Any) -> dict[str, Any]:
     where = {name: getattr(row, name) for name in ("seed", *KEYS)}
-    mean = float(controls.mean())
+    controls, mean = row.controls, float(row.controls.mean())
     if abs(mean - row.shuffled_mean) > _MEAN_TOLERANCE * abs(mean):
         raise ValueError(
             f"the controls of {tuple(where.values())} have the mean {mean:.6g}, clusterability.csv says "

@@ -27,21 +27,14 @@ class Verdict(enum.StrEnum):
 
 
 def compare(tests: pd.DataFrame) -> pd.DataFrame:
-    """The comparisons of a run, in the order of phases, numbers of clusters and controls.
+    """The comparisons of a run's tests, a row for each in the order of `KEYS`.
 
-    Args:
-      tests: as `Run.tests`.
-
-    Returns:
-      A row for each, with `KEYS` and
-
-      - num_seeds; num_shuffles, the fewest of any seed; num_significant and num_upper, the seeds with p <= `ALPHA` in
-        the lower tail (more modular) and in the upper one; num_at_floor, those with the smallest p that their shuffles
-        can show;
-      - ncut_mean, ncut_std (over seeds, ddof 1; nan for one), ncut_min, ncut_max, lower_bound_mean, shuffled_mean (mean
-        over seeds of each seed's mean over its shuffles), z_mean, p_min, p_max, test_accuracy;
-      - what `combine` gives;
-      - what `judge` adds.
+    - num_seeds; num_shuffles, the fewest of any seed; num_significant and num_upper, the seeds with p <= `ALPHA` in
+      the lower tail (more modular) and in the upper one; num_at_floor, those with the smallest p that their shuffles
+      can show;
+    - ncut_mean, ncut_std (over seeds, ddof 1; nan for one), ncut_min, ncut_max, lower_bound_mean, shuffled_mean (mean
+      over seeds of each seed's mean over its shuffles), z_mean, p_min, p_max, test_accuracy;
+    - what `combine` gives, and what `judge` adds.
 
     Raises:
       ValueError: if there is no row, a seed appears twice in a comparison, or a p-value is not in (0, 1].
@@ -64,7 +57,7 @@ def compare(tests: pd.DataFrame) -> pd.DataFrame:
         num_shuffles=("num_shuffles", "min"),
         ncut_std=("observed", "std"),
         **{name: (name, "sum") for name in ("num_significant", "num_upper", "num_at_floor")},
-        **{name: (column, _mean) for name, column in _MEANS.items()},
+        **{name: (column, lambda values: values.to_numpy().mean()) for name, column in _MEANS.items()},  # nan counts
         **{f"{name}_{end}": (column, end) for name, column in _RANGES.items() for end in ("min", "max")},
     )
     together = pd.DataFrame([combine(group) for _, group in groups], index=numbers.index)
@@ -79,12 +72,8 @@ def judge(compared: pd.DataFrame) -> pd.DataFrame:
     control. Only they get a verdict. Where even the smallest p of every seed could not make one, there are too few
     shuffles.
 
-    Args:
-      compared: with `KEYS`, p_stouffer, p_stouffer_upper and p_floor.
-
-    Returns:
-      The same with front (whether it gets a verdict), num_compared (how many do), p_holm, p_holm_upper, p_holm_floor
-      (nan without one) and verdict.
+    Adds front (whether it gets a verdict), num_compared (how many do), p_holm, p_holm_upper, p_holm_floor (nan without
+    one) and verdict to `KEYS`, p_stouffer, p_stouffer_upper and p_floor.
     """
     lead = lead_of(compared)
     alike = sum((compared[key] == value).astype(int) for key, value in zip(KEYS, lead, strict=True))
@@ -102,8 +91,3 @@ def judge(compared: pd.DataFrame) -> pd.DataFrame:
     }
     verdicts = np.select(list(cases.values()), [case.value for case in cases], Verdict.NONE.value)
     return judged.assign(verdict=verdicts)
-
-
-def _mean(values: pd.Series) -> float:
-    """The mean, nan where a value is missing."""
-    return float(values.to_numpy().mean())

@@ -6,16 +6,10 @@ Module = tuple[int, int]  # hidden layer and cluster
 
 
 def summarise_lesions(singles: pd.DataFrame, doubles: pd.DataFrame) -> pd.DataFrame:
-    """A row for each seed of one phase.
+    """A row for each seed of one phase, of its rows of `lesions.csv` and `double_lesions.csv`.
 
-    Args:
-      singles: rows of `lesions.csv`.
-      doubles: rows of `double_lesions.csv`, or none.
-
-    Returns:
-      seed, undamaged, sub_modules, per_layer ("3/3"), important, important_per_layer, important_adjusted, small,
-      joint_pairs (important of all: of important with important ones, mixed, others; "–" without any) and
-      conditional_pairs.
+    Per layer is counted as in "3/3". joint_pairs are important of all: of important with important ones, mixed, others;
+    "–" without any.
     """
     return pd.DataFrame(_summary(seed, own, doubles[doubles["seed"] == seed]) for seed, own in singles.groupby("seed"))
 
