@@ -97,12 +97,7 @@ class Run(NamedTuple):
 
 
 def read_run(workdir: str | os.PathLike[str]) -> Run:
-    """Reads a run.
-
-    Raises:
-      FileNotFoundError: if `config.json` or `clusterability.csv` is missing.
-      ValueError: if a file is damaged.
-    """
+    """Reads a run; raises as `write_report` does."""
     workdir = pathlib.Path(workdir)
     rows = read_table(workdir, "clusterability.csv", list(_CLUSTERABILITY))
     table = typed(rows, _CLUSTERABILITY | _OPTIONAL, str(workdir / "clusterability.csv"))

@@ -7,8 +7,7 @@ import pytest
 
 import modularity_jax as mj
 from modularity_jax.metric.shuffle_test import compare_with
-from modularity_jax.report.findings import find
-from modularity_jax.report.findings.caveats import caveats
+from modularity_jax.report.findings import caveats, find
 from modularity_jax.report.findings.comparisons import compare
 from modularity_jax.report.frames import read_run, with_p
 from modularity_jax.report.terminal import terminal_table

@@ -22,8 +22,7 @@ def draw(run: Run) -> Drawings:
     centres = np.arange(len(phases))
     axes.hlines(means, centres - 0.25, centres + 0.25, color=method_colour(method), linewidth=4)
     axes.set_xticks(range(len(phases)), phases)
-    axes.set_xlim(-0.5, len(phases) - 0.5)
-    axes.set_ylabel(f"n-cut, k = {k}")
+    axes.set(xlim=(-0.5, len(phases) - 0.5), ylabel=f"n-cut, k = {k}")
     axes.set_xlabel(f"dots: networks; bars: {method} controls, mean", fontsize=9)
     yield Drawn(
         figure,

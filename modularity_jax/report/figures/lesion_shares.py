@@ -5,8 +5,6 @@ from modularity_jax.report.figures.submodules import colour_of, lost_points, tax
 from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
 
-_PANELS = {"taxonomy": "by the study's p", "taxonomy_adjusted": "by p corrected for the number of sub-modules"}
-
 
 def draw(run: Run) -> Drawings:
     """Change of accuracy against the share of the layer that is damaged, coloured by the study's taxonomy."""
@@ -16,11 +14,11 @@ def draw(run: Run) -> Drawings:
     networks = f"{say('phase_name', rows['phase'].max())} networks, all seeds"
     figure = new_figure(10, 4.6, f"What a sub-module costs against its size ({networks})")
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, (column, title) in zip(panels, _PANELS.items(), strict=True):
+    titles = {"taxonomy": "by the study's p", "taxonomy_adjusted": "by p corrected for the number of sub-modules"}
+    for axes, (column, title) in zip(panels, titles.items(), strict=True):
         for share, diff, taxonomy in zip(rows["share"], rows["diff"], rows[column], strict=True):
             axes.scatter(share, 100 * diff, s=30, color=colour_of(taxonomy), edgecolors="white", linewidths=0.5)
-        axes.set_title(title)
-        axes.set(xlabel="share of the layer's live neurons", xlim=(0, None))
+        axes.set(title=title, xlabel="share of the layer's live neurons", xlim=(0, None))
         lost_points(axes)
     panels[0].set_ylabel("change of test accuracy (percentage points)")
     handles = taxonomy_legend(rows["taxonomy"], rows["taxonomy_adjusted"])

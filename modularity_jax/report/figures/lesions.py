@@ -26,10 +26,9 @@ def draw(run: Run) -> Drawings:
             jitter = rng.uniform(-0.3, 0.3, len(controls))
             axes.scatter(place + jitter, controls, s=5, color=sub.CONTROL_COLOUR, linewidths=0)
             axes.scatter(place, 100 * row.diff, s=42, color=colour, edgecolors=INK, linewidths=0.7, zorder=3)
-        axes.set_title(f"hidden {layer}")
         names = [f"{layer}.{row.cluster}\n{row.num_units}" for row in found.itertuples()]
         axes.set_xticks(range(len(found)), names, fontsize=7.5)
-        axes.set_xlim(-0.6, len(found) - 0.4)
+        axes.set(title=f"hidden {layer}", xlim=(-0.6, len(found) - 0.4))
         axes.tick_params(axis="x", length=0)
         sub.lost_points(axes)
     panels[0].set_ylabel("change of test accuracy (percentage points)")

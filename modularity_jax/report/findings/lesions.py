@@ -38,8 +38,7 @@ def pairs_of(doubles: pd.DataFrame) -> list[tuple[Module, Module]]:
 
 
 def _summary(seed: int, singles: pd.DataFrame, doubles: pd.DataFrame) -> dict[str, object]:
-    important = singles["taxonomy"] == "important"
-    joint = joint_pairs(singles, doubles)
+    important, joint = singles["taxonomy"] == "important", joint_pairs(singles, doubles)
     conditional = doubles.loc[doubles["kind"] == "conditional", "important"]
     by_layer = important.groupby(singles["layer"])
     pairs = [_share(joint.loc[joint["num_important"] == count, "important"]) for count in (2, 1, 0)]
