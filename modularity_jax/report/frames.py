@@ -131,15 +131,12 @@ def with_p(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def typed(rows: Sequence[Row], dtypes: Mapping[str, str], source: str = "the table") -> pd.DataFrame:
-    """Rows as a frame; phases, graphs, measures and controls are ordered as they come, as in training.
+    """Rows with the same keys as a frame; phases, graphs, measures and controls are ordered as they come.
 
-    Args:
-      rows: with the same keys; None where a value is missing.
-      dtypes: by column; one that the rows lack holds nothing. Other columns have the dtype of their values.
-      source: for the error.
+    A column of `dtypes` that the rows lack holds nothing; other columns have the dtype of their values.
 
     Raises:
-      ValueError: if a column cannot have its dtype.
+      ValueError: if a column cannot have its dtype, with the source.
     """
     data = {}
     for name in dict.fromkeys([*(rows[0] if rows else ()), *dtypes]):
@@ -208,11 +205,10 @@ def _eigenvalues(tests: pd.DataFrame, clusters: Mapping[str, Arrays]) -> dict[st
     return {phase: np.stack(arrays) for phase, arrays in found.items() if arrays}
 
 
-def _network(workdir: pathlib.Path, tests: pd.DataFrame, clusters: Mapping[str, Arrays]) -> Network | None:
-    phases = [phase for phase, arrays in clusters.items() if arrays]
-    if not phases:
+def _network(workdir: pathlib.Path, tests: pd.DataFrame, clusters: dict[str, Arrays]) -> Network | None:
+    phase = next((phase for phase in reversed(clusters) if clusters[phase]), None)
+    if phase is None:
         return None
-    phase = phases[-1]
     seed = int(tests.loc[tests["phase"] == phase, "seed"].min())
     partitions = _numbered(clusters[phase], rf"seed_{seed}/{DRAWN}/k_(\d+)/labels")
     weights = _arrays(workdir, f"weights/{phase}.npz", f"seed_{seed}/")

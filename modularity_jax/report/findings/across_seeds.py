@@ -7,6 +7,7 @@ these networks, the intervals over seeds of others of the kind.
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,9 +113,7 @@ def _cohens_d(ncut: np.ndarray, shuffled: np.ndarray, axis: int = -1) -> np.ndar
         return below / np.where(pooled <= FLAT * np.abs(shuffled.mean(axis)), 0.0, pooled)
 
 
-def _bootstrap(
-    statistic: Callable[..., np.ndarray], *samples: np.ndarray, min_seeds: int = MIN_SEEDS
-) -> tuple[float, float]:
+def _bootstrap(statistic: Callable[..., Any], *samples: np.ndarray, min_seeds: int = MIN_SEEDS) -> tuple[float, float]:
     """BCa bootstrap interval of a statistic over seeds, samples [S] resampled together; nan of few or missing values.
 
     Few values spread less than what they were drawn from, so the plain interval at 95% holds the mean of a normal

@@ -26,6 +26,7 @@ _CHANGES = {
     "strict_changes": ("p_strict", "p_value"),
     "two_sided_changes": ("p_two_sided", "p_value"),
 }
+_ONE_SIDED = {"tenfold": "p_tenfold", "first_32": "p_first_32", "all_controls": "p_value", "strict": "p_strict"}
 AUDIT_COLUMNS = (  # of audit.csv
     "seed", *KEYS, "num_shuffles", "num_ties", "p_tenfold", "p_first_32", "p_value", "p_strict", "p_opposite",
     "p_two_sided", *_CHANGES,
@@ -84,10 +85,7 @@ def audit_findings(audit: pd.DataFrame) -> pd.DataFrame:
     both, lower = is_significant(audit["p_two_sided"]), audit["p_value"] <= audit["p_opposite"]
     marks = audit[KEYS].assign(
         with_ties=audit["num_ties"] > 0,
-        tenfold=is_significant(audit["p_tenfold"]),
-        first_32=is_significant(audit["p_first_32"]),
-        all_controls=is_significant(audit["p_value"]),
-        strict=is_significant(audit["p_strict"]),
+        **{name: is_significant(audit[column]) for name, column in _ONE_SIDED.items()},
         two_sided=both & lower,
         two_sided_higher=both & ~lower,
         **audit[list(_CHANGES)],
