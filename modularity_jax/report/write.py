@@ -21,11 +21,9 @@ from modularity_jax.runs.tables import atomic_write, write_csv
 def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
     """Draws a run's figures and writes `across_seeds.csv`, `audit.csv` and `report.html`, which needs no other file.
 
-    Args:
-      workdir: a run's directory with at least `config.json` and `clusterability.csv`; what else is missing is left out.
-
     Raises:
-      FileNotFoundError: if one of the two is missing; the message names the command that makes it.
+      FileNotFoundError: if `config.json` or `clusterability.csv` is missing; the message names the command that makes
+        it. What else is missing is left out.
       ValueError: if a file is damaged.
     """
     run = read_run(workdir)

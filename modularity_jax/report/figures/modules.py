@@ -15,9 +15,10 @@ class Modules(NamedTuple):
 
 
 def rank_modules(labels: np.ndarray, widths: Sequence[int], num_clusters: int) -> Modules:
-    """Splits labels [N] into layers and renumbers modules by the mean layer of their neurons, inputs first.
+    """Splits labels [N] into layers and ranks modules by their neurons' mean layer, so that few ribbons cross.
 
-    That order lets few ribbons cross where modules follow one another through the net.
+    Raises:
+      ValueError: if the labels are not one per neuron of the layers' widths.
     """
     if len(labels) != sum(widths):
         raise ValueError(f"labels must be one per neuron: {sum(widths)} neurons, got {len(labels)} labels")

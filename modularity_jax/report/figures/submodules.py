@@ -1,7 +1,4 @@
-"""What the figures of lesions have in common: the network, colours of sub-modules, their scale of accuracy.
-
-They call a sub-module by its hidden layer, a dot, and its cluster.
-"""
+"""What the figures of lesions share: the network, colours of sub-modules (called layer.cluster), scale of accuracy."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -49,6 +49,8 @@ def combine(tests: pd.DataFrame) -> dict[str, float]:
     - cohens_d = (mean over seeds of the controls' means - mean over seeds of the n-cuts) / sqrt((s_1^2 + s_2^2) / 2),
       d_s of the trainings: s_1 and s_2 are the sds over seeds (ddof 1) of the controls' means and of the n-cuts, not
       the sd of a seed's controls, which `z_score` uses. Bootstrap interval from 8 seeds on, seeds resampled in pairs.
+
+    Raises ValueError if a p-value is not in (0, 1].
     """
     for name in ("p_value", "p_opposite"):
         wrong = tests.loc[~tests[name].between(0, 1, inclusive="right"), name]
