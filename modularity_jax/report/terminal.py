@@ -18,13 +18,15 @@ def terminal_table(compared: pd.DataFrame) -> str:
     No line has more than 100 characters where the controls have short names.
     """
     named = several(compared)
-    header = (*named, *_HEADER)
+    header = (*named, *("value" if name == "n-cut" and "measure" in named else name for name in _HEADER))
     lines = [header, *((*(row[name] for name in named), *_cells(row)) for row in records(compared))]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     sides = [str.ljust if column in _LEFT else str.rjust for column in header]
     text = ["  ".join(side(*cell) for side, *cell in zip(sides, line, widths, strict=True)).rstrip() for line in lines]
     text.insert(1, "-" * max(map(len, text)))
-    text.append("n-cut: mean ± sd over seeds; p: of all seeds (Stouffer), corrected (Holm) where it makes a verdict,")
+    text.append(
+        f"{header[len(named) + 3]}: mean ± sd over seeds; p: of all seeds (Stouffer), corrected (Holm) where it makes a verdict,"
+    )
     text.append(f"in brackets where it does not; p <= {ALPHA:g}: seeds on their own; open: too few shuffles to tell")
     return "\n".join(text)
 

@@ -26,8 +26,6 @@ CLUSTER_COLUMNS = (
     "phase",
     "graph",
     "measure",
-    "graph",
-    "measure",
     "num_clusters",
     "method",
     "observed",

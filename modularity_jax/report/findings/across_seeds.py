@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.multiple_testing import FLAT
 from modularity_jax.report.findings.significance import is_significant
 from modularity_jax.report.frames import KEYS
@@ -46,7 +47,7 @@ def combine(tests: pd.DataFrame) -> dict[str, float]:
     - effect_size, the median over seeds of (controls' median - n-cut) / MAD: the median, because a seed's own may be
       infinite (MAD 0) and leaving it out would drop the largest. Its interval is that of order statistics
       (`scipy.stats.quantile_test`), exact and without resampling, from 6 seeds on.
-    - cohens_d = (mean over seeds of the controls' means - mean over seeds of the n-cuts) / sqrt((s_1^2 + s_2^2) / 2),
+    - cohens_d = (mean over seeds of the controls' means - mean over seeds of the values) / sqrt((s_1^2 + s_2^2) / 2),
       d_s of the trainings: s_1 and s_2 are the sds over seeds (ddof 1) of the controls' means and of the n-cuts, not
       the sd of a seed's controls, which `z_score` uses. Bootstrap interval from 8 seeds on, seeds resampled in pairs.
 
@@ -62,7 +63,8 @@ def combine(tests: pd.DataFrame) -> dict[str, float]:
     percent = 100 * difference / shuffled if shuffled.all() else np.full(len(tests), math.nan)
     significant = int(is_significant(p_value).sum())
     share = scipy.stats.binomtest(significant, len(tests)).proportion_ci(CONFIDENCE, method="exact")
-    cohens_d = _cohens_d(ncut, shuffled) if len(tests) > 1 else math.nan
+    towards_modular = (shuffled, ncut) if measure_of(tests["measure"].iloc[0]).higher else (ncut, shuffled)
+    cohens_d = _cohens_d(*towards_modular) if len(tests) > 1 else math.nan
     finite_d = cohens_d if np.isfinite(cohens_d) else math.nan
     found = {
         "share_significant": significant / len(tests),
@@ -77,7 +79,7 @@ def combine(tests: pd.DataFrame) -> dict[str, float]:
         "difference": (difference.mean(), *_bootstrap(np.mean, difference)),
         "percent": (percent.mean(), *_bootstrap(np.mean, percent)),
         "effect_size": _median(effects),
-        "cohens_d": (finite_d, *_bootstrap(_cohens_d, ncut, shuffled, min_seeds=MIN_SEEDS_COHENS_D)),
+        "cohens_d": (finite_d, *_bootstrap(_cohens_d, *towards_modular, min_seeds=MIN_SEEDS_COHENS_D)),
     }.items():
         found |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
     return found
