@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from modularity_jax.graphs import checks
 from modularity_jax.probes import verdicts
 from modularity_jax.probes.labels import accuracy
-from modularity_jax.probes.measure import Keep, Measured, Metric, keep_nothing, measure
+from modularity_jax.probes.measure import Keep, LesionSettings, Measured, Metric, keep_nothing, measure
 from modularity_jax.probes.submodules import SubModules
 
 Array = jax.Array
@@ -111,23 +111,10 @@ def lesion_test(
         overflow, a count is not a whole number or too small, a choice is unknown, key is not one key, a hidden layer
         has no live unit, or every hidden layer is a single sub-module.
     """
-    _check_choices(ties, correction)
-    measured = measure(
-        "single",
-        params,
-        labels,
-        x,
-        y,
-        key,
-        num_clusters=num_clusters,
-        num_shuffles=num_shuffles,
-        metric=metric,
-        undamaged=undamaged,
-        samples_per_batch=samples_per_batch,
-        mesh=mesh,
-        keep=keep,
+    settings = LesionSettings(
+        num_clusters, num_shuffles, metric, undamaged, ties, correction, samples_per_batch, mesh, keep
     )
-    return _singles(measured, ties, correction)
+    return _singles(measure("single", params, labels, x, y, key, settings), settings)
 
 
 def double_lesion_test(
@@ -155,45 +142,23 @@ def double_lesion_test(
     matter where b is damaged already? A control leaves b as it is and permutes the labels of a's layer, without b's
     units where they share it. The other arguments and the errors are those of `lesion_test`.
     """
-    _check_choices(ties, correction)
-    checks.check_choice("kind", kind, KINDS)
-    measured = measure(
-        kind,
-        params,
-        labels,
-        x,
-        y,
-        key,
-        num_clusters=num_clusters,
-        num_shuffles=num_shuffles,
-        metric=metric,
-        undamaged=undamaged,
-        samples_per_batch=samples_per_batch,
-        mesh=mesh,
-        keep=keep,
+    settings = LesionSettings(
+        num_clusters, num_shuffles, metric, undamaged, ties, correction, samples_per_batch, mesh, keep
     )
-    count = len(measured.submodules.layer)
-    if kind == "joint":
-        first, second = np.triu_indices(count)
-        return _pairs(measured, first, second, None, ties, correction)
-    alone = measured.damaged[0].sum(axis=-1).diagonal() / measured.class_sizes.sum()
-    first, second = np.nonzero(~np.eye(count, dtype=bool))
-    return _pairs(measured, first, second, alone, ties, correction)
+    checks.check_choice("kind", kind, KINDS)
+    return _pairs(measure(kind, params, labels, x, y, key, settings), settings, conditional=kind == "conditional")
 
 
-def _check_choices(ties: str, correction: str) -> None:
-    checks.check_choice("ties", ties, verdicts.TIES)
-    checks.check_choice("correction", correction, verdicts.CORRECTIONS)
-
-
-def _singles(measured: Measured, ties: str, correction: str) -> LesionTest:
+def _singles(measured: Measured, settings: LesionSettings) -> LesionTest:
     """The tests of sub-modules damaged alone."""
     modules, sizes = measured.submodules, measured.class_sizes
     by_class = measured.damaged / np.maximum(sizes, 1)
     overall = measured.damaged.sum(axis=-1) / sizes.sum()
     undamaged = float(measured.undamaged.sum() / sizes.sum())
     diff = overall[0] - undamaged
-    tests = verdicts.test_all(overall[0], overall[1:], modules.share < 1, ties=ties, correction=correction)
+    tests = verdicts.test_all(
+        overall[0], overall[1:], modules.share < 1, ties=settings.ties, correction=settings.correction
+    )
     shape = modules.num_units, modules.share, diff, tests.p_value
     return LesionTest(
         modules,
@@ -210,22 +175,18 @@ def _singles(measured: Measured, ties: str, correction: str) -> LesionTest:
     )
 
 
-def _pairs(
-    measured: Measured,
-    first: np.ndarray,
-    second: np.ndarray,
-    alone: np.ndarray | None,
-    ties: str,
-    correction: str,
-) -> DoubleLesionTest:
-    """The tests of pairs [P]; `alone` [M] is the accuracy with one damaged, given for a conditional test."""
-    modules = measured.submodules
-    overall = measured.damaged.sum(axis=-1)[:, first, second] / measured.class_sizes.sum()
-    undamaged = float(measured.undamaged.sum() / measured.class_sizes.sum())
+def _pairs(measured: Measured, settings: LesionSettings, *, conditional: bool) -> DoubleLesionTest:
+    """The tests of pairs [P], and where the test is conditional, of what damaging the first adds to the second."""
+    modules, total = measured.submodules, measured.class_sizes.sum()
+    count = len(modules.layer)
+    first, second = np.nonzero(~np.eye(count, dtype=bool)) if conditional else np.triu_indices(count)
+    accuracies = measured.damaged.sum(axis=-1) / total
+    overall = accuracies[:, first, second]
+    undamaged = float(measured.undamaged.sum() / total)
     diff = overall[0] - undamaged
-    score = diff if alone is None else overall[0] - alone[second]
-    testable = _can_differ(modules, first, second, conditional=alone is not None)
-    tests = verdicts.test_all(overall[0], overall[1:], testable, ties=ties, correction=correction)
+    score = overall[0] - accuracies[0].diagonal()[second] if conditional else diff
+    testable = _can_differ(modules, first, second, conditional=conditional)
+    tests = verdicts.test_all(overall[0], overall[1:], testable, ties=settings.ties, correction=settings.correction)
     different = score <= -verdicts.DIFFERENCE
     return DoubleLesionTest(
         modules,
@@ -247,6 +208,5 @@ def _can_differ(modules: SubModules, first: np.ndarray, second: np.ndarray, *, c
     share_a, share_b = modules.share[first], modules.share[second]
     beside = (modules.layer[first] == modules.layer[second]) & (first != second)
     full = share_a + share_b > 1 - 1e-9  # of two sub-modules of a layer: they are all of it
-    if conditional:
-        return np.where(beside, ~full, share_a < 1)
-    return np.where(beside, ~full, (share_a < 1) | (share_b < 1))
+    apart = (share_a < 1) if conditional else (share_a < 1) | (share_b < 1)
+    return np.where(beside, ~full, apart)

@@ -1,5 +1,6 @@
 """All lesions of a kind on all samples, in batches that the devices share: sums over samples, nothing else."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,15 +19,9 @@ from modularity_jax.nets.group_sizes import samples_at_once
 from modularity_jax.parallel import as_mesh, gather, grouped_map, outside_explicit_mesh
 from modularity_jax.probes.labels import accuracy, sample_labels
 from modularity_jax.probes.network import Layer, network_from_params
-from modularity_jax.probes.passes import Plan, conditional_pass, joint_pass, single_pass
-from modularity_jax.probes.submodules import (
-    Parts,
-    SubModules,
-    deal_parts,
-    draw_orders,
-    find_submodules,
-    observed_order,
-)
+from modularity_jax.probes.passes import PASSES, Lesions, Plan, run_pass
+from modularity_jax.probes.submodules import SubModules, deal_parts, draw_orders, find_submodules, observed_order
+from modularity_jax.probes.verdicts import CORRECTIONS, TIES
 from modularity_jax.programs import program
 
 Array = jax.Array
@@ -41,7 +36,24 @@ Keep = Callable[[int, Callable[[], Sums]], Sums]
 MAX_TRIALS = 128
 MAX_SUMS = 2**18
 
-PASSES = {"single": single_pass, "joint": joint_pass, "conditional": conditional_pass}
+
+@dataclasses.dataclass(frozen=True)
+class LesionSettings:
+    """How lesions are measured and judged; see `lesion_test`."""
+
+    num_clusters: int
+    num_shuffles: int
+    metric: Metric
+    undamaged: float | None
+    ties: str
+    correction: str
+    samples_per_batch: int | None
+    mesh: Mesh | None
+    keep: Keep
+
+    def __post_init__(self) -> None:
+        checks.check_choice("ties", self.ties, TIES)
+        checks.check_choice("correction", self.correction, CORRECTIONS)
 
 
 class Measured(NamedTuple):
@@ -61,34 +73,22 @@ def measure(
     x: ArrayLike,
     y: ArrayLike,
     key: Array,
-    *,
-    num_clusters: int,
-    num_shuffles: int,
-    metric: Metric,
-    undamaged: float | None,
-    samples_per_batch: int | None,
-    mesh: Mesh | None,
-    keep: Keep,
+    settings: LesionSettings,
 ) -> Measured:
     """Sums of all lesions of a kind of `PASSES`, as found and in R controls; arguments and errors as `lesion_test`."""
-    checks.check_count("num_shuffles", num_shuffles, 1)
-    mesh = as_mesh(mesh)
-    total = int(num_shuffles) + 1
-    work = _prepare(kind, params, labels, x, y, key, num_clusters, samples_per_batch, metric, mesh.size if mesh else 1)
-    count = len(work.modules.layer)
-
-    def compute(start: int) -> Sums:
-        trials = range(start, min(start + work.per_call, total))
-        sums = gather(_run(_plan(work, trials), work.batches, PASSES[kind], work.capacity, metric, mesh))
-        wanted = (slice(None), slice(len(trials)), *[slice(count)] * len(work.capacity))
-        undamaged, damaged = sums[0], sums[1][wanted]
-        # Over batches on the host and in float64: the same whatever device had which.
-        return undamaged.sum(axis=0, dtype=np.float64), damaged.sum(axis=0, dtype=np.float64)
-
-    sums: list[Sums] = []
+    checks.check_count("num_shuffles", settings.num_shuffles, 1)
+    mesh, key = as_mesh(settings.mesh), checks.as_key(key)
+    checks.check_count("num_clusters", settings.num_clusters, 2)
+    settings = dataclasses.replace(settings, num_clusters=int(settings.num_clusters), mesh=mesh)
+    layers = network_from_params(params)
+    hidden = _hidden_labels(layers, labels, settings.num_clusters)
+    batches, class_sizes = _batches(layers, hidden, x, y, settings)
+    work = _Work(kind, settings, key, layers, hidden, batches, class_sizes, find_submodules(hidden))
+    total, sums = int(settings.num_shuffles) + 1, []
     for start in range(0, total, work.per_call):
-        sums.append(keep(start, functools.partial(compute, start)))
-        _check_undamaged(undamaged, sums[0][0].sum(), work.class_sizes.sum())  # before all is computed
+        trials = range(start, min(start + work.per_call, total))
+        sums.append(settings.keep(start, functools.partial(_compute, work, trials)))
+        _check_undamaged(settings.undamaged, sums[0][0].sum(), work.class_sizes.sum())  # before all is computed
     damaged = np.concatenate([damaged for _, damaged in sums])
     if not (np.isfinite(sums[0][0]).all() and np.isfinite(damaged).all()):
         raise ValueError("metric must be finite, got sums over samples that are not")
@@ -98,59 +98,49 @@ def measure(
 class _Work(NamedTuple):
     """What all parts of a measurement have in common."""
 
+    kind: str
+    settings: LesionSettings
+    key: Array
     layers: tuple[Layer, ...]
     hidden: list[np.ndarray]  # labels of each hidden layer
-    modules: SubModules
-    parts: tuple[Parts, ...]
-    observed: tuple[np.ndarray, ...]
     batches: tuple[Array, Array, Array]
     class_sizes: np.ndarray
-    capacity: tuple[int, ...]  # sub-modules or pairs, whatever their number is, so that networks share a program
-    per_call: int  # trials of one call of the program
-    with_rest: bool
-    key: Array
+    modules: SubModules
+
+    @property
+    def capacity(self) -> tuple[int, ...]:
+        """Sub-modules or pairs, whatever their number is, so that networks share a program."""
+        return (self.settings.num_clusters * len(self.hidden),) * (1 if self.kind == "single" else 2)
+
+    @property
+    def per_call(self) -> int:
+        """Trials of one call of the program."""
+        return min(max(1, MAX_SUMS // (math.prod(self.capacity) * self.class_sizes.size)), MAX_TRIALS)
 
 
-def _prepare(
-    kind: str,
-    params: Mapping[str, Any],
-    labels: ArrayLike,
-    x: ArrayLike,
-    y: ArrayLike,
-    key: Array,
-    num_clusters: int,
-    samples_per_batch: int | None,
-    metric: Metric,
-    num_devices: int,
-) -> _Work:
-    key = checks.as_key(key)
-    checks.check_count("num_clusters", num_clusters, 2)
-    num_clusters = int(num_clusters)
-    layers = network_from_params(params)
-    hidden = _hidden_labels(layers, labels, num_clusters)
-    if samples_per_batch is None:
-        samples_per_batch = samples_at_once([*layers[0].kernel.shape, *map(len, hidden)], num_clusters, num_devices)
-    checks.check_count("samples_per_batch", samples_per_batch, 1)
-    batches, class_sizes = _batches(layers, x, y, int(samples_per_batch), metric)
-    parts = deal_parts(hidden, num_clusters)
-    capacity = (num_clusters * len(hidden),) * (1 if kind == "single" else 2)
-    observed = tuple(observed_order(own) for own in hidden)
-    per_call = min(max(1, MAX_SUMS // (math.prod(capacity) * class_sizes.size)), MAX_TRIALS)
-    modules, with_rest = find_submodules(hidden), kind == "conditional"
-    return _Work(layers, hidden, modules, parts, observed, batches, class_sizes, capacity, per_call, with_rest, key)
+def _compute(work: _Work, trials: range) -> Sums:
+    """Sums of some trials."""
+    plan, settings = _plan(work, trials), work.settings
+    undamaged, damaged = gather(
+        _run(plan, work.batches, PASSES[work.kind], work.capacity, settings.metric, settings.mesh)
+    )
+    wanted = slice(None), slice(len(trials)), *[slice(len(work.modules.layer))] * len(work.capacity)
+    # Over batches on the host and in float64: the same whatever device had which.
+    return undamaged.sum(axis=0, dtype=np.float64), damaged[wanted].sum(axis=0, dtype=np.float64)
 
 
 def _plan(work: _Work, trials: range) -> Plan:
     """Some trials, filled up to as many as one call takes; what fills does not count."""
-    orders = draw_orders(work.hidden, work.parts, work.key, trials, with_rest=work.with_rest)
+    parts = deal_parts(work.hidden, work.settings.num_clusters)
+    orders = draw_orders(work.hidden, parts, work.key, trials, with_rest=work.kind == "conditional")
     missing = work.per_call - len(trials)
     filled = jax.tree.map(lambda order: np.pad(order, [(0, missing)] + [(0, 0)] * (order.ndim - 1)), orders)
-    return Plan(work.layers, work.parts, *jax.device_put((work.observed, filled, np.int32(len(trials)))))
+    observed = tuple(map(observed_order, work.hidden))
+    return Plan(work.layers, parts, *jax.device_put((observed, filled, np.int32(len(trials)))))
 
 
-def keep_nothing(start: int, compute: Callable[[], Sums]) -> Sums:
+def keep_nothing(_: int, compute: Callable[[], Sums]) -> Sums:
     """Computes each part anew."""
-    del start
     return compute()
 
 
@@ -159,7 +149,7 @@ def keep_nothing(start: int, compute: Callable[[], Sums]) -> Sums:
 def _run(
     plan: Plan,
     batches: tuple[ArrayLike, ...],
-    run_pass: Callable[..., tuple[Array, Array]],
+    lesions: Lesions,
     shape: tuple[int, ...],
     metric: Metric,
     mesh: Mesh | None,
@@ -176,7 +166,7 @@ def _run(
             return values.astype(members.dtype) @ members
 
         out = jnp.zeros((plan.trials[0].whole.shape[0], *shape, members.shape[1]), members.dtype)
-        return run_pass(plan, x, score, out)
+        return run_pass(lesions, plan, x, score, out)
 
     return grouped_map(on_batch, batches, plan, group_size=1, mesh=mesh)
 
@@ -193,20 +183,24 @@ def _hidden_labels(layers: Sequence[Layer], labels: ArrayLike, num_clusters: int
 
 
 def _batches(
-    layers: Sequence[Layer], x: ArrayLike, y: ArrayLike, size: int, metric: Metric
+    layers: Sequence[Layer], hidden: Sequence[np.ndarray], x: ArrayLike, y: ArrayLike, settings: LesionSettings
 ) -> tuple[tuple[Array, Array, Array], np.ndarray]:
     """Samples [batches, d_0, B], labels [batches, B, ...], class membership [batches, B, C]; and class sizes [C].
 
     What pads the last batch is of no class and therefore counts for nothing.
     """
+    size, devices = settings.samples_per_batch, settings.mesh.size if settings.mesh else 1
+    if size is None:
+        size = samples_at_once([*layers[0].kernel.shape, *map(len, hidden)], settings.num_clusters, devices)
+    checks.check_count("samples_per_batch", size, 1)
     x = np.asarray(as_floats("x", x))
     inputs, outputs = layers[0].kernel.shape[0], layers[-1].kernel.shape[1]
     if x.ndim != 2 or x.shape[1] != inputs:
         raise ValueError(f"x must have shape [n, {inputs}], one column per input of the network, got {x.shape}")
-    given, members = sample_labels(y, len(x), outputs, needs_classes=metric is accuracy)
+    given, members = sample_labels(y, len(x), outputs, needs_classes=settings.metric is accuracy)
     _check_range(layers, x)
-    size, count = min(size, len(x)), len(x)
-    missing = -count % size
+    size = min(int(size), len(x))
+    missing = -len(x) % size
 
     def batched(values: np.ndarray) -> np.ndarray:
         padded = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
@@ -220,20 +214,19 @@ def _batches(
 def _check_undamaged(stated: float | None, total: float, count: int) -> None:
     """What the caller knows of the whole network is what was found, to two samples or a thousandth."""
     found = total / count
-    if stated is None or abs(found - stated) <= max(2 / count, 1e-3 * abs(found)):
-        return
-    raise ValueError(
-        f"undamaged={stated:.6g} is not what params, x and y give, {found:.6g}: lesions run Dense layers with ReLU "
-        "between them and nothing after the last; are activations, the inputs' scale or order, or labels others?"
-    )
+    if stated is not None and not abs(found - stated) <= max(2 / count, 1e-3 * abs(found)):
+        raise ValueError(
+            f"undamaged={stated:.6g} is not what params, x and y give, {found:.6g}: lesions run Dense layers with ReLU "
+            "between them and nothing after the last; are activations, the inputs' scale or order, or labels others?"
+        )
 
 
 def _check_range(layers: Sequence[Layer], x: np.ndarray) -> None:
     """Activations that stay finite whichever units are silent: largest input times the kernels' largest column sums."""
     bound = float(np.abs(x).max())
     for layer in layers:
-        kernel, bias = np.asarray(layer.kernel), np.asarray(layer.bias)
-        bound = bound * np.abs(kernel).sum(axis=0, dtype=np.float64).max() + np.abs(bias).max()
+        columns = np.abs(np.asarray(layer.kernel)).sum(axis=0, dtype=np.float64)
+        bound = bound * columns.max() + np.abs(np.asarray(layer.bias)).max()
     limit = float(jnp.finfo(layers[0].kernel.dtype).max) / 4  # sums are taken apart, and their parts may be as large
     if not bound <= limit:
         raise ValueError(f"params and x must keep the logits below {limit:.2g}, got ones that may reach {bound:.2g}")

@@ -9,6 +9,7 @@ row would leave an accelerator idle, so there the innermost loop over sub-module
 Every pass fills `out`, given as zeros, with sums [C] of an example-wise metric over the samples of each class.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -23,6 +24,7 @@ Array = jax.Array
 T = TypeVar("T")
 Score = Callable[[Array], Array]  # logits [C, B] to sums [C]
 Place = Callable[[Array], tuple[Array, ...]]  # numbers of sub-modules, one or [K], to an index into `out`
+Lesions = Callable[["_Pass", "_Site", Array], Array]  # of one hidden layer, to `out` with their sums
 
 
 class Plan(NamedTuple):
@@ -35,141 +37,137 @@ class Plan(NamedTuple):
     num_trials: Array  # [] int32, of the T that count
 
 
+class _Pass(NamedTuple):
+    """One batch's way through a network."""
+
+    plan: Plan
+    score: Score
+
+    def sums(self, hidden: int, damaged: Array) -> Array:
+        """Sums [C] with some units of a hidden layer silent, of the pre-activations after it without them."""
+        return self.score(finish(self.plan.layers[hidden + 2 :], damaged))
+
+
 class _Site(NamedTuple):
     """A hidden layer, where some units are to be silenced."""
 
+    hidden: int
     activations: Array  # [d, B], of the layer
     full: Array  # [d_next, B], the next layer's pre-activations with all its units
 
 
-def single_pass(plan: Plan, x: Array, score: Score, out: Array) -> tuple[Array, Array]:
-    """Undamaged sums [C], and out [T, M, C] with one sub-module damaged; samples x [d_0, B]."""
+def run_pass(lesions: Lesions, plan: Plan, x: Array, score: Score, out: Array) -> tuple[Array, Array]:
+    """Undamaged sums [C], and out with the lesions of every hidden layer; samples x [d_0, B]."""
     sites, logits = _climb(plan, 0, plan.layers[0](x))
-    for hidden, site in enumerate(sites):
-
-        def trial(t: Array, out: Array, hidden: int = hidden, site: _Site = site) -> Array:
-            return _record(plan, hidden, site, plan.trials[hidden].whole[t], lambda number: (t, number), score, out)
-
-        out = jax.lax.fori_loop(0, plan.num_trials, trial, out)
+    for site in sites:
+        out = lesions(_Pass(plan, score), site, out)
     return score(logits), out
 
 
-def joint_pass(plan: Plan, x: Array, score: Score, out: Array) -> tuple[Array, Array]:
-    """Undamaged sums [C], and out [T, M, M, C] with sub-modules a <= b damaged at [t, a, b], all layers permuted."""
-    sites, logits = _climb(plan, 0, plan.layers[0](x))
-    for hidden, site in enumerate(sites):
+def single(own: _Pass, site: _Site, out: Array) -> Array:
+    """Out [T, M, C] with one sub-module damaged."""
 
-        def trial(t: Array, out: Array, hidden: int = hidden, site: _Site = site) -> Array:
-            def first(part: Array, damaged: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-                return _joint_with(plan, hidden, site, t, part, damaged, score, *state)
+    def trial(t: Array, out: Array) -> Array:
+        return _record(own, site, own.plan.trials[site.hidden].whole[t], lambda number: (t, number), out)
 
-            kept = jnp.zeros((plan.parts[hidden].sizes.size, *site.full.shape), site.full.dtype)
-            return _over_parts(plan, hidden, site, plan.trials[hidden].whole[t], first, (out, kept))[0]
-
-        out = jax.lax.fori_loop(0, plan.num_trials, trial, out)
-    return score(logits), out
+    return jax.lax.fori_loop(0, own.plan.num_trials, trial, out)
 
 
-def conditional_pass(plan: Plan, x: Array, score: Score, out: Array) -> tuple[Array, Array]:
-    """Undamaged sums [C], and out [T, M, M, C] with a and b damaged at [t, a, b]; b stays, a's layer is permuted.
+def joint(own: _Pass, site: _Site, out: Array) -> Array:
+    """Out [T, M, M, C] with sub-modules a <= b damaged at [t, a, b], all layers permuted."""
 
-    Where a is b, it alone is damaged.
-    """
-    sites, logits = _climb(plan, 0, plan.layers[0](x))
-    for hidden, site in enumerate(sites):
+    def trial(t: Array, out: Array) -> Array:
+        kept = jnp.zeros((own.plan.parts[site.hidden].sizes.size, *site.full.shape), site.full.dtype)
+        order, first = own.plan.trials[site.hidden].whole[t], functools.partial(_joint_with, own, site, t)
+        return _over_parts(own.plan, site, order, first, (out, kept))[0]
 
-        def given(part: Array, damaged: Array, out: Array, hidden: int = hidden, site: _Site = site) -> Array:
-            return _conditional_on(plan, hidden, site, part, damaged, score, out)
+    return jax.lax.fori_loop(0, own.plan.num_trials, trial, out)
 
-        def trial(t: Array, out: Array, hidden: int = hidden, site: _Site = site) -> Array:
-            def moved(part: Array, damaged: Array, out: Array) -> Array:
-                number = plan.parts[hidden].first + part
-                for above, deeper in enumerate(_climb(plan, hidden + 1, damaged)[0], start=hidden + 1):
-                    out = _record(plan, above, deeper, plan.observed[above], lambda b: (t, number, b), score, out)
-                return out
 
-            return _over_parts(plan, hidden, site, plan.trials[hidden].whole[t], moved, out)
+def conditional(own: _Pass, site: _Site, out: Array) -> Array:
+    """Out [T, M, M, C] with a and b damaged at [t, a, b]; b stays, a's layer is permuted. Where a is b, it alone."""
+    plan = own.plan
 
-        out = _over_parts(plan, hidden, site, plan.observed[hidden], given, out)
-        out = jax.lax.fori_loop(0, plan.num_trials, trial, out)
-    return score(logits), out
+    def trial(t: Array, out: Array) -> Array:
+        def moved(part: Array, damaged: Array, out: Array) -> Array:
+            number = plan.parts[site.hidden].first + part
+            for above in _climb(plan, site.hidden + 1, damaged)[0]:
+                out = _record(own, above, plan.observed[above.hidden], lambda b: (t, number, b), out)
+            return out
+
+        return _over_parts(plan, site, plan.trials[site.hidden].whole[t], moved, out)
+
+    out = _over_parts(plan, site, plan.observed[site.hidden], functools.partial(_conditional_on, own, site), out)
+    return jax.lax.fori_loop(0, plan.num_trials, trial, out)
+
+
+PASSES = {"single": single, "joint": joint, "conditional": conditional}
 
 
 def _joint_with(
-    plan: Plan, hidden: int, site: _Site, t: Array, part: Array, damaged: Array, score: Score, out: Array, kept: Array
+    own: _Pass, site: _Site, t: Array, part: Array, damaged: Array, state: tuple[Array, Array]
 ) -> tuple[Array, Array]:
-    """Sums of all pairs of one sub-module with itself, with those above it, and with those before it in its layer."""
-    number = plan.parts[hidden].first + part
-    above, logits = _climb(plan, hidden + 1, damaged)
-    out = out.at[t, number, number].set(score(logits))
-    for layer, deeper in enumerate(above, start=hidden + 1):
-        out = _record(plan, layer, deeper, plan.trials[layer].whole[t], lambda b: (t, number, b), score, out)
+    """Sums of all pairs of one sub-module with itself, with those above it, and with those before it in its layer.
+
+    The state is `out` and the pre-activations without each of the layer's sub-modules so far, [K, d_next, B].
+    """
+    (out, kept), plan, parts = state, own.plan, own.plan.parts[site.hidden]
+    number = parts.first + part
+    sites, logits = _climb(plan, site.hidden + 1, damaged)
+    out = out.at[t, number, number].set(own.score(logits))
+    for above in sites:
+        out = _record(own, above, plan.trials[above.hidden].whole[t], lambda b: (t, number, b), out)
 
     def beside(other: Array) -> Array:
-        return score(finish(plan.layers[hidden + 2 :], damaged + kept[other] - site.full))
+        return own.sums(site.hidden, damaged + kept[other] - site.full)
 
-    def place(number_before: Array) -> tuple[Array, ...]:
-        return t, number_before, number
-
-    out = _fill(part, kept.shape[0], plan.parts[hidden].first, beside, place, out)
+    out = _fill(parts, part, beside, lambda before: (t, before, number), out)
     return out, kept.at[part].set(damaged)
 
 
-def _conditional_on(
-    plan: Plan, hidden: int, site: _Site, part: Array, damaged: Array, score: Score, out: Array
-) -> Array:
+def _conditional_on(own: _Pass, site: _Site, part: Array, damaged: Array, out: Array) -> Array:
     """Sums of all sub-modules of the same layer and of those above, permuted, where one stays damaged as found."""
-    number = plan.parts[hidden].first + part
-    above, _ = _climb(plan, hidden + 1, damaged)
+    number = own.plan.parts[site.hidden].first + part
+    sites, _ = _climb(own.plan, site.hidden + 1, damaged)
 
     def trial(t: Array, out: Array) -> Array:
         def place(other: Array) -> tuple[Array, ...]:
             return t, other, number
 
-        rest, order = _Site(site.activations, damaged), plan.trials[hidden].rest[t, part]
-        out = _record(plan, hidden, rest, order, place, score, out, left_out=part)
-        for layer, deeper in enumerate(above, start=hidden + 1):
-            out = _record(plan, layer, deeper, plan.trials[layer].whole[t], place, score, out)
+        rest = own.plan.trials[site.hidden].rest[t, part]
+        out = _record(own, site._replace(full=damaged), rest, place, out, left_out=part)
+        for above in sites:
+            out = _record(own, above, own.plan.trials[above.hidden].whole[t], place, out)
         return out
 
-    return jax.lax.fori_loop(0, plan.num_trials, trial, out)
+    return jax.lax.fori_loop(0, own.plan.num_trials, trial, out)
 
 
 def _climb(plan: Plan, hidden: int, pre_activations: Array) -> tuple[list[_Site], Array]:
     """The sites from a hidden layer up, given its pre-activations, and the logits [C, B]."""
     sites = []
-    for layer in plan.layers[hidden + 1 :]:
+    for above in range(hidden, len(plan.parts)):
         activations = jax.nn.relu(pre_activations)
-        pre_activations = layer(activations)
-        sites.append(_Site(activations, pre_activations))
+        pre_activations = plan.layers[above + 1](activations)
+        sites.append(_Site(above, activations, pre_activations))
     return sites, pre_activations
 
 
-def _over_parts(plan: Plan, hidden: int, site: _Site, order: Array, each: Callable[[Array, Array, T], T], out: T) -> T:
+def _over_parts(plan: Plan, site: _Site, order: Array, each: Callable[[Array, Array, T], T], out: T) -> T:
     """Run out = each(part, damaged pre-activations, out) over a layer's sub-modules."""
-    parts = plan.parts[hidden]
+    layer, parts = plan.layers[site.hidden + 1], plan.parts[site.hidden]
 
     def lesion(part: Array, out: T) -> T:
-        damaged = without(plan.layers[hidden + 1], *site, order, parts.starts[part], parts.sizes[part])
+        damaged = without(layer, site.activations, site.full, order, parts.starts[part], parts.sizes[part])
         return each(part, damaged, out)
 
     result: T = jax.lax.fori_loop(0, parts.present, lesion, out)
     return result
 
 
-def _record(
-    plan: Plan,
-    hidden: int,
-    site: _Site,
-    order: Array,
-    place: Place,
-    score: Score,
-    out: Array,
-    *,
-    left_out: Array | None = None,
-) -> Array:
+def _record(own: _Pass, site: _Site, order: Array, place: Place, out: Array, *, left_out: Array | None = None) -> Array:
     """Put where `place` says the sums with each of a layer's sub-modules damaged; one left out silences nothing."""
-    parts = plan.parts[hidden]
+    layer, parts = own.plan.layers[site.hidden + 1], own.plan.parts[site.hidden]
     starts, sizes = parts.starts, parts.sizes
     if left_out is not None:
         index = jnp.arange(sizes.size, dtype=jnp.int32)
@@ -178,16 +176,15 @@ def _record(
     silence = without if on_cpu() else without_masked
 
     def lesion(part: Array) -> Array:
-        damaged = silence(plan.layers[hidden + 1], *site, order, starts[part], sizes[part])
-        return score(finish(plan.layers[hidden + 2 :], damaged))
+        return own.sums(site.hidden, silence(layer, site.activations, site.full, order, starts[part], sizes[part]))
 
-    return _fill(parts.present, sizes.size, parts.first, lesion, place, out)
+    return _fill(parts, parts.present, lesion, place, out)
 
 
-def _fill(count: Array, most: int, first: Array, lesion: Callable[[Array], Array], place: Place, out: Array) -> Array:
-    """Put lesion(part) of `count` of at most `most` parts, whose numbers begin at `first`, where `place` says."""
+def _fill(parts: Parts, count: Array, lesion: Callable[[Array], Array], place: Place, out: Array) -> Array:
+    """Put lesion(part) of the first `count` of a layer's parts where `place` says of their numbers."""
     if on_cpu():
-        return jax.lax.fori_loop(0, count, lambda part, out: out.at[place(first + part)].set(lesion(part)), out)
-    index = jnp.arange(most, dtype=jnp.int32)
-    numbers = jnp.where(index < count, first + index, out.shape[1])  # beyond the last, which drops the sums
+        return jax.lax.fori_loop(0, count, lambda part, out: out.at[place(parts.first + part)].set(lesion(part)), out)
+    index = jnp.arange(parts.sizes.size, dtype=jnp.int32)
+    numbers = jnp.where(index < count, parts.first + index, out.shape[1])  # beyond the last, which drops the sums
     return out.at[place(numbers)].set(jax.vmap(lesion)(index), mode="drop")

@@ -11,9 +11,9 @@ import modularity_jax as mj
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.probes import passes
 from modularity_jax.probes.lesion_test import accuracy
-from modularity_jax.probes.measure import PASSES, _run, keep_nothing, measure
+from modularity_jax.probes.measure import LesionSettings, _run, keep_nothing, measure
 from modularity_jax.probes.network import network_from_params
-from modularity_jax.probes.passes import Plan
+from modularity_jax.probes.passes import PASSES, Plan
 from modularity_jax.probes.submodules import deal_parts, draw_orders
 from tests.probes import slow
 
@@ -33,10 +33,11 @@ def margin(logits, labels):
 
 
 def run(kind, *, metric=accuracy, mesh=None, batch=30, shuffles=SHUFFLES, params=PARAMS, labels=LABELS):
-    return measure(
-        kind, params, labels, X, Y, KEY, num_clusters=CLUSTERS, num_shuffles=shuffles, metric=metric,
-        undamaged=None, samples_per_batch=batch, mesh=mesh, keep=keep_nothing,
+    settings = LesionSettings(
+        num_clusters=CLUSTERS, num_shuffles=shuffles, metric=metric, undamaged=None, ties="counted",
+        correction="max_t", samples_per_batch=batch, mesh=mesh, keep=keep_nothing,
     )  # fmt: skip
+    return measure(kind, params, labels, X, Y, KEY, settings)
 
 
 def trials():
