@@ -21,13 +21,9 @@ def accuracy(logits: Array, labels: Array) -> Array:
 def sample_labels(y: ArrayLike, count: int, outputs: int, *, needs_classes: bool) -> tuple[np.ndarray, np.ndarray]:
     """Labels as the metric gets them, [n] or [n, ...], and membership [n, C] of the classes that are summed over.
 
-    Args:
-      y: labels of n samples. Classes 0..outputs - 1 always pass. Where the metric needs none, so does whatever has one
-        entry per sample: strings become the codes of their sorted names; booleans and whole numbers from 0 to
-        `MAX_CLASSES` - 1 are classes; all else is of one class.
-      count: n.
-      outputs: of the network.
-      needs_classes: whether the metric compares labels with the numbers of outputs.
+    Of `count` samples of a network with so many outputs. Classes 0..outputs - 1 always pass. Where the metric needs
+    none, so does whatever has one entry per sample: strings become the codes of their sorted names; booleans and whole
+    numbers from 0 to `MAX_CLASSES` - 1 are classes; all else is of one class.
 
     Raises:
       ValueError: if y has another length, or is none of what passes; the message says what to pass instead.
@@ -48,24 +44,18 @@ def sample_labels(y: ArrayLike, count: int, outputs: int, *, needs_classes: bool
 def _check_classes(y: np.ndarray, count: int, outputs: int) -> None:
     """Classes 0..outputs - 1, [n]."""
     own = "or a metric of your own"
-    if y.ndim == 2 and y.shape[1] > 1:
-        raise ValueError(f"y must have shape ({count},), got {y.shape}; of one-hot rows pass y.argmax(axis=1), {own}")
     if y.ndim > 1:
-        raise ValueError(f"y must have shape ({count},), got {y.shape}; pass y[:, 0], {own}")
-    if y.dtype.kind in "USO":
-        raise ValueError(
-            f"y must be integers, one class per sample, got {y.dtype}; pass codes in the order of the outputs, as "
-            f"np.unique(y, return_inverse=True)[1] are where that is alphabetical, {own}"
-        )
+        hint = "of one-hot rows pass y.argmax(axis=1)" if y.ndim == 2 and y.shape[1] > 1 else "pass y[:, 0]"
+        raise ValueError(f"y must have shape ({count},), got {y.shape}; {hint}, {own}")
     if y.dtype.kind not in "iu":
-        raise ValueError(
-            f"y must be integers, one class per sample, got {y.dtype}; pass y.astype(int) where they are classes, {own}"
-        )
-    if outputs == 1 and y.max() > 0:
-        raise ValueError(
-            f"y must lie in 0..0, got {y.min()}..{y.max()}: the network has one output; pass a metric of your own, "
-            "such as lambda logits, y: ((logits[:, 0] > 0) == y).astype(float)"
-        )
+        hint = "y.astype(int) where they are classes"
+        if y.dtype.kind in "USO":
+            codes = "np.unique(y, return_inverse=True)[1]"
+            hint = f"codes in the order of the outputs, as {codes} are where that is alphabetical"
+        raise ValueError(f"y must be integers, one class per sample, got {y.dtype}; pass {hint}, {own}")
     if y.min() < 0 or y.max() >= outputs:
         hint = "; pass y - 1" if y.min() == 1 and y.max() == outputs else ""
+        if outputs == 1 and y.max() > 0:
+            example = "lambda logits, y: ((logits[:, 0] > 0) == y).astype(float)"
+            hint = f": the network has one output; pass a metric of your own, such as {example}"
         raise ValueError(f"y must lie in 0..{outputs - 1}, got {y.min()}..{y.max()}{hint}")
