@@ -62,13 +62,13 @@ def _compare(observed: Any, controls: Any, higher: bool, xp: Any) -> Statistics:
         num_left_out=left_out.sum(dtype=xp.int32),
         mean=mean,
         std=std,
-        z_score=_in_units(observed - mean, std, slack, xp),
+        z_score=in_units(observed - mean, std, slack, xp),
         p_value=p_value,
         p_opposite=p_opposite,
         p_two_sided=xp.minimum(1, 2 * xp.minimum(p_value, p_opposite)),
         p_interval=xp.where(known, clopper_pearson(better, count, xp=xp), xp.nan).astype(kind),
         effect_size=(-1 if higher else 1)
-        * _in_units(median - observed, xp.nanmedian(xp.abs(controls - median)), slack, xp),
+        * in_units(median - observed, xp.nanmedian(xp.abs(controls - median)), slack, xp),
     )
 
 
@@ -99,7 +99,7 @@ def _beta_quantile(a: Array, b: Array, probability: float) -> Array:
     return (low + high) / 2
 
 
-def _in_units(difference: Any, unit: Any, slack: Any, xp: Any) -> Any:
+def in_units(difference: Any, unit: Any, slack: Any, xp: Any) -> Any:
     """The difference over the unit; where that is no more than rounding, 0 or a signed infinity."""
     flat = unit <= slack
     extreme = xp.where(xp.abs(difference) <= slack, 0, xp.copysign(xp.inf, difference))

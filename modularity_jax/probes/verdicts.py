@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from modularity_jax.metric.multiple_testing import holm, westfall_young
-from modularity_jax.metric.statistics import TIE_TOLERANCE
+from modularity_jax.metric.statistics import TIE_TOLERANCE, in_units
 
 CORRECTIONS = ("max_t", "holm")
 TIES = ("counted", "strict")
@@ -53,12 +53,10 @@ def test_all(observed: np.ndarray, controls: np.ndarray, testable: np.ndarray, *
     found = Tests(controls.mean(axis=0), controls.std(axis=0), *(np.full(len(observed), np.nan) for _ in range(3)))
     if not testable.any():
         return found
-    observed, controls = observed[testable], controls[:, testable]
-    p_value = p_values(observed, controls, ties=ties)
-    adjusted = holm(p_value) if correction == "holm" else westfall_young(observed, controls)
-    z_score = _in_units(observed - controls.mean(axis=0), controls.std(axis=0), observed)
-    for into, values in ((found.z_score, z_score), (found.p_value, p_value), (found.p_adjusted, adjusted)):
-        into[testable] = values
+    observed, controls, slack = observed[testable], controls[:, testable], TIE_TOLERANCE * np.abs(observed[testable])
+    p_value = found.p_value[testable] = p_values(observed, controls, ties=ties)
+    found.p_adjusted[testable] = holm(p_value) if correction == "holm" else westfall_young(observed, controls)
+    found.z_score[testable] = in_units(observed - controls.mean(axis=0), controls.std(axis=0), slack, np)
     return found
 
 
@@ -74,14 +72,6 @@ def p_values(observed: np.ndarray, controls: np.ndarray, *, ties: str) -> np.nda
     limit = observed - slack if ties == "strict" else observed + slack
     below = controls < limit if ties == "strict" else controls <= limit
     return (1 + below.sum(axis=0)) / (1 + len(controls))
-
-
-def _in_units(difference: np.ndarray, std: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """z-scores [M]; where controls do not vary, 0 or a signed infinity."""
-    slack = TIE_TOLERANCE * np.abs(observed)
-    flat = std <= slack
-    extreme = np.select([difference > slack, difference < -slack], [np.inf, -np.inf], 0.0)
-    return np.where(flat, extreme, difference / np.where(flat, 1, std))
 
 
 def at_floor(p_value: np.ndarray, num_shuffles: int) -> np.ndarray:
