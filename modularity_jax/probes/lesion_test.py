@@ -84,13 +84,12 @@ def lesion_test(
     Args:
       params: Flax params pytree of the Dense layers of a ReLU perceptron, as `LayeredGraph.from_params` takes; whatever
         else it holds is refused. Which activations the network has cannot be told from it: state `undamaged`.
-      labels: cluster of each vertex, [N] in -1..num_clusters - 1, inputs and outputs included, as `cluster` gives
-        them; -1 (isolated) units belong to no sub-module. Concrete, not traced.
+      labels: cluster of each vertex, [N] in -1..K - 1, inputs and outputs included, as `cluster` gives them; -1
+        (isolated) units belong to no sub-module. Concrete, not traced.
       x, y: samples [n, d_0] and their classes [n]. With a metric of your own, y is anything with one entry per sample;
         sums by class are then those of whole numbers from 0 on, or of strings, and else there is one class.
-      key: typed PRNG key, consumed; control t uses fold_in of the layer and of t.
-      num_clusters: K.
-      num_shuffles: R, controls of each sub-module.
+      key: typed PRNG key, consumed; a control depends on it, the layer and the control's number.
+      num_clusters, num_shuffles: K, and R controls of each sub-module.
       metric: of each example, (logits [B, C], labels [B]) -> [B]; higher is better. Strings come as the codes of their
         sorted names.
       undamaged: what you know of the whole network, its mean of the metric on x and y. Where that is not what comes out
@@ -159,19 +158,11 @@ def _singles(measured: Measured, settings: LesionSettings) -> LesionTest:
     tests = verdicts.test_all(
         overall[0], overall[1:], modules.share < 1, ties=settings.ties, correction=settings.correction
     )
-    shape = modules.num_units, modules.share, diff, tests.p_value
+    significant = verdicts.at_floor(tests.p_value, len(overall) - 1), tests.p_adjusted <= verdicts.ALPHA
+    words = [verdicts.classify(modules.num_units, modules.share, diff, tests.p_value, those) for those in significant]
+    whole_by_class = measured.undamaged / np.maximum(sizes, 1)
     return LesionTest(
-        modules,
-        undamaged,
-        measured.undamaged / np.maximum(sizes, 1),
-        overall[0],
-        by_class[0],
-        diff,
-        overall[1:],
-        by_class[1:],
-        *tests,
-        taxonomy=verdicts.classify(*shape, verdicts.at_floor(tests.p_value, len(overall) - 1)),
-        taxonomy_adjusted=verdicts.classify(*shape, tests.p_adjusted <= verdicts.ALPHA),
+        modules, undamaged, whole_by_class, overall[0], by_class[0], diff, overall[1:], by_class[1:], *tests, *words
     )
 
 
@@ -188,18 +179,10 @@ def _pairs(measured: Measured, settings: LesionSettings, *, conditional: bool) -
     testable = _can_differ(modules, first, second, conditional=conditional)
     tests = verdicts.test_all(overall[0], overall[1:], testable, ties=settings.ties, correction=settings.correction)
     different = score <= -verdicts.DIFFERENCE
+    important = verdicts.at_floor(tests.p_value, len(overall) - 1) & different
+    adjusted = (tests.p_adjusted <= verdicts.ALPHA) & different
     return DoubleLesionTest(
-        modules,
-        undamaged,
-        first,
-        second,
-        overall[0],
-        diff,
-        score,
-        overall[1:],
-        *tests,
-        important=verdicts.at_floor(tests.p_value, len(overall) - 1) & different,
-        important_adjusted=(tests.p_adjusted <= verdicts.ALPHA) & different,
+        modules, undamaged, first, second, overall[0], diff, score, overall[1:], *tests, important, adjusted
     )
 
 

@@ -79,64 +79,44 @@ def measure(
     checks.check_count("num_shuffles", settings.num_shuffles, 1)
     mesh, key = as_mesh(settings.mesh), checks.as_key(key)
     checks.check_count("num_clusters", settings.num_clusters, 2)
-    settings = dataclasses.replace(settings, num_clusters=int(settings.num_clusters), mesh=mesh)
+    num_clusters, total = int(settings.num_clusters), int(settings.num_shuffles) + 1
     layers = network_from_params(params)
-    hidden = _hidden_labels(layers, labels, settings.num_clusters)
-    batches, class_sizes = _batches(layers, hidden, x, y, settings)
-    work = _Work(kind, settings, key, layers, hidden, batches, class_sizes, find_submodules(hidden))
-    total, sums = int(settings.num_shuffles) + 1, []
-    for start in range(0, total, work.per_call):
-        trials = range(start, min(start + work.per_call, total))
-        sums.append(settings.keep(start, functools.partial(_compute, work, trials)))
-        _check_undamaged(settings.undamaged, sums[0][0].sum(), work.class_sizes.sum())  # before all is computed
+    hidden = _hidden_labels(layers, labels, num_clusters)
+    size = settings.samples_per_batch
+    if size is None:
+        devices = mesh.size if mesh else 1
+        size = samples_at_once([*layers[0].kernel.shape, *map(len, hidden)], num_clusters, devices)
+    checks.check_count("samples_per_batch", size, 1)
+    batches, class_sizes = _batches(layers, x, y, int(size), settings.metric)
+    modules, parts = find_submodules(hidden), deal_parts(hidden, num_clusters)
+    # Sub-modules or pairs, whatever their number is, so that networks share a program.
+    capacity = (num_clusters * len(hidden),) * (1 if kind == "single" else 2)
+    per_call = min(max(1, MAX_SUMS // (math.prod(capacity) * class_sizes.size)), MAX_TRIALS)
+
+    def compute(start: int) -> Sums:
+        trials = range(start, min(start + per_call, total))
+        orders = draw_orders(hidden, parts, key, trials, with_rest=kind == "conditional")
+        # Filled up to as many trials as one call takes; what fills does not count.
+        filled = jax.tree.map(lambda order: _lengthened(order, per_call - len(trials)), orders)
+        on_device = jax.device_put((tuple(map(observed_order, hidden)), filled, np.int32(len(trials))))
+        sums = gather(_run(Plan(layers, parts, *on_device), batches, PASSES[kind], capacity, settings.metric, mesh))
+        wanted = slice(None), slice(len(trials)), *[slice(len(modules.layer))] * len(capacity)
+        # Over batches on the host and in float64: the same whatever device had which.
+        return sums[0].sum(axis=0, dtype=np.float64), sums[1][wanted].sum(axis=0, dtype=np.float64)
+
+    sums: list[Sums] = []
+    for start in range(0, total, per_call):
+        sums.append(settings.keep(start, functools.partial(compute, start)))
+        _check_undamaged(settings.undamaged, sums[0][0].sum(), class_sizes.sum())  # before all is computed
     damaged = np.concatenate([damaged for _, damaged in sums])
     if not (np.isfinite(sums[0][0]).all() and np.isfinite(damaged).all()):
         raise ValueError("metric must be finite, got sums over samples that are not")
-    return Measured(work.modules, work.class_sizes, sums[0][0], damaged)
+    return Measured(modules, class_sizes, sums[0][0], damaged)
 
 
-class _Work(NamedTuple):
-    """What all parts of a measurement have in common."""
-
-    kind: str
-    settings: LesionSettings
-    key: Array
-    layers: tuple[Layer, ...]
-    hidden: list[np.ndarray]  # labels of each hidden layer
-    batches: tuple[Array, Array, Array]
-    class_sizes: np.ndarray
-    modules: SubModules
-
-    @property
-    def capacity(self) -> tuple[int, ...]:
-        """Sub-modules or pairs, whatever their number is, so that networks share a program."""
-        return (self.settings.num_clusters * len(self.hidden),) * (1 if self.kind == "single" else 2)
-
-    @property
-    def per_call(self) -> int:
-        """Trials of one call of the program."""
-        return min(max(1, MAX_SUMS // (math.prod(self.capacity) * self.class_sizes.size)), MAX_TRIALS)
-
-
-def _compute(work: _Work, trials: range) -> Sums:
-    """Sums of some trials."""
-    plan, settings = _plan(work, trials), work.settings
-    undamaged, damaged = gather(
-        _run(plan, work.batches, PASSES[work.kind], work.capacity, settings.metric, settings.mesh)
-    )
-    wanted = slice(None), slice(len(trials)), *[slice(len(work.modules.layer))] * len(work.capacity)
-    # Over batches on the host and in float64: the same whatever device had which.
-    return undamaged.sum(axis=0, dtype=np.float64), damaged[wanted].sum(axis=0, dtype=np.float64)
-
-
-def _plan(work: _Work, trials: range) -> Plan:
-    """Some trials, filled up to as many as one call takes; what fills does not count."""
-    parts = deal_parts(work.hidden, work.settings.num_clusters)
-    orders = draw_orders(work.hidden, parts, work.key, trials, with_rest=work.kind == "conditional")
-    missing = work.per_call - len(trials)
-    filled = jax.tree.map(lambda order: np.pad(order, [(0, missing)] + [(0, 0)] * (order.ndim - 1)), orders)
-    observed = tuple(map(observed_order, work.hidden))
-    return Plan(work.layers, parts, *jax.device_put((observed, filled, np.int32(len(trials)))))
+def _lengthened(values: np.ndarray, missing: int) -> np.ndarray:
+    """Zeros behind the last item."""
+    return np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
 
 
 def keep_nothing(_: int, compute: Callable[[], Sums]) -> Sums:
@@ -147,12 +127,7 @@ def keep_nothing(_: int, compute: Callable[[], Sums]) -> Sums:
 @functools.partial(program, static_argnums=(2, 3, 4, 5))
 @full_precision
 def _run(
-    plan: Plan,
-    batches: tuple[ArrayLike, ...],
-    lesions: Lesions,
-    shape: tuple[int, ...],
-    metric: Metric,
-    mesh: Mesh | None,
+    plan: Plan, batches: tuple[Array, ...], lesions: Lesions, shape: tuple[int, ...], metric: Metric, mesh: Mesh | None
 ) -> tuple[Array, Array]:
     """Undamaged sums [batches, C] and damaged ones [batches, T, *shape, C]."""
 
@@ -183,28 +158,22 @@ def _hidden_labels(layers: Sequence[Layer], labels: ArrayLike, num_clusters: int
 
 
 def _batches(
-    layers: Sequence[Layer], hidden: Sequence[np.ndarray], x: ArrayLike, y: ArrayLike, settings: LesionSettings
+    layers: Sequence[Layer], x: ArrayLike, y: ArrayLike, size: int, metric: Metric
 ) -> tuple[tuple[Array, Array, Array], np.ndarray]:
     """Samples [batches, d_0, B], labels [batches, B, ...], class membership [batches, B, C]; and class sizes [C].
 
     What pads the last batch is of no class and therefore counts for nothing.
     """
-    size, devices = settings.samples_per_batch, settings.mesh.size if settings.mesh else 1
-    if size is None:
-        size = samples_at_once([*layers[0].kernel.shape, *map(len, hidden)], settings.num_clusters, devices)
-    checks.check_count("samples_per_batch", size, 1)
     x = np.asarray(as_floats("x", x))
     inputs, outputs = layers[0].kernel.shape[0], layers[-1].kernel.shape[1]
     if x.ndim != 2 or x.shape[1] != inputs:
         raise ValueError(f"x must have shape [n, {inputs}], one column per input of the network, got {x.shape}")
-    given, members = sample_labels(y, len(x), outputs, needs_classes=settings.metric is accuracy)
+    given, members = sample_labels(y, len(x), outputs, needs_classes=metric is accuracy)
     _check_range(layers, x)
-    size = min(int(size), len(x))
-    missing = -len(x) % size
+    size = min(size, len(x))
 
     def batched(values: np.ndarray) -> np.ndarray:
-        padded = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
-        return padded.reshape(-1, size, *values.shape[1:])
+        return _lengthened(values, -len(x) % size).reshape(-1, size, *values.shape[1:])
 
     batches = batched(x).transpose(0, 2, 1), batched(given), batched(members)
     sizes = members.sum(axis=0, dtype=np.float64).astype(np.int64)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from modularity_jax.graphs.magnitudes import as_floats
 from modularity_jax.graphs.params import layers_in_order
@@ -39,30 +38,25 @@ def network_from_params(params: Mapping[str, Any]) -> tuple[Layer, ...]:
       ValueError: as `modularity_jax.LayeredGraph.from_params`, and if a bias does not have its kernel's width, is not
         finite or not of real numbers.
     """
-    return tuple(_layer(name, layer["kernel"], layer.get("bias")) for name, layer in layers_in_order(params))
-
-
-def _layer(name: str, kernel: ArrayLike, bias: ArrayLike | None) -> Layer:
-    kernel = as_floats(f"params[{name!r}]['kernel']", kernel)
-    if kernel.ndim != 2:
-        raise ValueError(f"params[{name!r}]['kernel'] must have shape [d_in, d_out], got {kernel.shape}")
-    width = kernel.shape[1]
-    bias = as_floats(f"params[{name!r}]['bias']", np.zeros(width, kernel.dtype) if bias is None else bias)
-    if bias.shape != (width,):
-        raise ValueError(f"params[{name!r}]['bias'] must have shape ({width},), got {bias.shape}")
-    # Turned around on the host: here a copy, there a program for each shape.
-    return Layer(kernel, *jax.device_put((np.asarray(kernel).T.copy(), np.asarray(bias)[:, None])))
+    made = []
+    for name, layer in layers_in_order(params):
+        kernel = as_floats(f"params[{name!r}]['kernel']", layer["kernel"])
+        if kernel.ndim != 2:
+            raise ValueError(f"params[{name!r}]['kernel'] must have shape [d_in, d_out], got {kernel.shape}")
+        width, bias = kernel.shape[1], layer.get("bias")
+        bias = as_floats(f"params[{name!r}]['bias']", np.zeros(width, kernel.dtype) if bias is None else bias)
+        if bias.shape != (width,):
+            raise ValueError(f"params[{name!r}]['bias'] must have shape ({width},), got {bias.shape}")
+        # Turned around on the host: here a copy, there a program for each shape.
+        made.append(Layer(kernel, *jax.device_put((np.asarray(kernel).T.copy(), np.asarray(bias)[:, None]))))
+    return tuple(made)
 
 
 def without(layer: Layer, activations: Array, full: Array, order: Array, start: Array, size: Array) -> Array:
     """Pre-activations [d_out, B] of the next layer with some units silent: the full ones less what those contribute.
 
-    Args:
-      layer: from the units' layer to the next.
-      activations: of the units' layer, [d, B].
-      full: layer(activations), [d_out, B].
-      order: units, [d + BLOCK].
-      start, size: order[start:start + size] are the silent ones.
+    Of the layer from the units [d, B] to the next; full is layer(activations), [d_out, B]. Silent are
+    order[start:start + size], of an order [d + BLOCK].
     """
 
     def take(index: Array, rest: Array) -> Array:

@@ -131,13 +131,10 @@ def _conditional_on(own: _Pass, site: _Site, part: Array, damaged: Array, out: A
     sites, _ = _climb(own.plan, site.hidden + 1, damaged)
 
     def trial(t: Array, out: Array) -> Array:
-        def place(other: Array) -> tuple[Array, ...]:
-            return t, other, number
-
         rest = own.plan.trials[site.hidden].rest[t, part]
-        out = _record(own, site._replace(full=damaged), rest, place, out, left_out=part)
+        out = _record(own, site._replace(full=damaged), rest, lambda a: (t, a, number), out, left_out=part)
         for above in sites:
-            out = _record(own, above, own.plan.trials[above.hidden].whole[t], place, out)
+            out = _record(own, above, own.plan.trials[above.hidden].whole[t], lambda a: (t, a, number), out)
         return out
 
     return jax.lax.fori_loop(0, own.plan.num_trials, trial, out)

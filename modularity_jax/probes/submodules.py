@@ -65,12 +65,11 @@ def deal_parts(labels: Sequence[np.ndarray], num_clusters: int) -> tuple[Parts, 
     """The parts of each hidden layer."""
     parts, first = [], 0
     for own in labels:
-        sizes = np.unique(own[own >= 0], return_counts=True)[1]
-        present = len(sizes)
-        sizes = np.pad(sizes, (0, num_clusters - present))
-        starts = np.cumsum(sizes) - sizes
-        parts.append(Parts(*(np.asarray(x, np.int32) for x in (present, first, starts, sizes))))
-        first += present
+        found = np.unique(own[own >= 0], return_counts=True)[1]
+        sizes = np.pad(found, (0, num_clusters - found.size))
+        own_parts = found.size, first, np.cumsum(sizes) - sizes, sizes
+        parts.append(Parts(*(np.asarray(values, np.int32) for values in own_parts)))
+        first += found.size
     return tuple(parts)
 
 
@@ -99,7 +98,7 @@ def draw_orders(
 def _draw_layer(
     labels: np.ndarray, parts: Parts, seed: np.ndarray, layer: int, trials: Sequence[int], with_rest: bool
 ) -> Orders:
-    observed, num_live, place = observed_order(labels)[: labels.size], int((labels >= 0).sum()), np.arange(labels.size)
+    observed, num_live, place = observed_order(labels)[: labels.size], (labels >= 0).sum(), np.arange(labels.size)
     starts, sizes = np.asarray(parts.starts)[:, None], np.asarray(parts.sizes)[:, None]
     last = (place >= starts) & (place < starts + sizes) | (place >= num_live)
     # A row for the whole layer and one for each sub-module that stays; the first `counts` units of a row are permuted.

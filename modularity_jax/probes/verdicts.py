@@ -44,11 +44,8 @@ class Tests(NamedTuple):
 def test_all(observed: np.ndarray, controls: np.ndarray, testable: np.ndarray, *, ties: str, correction: str) -> Tests:
     """Tests of values [M] against controls [R, M]; `testable` [M] marks those that a control can change.
 
-    Args:
-      observed, controls, testable: as above.
-      ties: "counted", p = (1 + #{control <= observed}) / (R + 1); "strict" is the study's, which makes p minimal where
-        a lesion changes nothing, and is for comparison with its tables.
-      correction: "max_t" (Westfall and Young's step-down) or "holm".
+    Ties "counted" give p = (1 + #{control <= observed}) / (R + 1); "strict" is the study's, which makes p minimal where
+    a lesion changes nothing, and is for comparison with its tables. The correction "max_t" is Westfall and Young's.
     """
     found = Tests(controls.mean(axis=0), controls.std(axis=0), *(np.full(len(observed), np.nan) for _ in range(3)))
     if not testable.any():
@@ -58,9 +55,6 @@ def test_all(observed: np.ndarray, controls: np.ndarray, testable: np.ndarray, *
     found.p_adjusted[testable] = holm(p_value) if correction == "holm" else westfall_young(observed, controls)
     found.z_score[testable] = in_units(observed - controls.mean(axis=0), controls.std(axis=0), slack, np)
     return found
-
-
-test_all.__test__ = False  # type: ignore[attr-defined]  # not pytest's
 
 
 def p_values(observed: np.ndarray, controls: np.ndarray, *, ties: str) -> np.ndarray:
@@ -84,11 +78,8 @@ def classify(
 ) -> Sequence[str]:
     """The study's taxonomy of sub-modules (2103.03386, first match), arrays [M].
 
-    Args:
-      num_units, share: of each sub-module; a share of 1 is a whole layer.
-      diff: accuracy when damaged minus undamaged accuracy.
-      p_value: not corrected.
-      significant: the study's p at its floor, or a corrected p at most 0.05.
+    A share of 1 is a whole layer; diff is accuracy when damaged minus undamaged; p_value is not corrected; significant
+    is the study's p at its floor, or a corrected p at most 0.05.
     """
     never = p_value >= 1 / _ROUNDING
     rules = [
