@@ -15,7 +15,7 @@ from modularity_jax.graphs.magnitudes import MAX_ON_HOST, magnitudes, on_host
 from modularity_jax.graphs.nulls import Null, null_of_blocks
 from modularity_jax.graphs.params import layers_in_order
 from modularity_jax.graphs.protocol import Block
-from modularity_jax.graphs.sides import BipartiteGraph, LayerForm, LayerSides, Sides
+from modularity_jax.graphs.sides import BipartiteGraph, LayerForm, LayerSides, Sides, in_shapes, layer_sides
 from modularity_jax.parallel import outside_explicit_mesh
 
 Array = jax.Array
@@ -98,7 +98,8 @@ class LayeredGraph:
 
     def degrees(self) -> Array:
         """Sum of |weight| over each neuron's incoming and outgoing edges, [N]."""
-        return jnp.concatenate(self.over_layers(lambda w, axis: w.sum(axis=axis), jnp.add))
+        incoming, outgoing = ([w.sum(axis=axis) for w in self.affinities] for axis in (0, 1))
+        return jnp.concatenate(_by_layer(incoming, outgoing, jnp.add))
 
     def connected(self) -> np.ndarray:
         """Which neurons have an edge, [N] bool, on the host; of concrete weights."""
@@ -106,17 +107,14 @@ class LayeredGraph:
             return np.asarray(_degrees(self)) > 0
         edges = [np.asarray(w) > 0 for w in self.affinities]
         incoming, outgoing = ([edge.any(axis=axis) for edge in edges] for axis in (0, 1))
-        inner = [a | b for a, b in zip(incoming, outgoing[1:], strict=False)]
-        return np.concatenate([outgoing[0], *inner, incoming[-1]])
+        return np.concatenate(_by_layer(incoming, outgoing, np.logical_or))
 
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
         """The two ends of each edge of non-zero weight, [E] each, on the host, as they lie in the blocks."""
-        starts = np.cumsum((0, *self.widths))
-        places = [np.nonzero(np.asarray(affinity)) for affinity in self.affinities]
-        senders = np.concatenate([rows + start for (rows, _), start in zip(places, starts, strict=False)])
-        return senders, np.concatenate(
-            [columns + start for (_, columns), start in zip(places, starts[1:], strict=False)]
-        )
+        starts = itertools.pairwise(np.cumsum((0, *self.widths)))
+        places = [np.nonzero(np.asarray(w)) for w in self.affinities]
+        ends = [(rows + a, columns + b) for (rows, columns), (a, b) in zip(places, starts, strict=False)]
+        return np.concatenate([senders for senders, _ in ends]), np.concatenate([receivers for _, receivers in ends])
 
     def blocks(self) -> list[Block]:
         """The edges between each two layers."""
@@ -126,9 +124,7 @@ class LayeredGraph:
 
     def with_weights(self, weights: Array) -> Self:
         """The graph with these weights [E], of all kernels one after the other."""
-        parts = jnp.split(weights, list(itertools.accumulate(w.size for w in self.affinities))[:-1])
-        shaped = (part.reshape(w.shape) for part, w in zip(parts, self.affinities, strict=True))
-        return dataclasses.replace(self, affinities=tuple(shaped))
+        return dataclasses.replace(self, affinities=in_shapes(weights, [w.shape for w in self.affinities]))
 
     def form(self) -> LayerForm:
         """By its two sides."""
@@ -136,7 +132,11 @@ class LayeredGraph:
 
     def formed(self) -> BipartiteGraph:
         """Itself by its two sides."""
-        return BipartiteGraph.from_layers(self)
+        strips = []
+        for layer in layer_sides(self.widths)[0]:
+            before = [self.affinities[layer - 1].T] if layer > 0 else []
+            strips.append(jnp.concatenate([*before, *self.affinities[layer : layer + 1]], axis=1))
+        return BipartiteGraph(tuple(strips), self.widths)
 
     def matvec(self, x: Array) -> Array:
         """Product of the adjacency matrix with each row of x [M, N]."""
@@ -158,13 +158,9 @@ class LayeredGraph:
 
     def neighbour_min(self, values: Array) -> Array:
         """Least of values [N] among each neuron's neighbours, [N]."""
-        blocks = self.split(values)
-        least = [jnp.full_like(block, jnp.iinfo(values.dtype).max) for block in blocks]
-        for layer, affinity in enumerate(self.affinities):
-            above, below = _block_min(affinity, blocks[layer], blocks[layer + 1])
-            least[layer] = jnp.minimum(least[layer], above)
-            least[layer + 1] = jnp.minimum(least[layer + 1], below)
-        return jnp.concatenate(least)
+        layers = itertools.pairwise(self.split(values))
+        least = [_block_min(w, *ends) for w, ends in zip(self.affinities, layers, strict=True)]
+        return jnp.concatenate(_by_layer([own for _, own in least], [own for own, _ in least], jnp.minimum))
 
     def sides(self) -> Sides:
         """Even and odd layers."""
@@ -172,19 +168,16 @@ class LayeredGraph:
 
     def null(self) -> Null:
         """The edges expected in each kernel."""
-        return null_of_blocks(self.blocks(), self.num_nodes)
-
-    def over_layers(self, reduce: Callable[[Array, int], Array], join: Callable[[Array, Array], Array]) -> list[Array]:
-        """Each layer's reduction over its incoming (axis 0) and outgoing (axis 1) block, joined: L + 1 arrays [d_l]."""
-        incoming = [reduce(w, 0) for w in self.affinities]
-        outgoing = [reduce(w, 1) for w in self.affinities]
-        inner = [join(a, b) for a, b in zip(incoming, outgoing[1:], strict=False)]
-        return [outgoing[0], *inner, incoming[-1]]
+        blocks = self.blocks()
+        return null_of_blocks([(b.rows.start, b.columns.start, b.weights) for b in blocks], self.num_nodes)  # type: ignore[union-attr]
 
 
-@jax.jit
-def _degrees(graph: LayeredGraph) -> Array:
-    return graph.degrees()
+_degrees = jax.jit(LayeredGraph.degrees)
+
+
+def _by_layer(incoming: Sequence[Any], outgoing: Sequence[Any], join: Callable[[Any, Any], Any]) -> list[Any]:
+    """Per layer what was reduced over its incoming and its outgoing block, joined: L + 1 arrays [d_l]."""
+    return [outgoing[0], *map(join, incoming, outgoing[1:]), incoming[-1]]
 
 
 def _block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Array]:
@@ -202,10 +195,8 @@ def _block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Arr
         values = jax.lax.dynamic_slice_in_dim(rows, first, height)
         along_rows = jnp.where(edges, columns[None, :], largest).min(axis=1)
         along_columns = jnp.where(edges, values[:, None], largest).min(axis=0)
-        return (
-            jax.lax.dynamic_update_slice_in_dim(least[0], along_rows, first, 0),
-            jnp.minimum(least[1], along_columns),
-        )
+        least_of_rows = jax.lax.dynamic_update_slice_in_dim(least[0], along_rows, first, 0)
+        return least_of_rows, jnp.minimum(least[1], along_columns)
 
     start = jnp.full_like(rows, largest), jnp.full_like(columns, largest)
     return jax.lax.fori_loop(0, -(-rows.size // height), visit, start)

@@ -1,8 +1,7 @@
 """The edges that are expected by chance: each vertex keeps its strength in each block of edges that it is part of."""
 
-import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,38 +24,22 @@ class Null(NamedTuple):
         return ((members @ self.rows.T) * (members @ self.columns.T)).sum(axis=-1)
 
 
-def null_of_blocks(blocks: Sequence[Any], num_nodes: int) -> Null:
-    """Of `protocol.Block`s whose vertices are known: r_i c_j / w in each (the layered null)."""
-    strengths = [(b.rows.start, b.weights.sum(axis=1), b.columns.start, b.weights.sum(axis=0)) for b in blocks]
-    return _joined(strengths, num_nodes)
-
-
-def null_of_strips(strips: Sequence[Array], starts: Sequence[int], layers: Sequence[int]) -> Null:
-    """The same of a `BipartiteGraph`, whose strips each hold the blocks to one or two layers of these widths."""
-    firsts = list(itertools.accumulate((strip.shape[0] for strip in strips), initial=0))
-    bounds = list(itertools.accumulate(layers, initial=0))
-    found = []
-    for strip, start, first in zip(strips, starts, firsts, strict=False):
-        for low, high in itertools.pairwise(bound for bound in bounds if start <= bound <= start + strip.shape[1]):
-            block = strip[:, low - start : high - start]
-            found.append((first, block.sum(axis=1), firsts[-1] + low, block.sum(axis=0)))
-    return _joined(found, firsts[-1] + bounds[-1])
+def null_of_blocks(blocks: Sequence[tuple[int, int, Array]], num_nodes: int) -> Null:
+    """r_i c_j / w in each block (the layered null): the first vertex of its rows and of its columns, weights [a, b]."""
+    sums = [(block.sum(axis=1), block.sum(axis=0)) for _, _, block in blocks]
+    rows = [_placed(first, own, num_nodes) for (first, _, _), (own, _) in zip(blocks, sums, strict=True)]
+    columns = [_placed(first, own / _or_one(own.sum()), num_nodes) for (_, first, _), (_, own) in zip(blocks, sums, strict=True)]
+    return Null(jnp.stack(rows), jnp.stack(columns))
 
 
 def null_of_degrees(degrees: Array) -> Null:
     """Of a graph without known groups: d_i d_j / 2m (Newman's null)."""
-    return Null(degrees[None], (degrees * _inverse(2 * degrees.sum()))[None])
-
-
-def _joined(strengths: Sequence[tuple[int, Array, int, Array]], num_nodes: int) -> Null:
-    rows = [_placed(first, values, num_nodes) for first, values, _, _ in strengths]
-    columns = [_placed(first, values * _inverse(values.sum()), num_nodes) for _, _, first, values in strengths]
-    return Null(jnp.stack(rows), jnp.stack(columns))
+    return Null(degrees[None], (degrees / _or_one(2 * degrees.sum()))[None])
 
 
 def _placed(first: int, values: Array, num_nodes: int) -> Array:
     return jnp.pad(values, (first, num_nodes - first - values.size))
 
 
-def _inverse(x: Array) -> Array:
-    return jnp.where(x > 0, 1 / jnp.where(x > 0, x, 1), 0)
+def _or_one(x: Array) -> Array:
+    return jnp.where(x > 0, x, 1)

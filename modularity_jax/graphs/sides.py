@@ -2,14 +2,15 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modularity_jax.graphs.nulls import Null, null_of_strips
+from modularity_jax.graphs.nulls import Null, null_of_blocks
 
 if TYPE_CHECKING:
     from modularity_jax.graphs.layered import LayeredGraph
@@ -52,8 +53,8 @@ class LayerSides:
     def split(self, x: Array) -> tuple[Array, Array]:
         """See `Sides`."""
         parts = self._graph.split(x)
-        small, large = ([parts[i] for i in side] for side in (self._small, self._large))
-        return jnp.concatenate(small, axis=-1), jnp.concatenate(large, axis=-1)
+        small, large = (jnp.concatenate([parts[i] for i in side], axis=-1) for side in (self._small, self._large))
+        return small, large
 
     def join(self, small: Array, large: Array) -> Array:
         """See `Sides`."""
@@ -94,30 +95,11 @@ class BipartiteGraph:
 
     Attributes:
       strips: for each layer of the smaller side its edges, [d, columns], at least 0.
-      starts: the column of the larger side at which each strip begins, static.
-      large_widths: of the layers of the larger side, static.
+      widths: of all layers, static.
     """
 
     strips: tuple[Array, ...]
-    starts: tuple[int, ...] = dataclasses.field(metadata={"static": True})
-    large_widths: tuple[int, ...] = dataclasses.field(metadata={"static": True})
-
-    @classmethod
-    def from_layers(cls, graph: "LayeredGraph") -> Self:
-        """The graph of a layered one; `LayerForm.order` tells its vertices apart."""
-        strips = []
-        for layer in layer_sides(graph.widths)[0]:
-            before = [graph.affinities[layer - 1].T] if layer > 0 else []
-            strips.append(jnp.concatenate([*before, *graph.affinities[layer : layer + 1]], axis=1))
-        return cls(tuple(strips), *_shape(graph.widths))
-
-    @classmethod
-    def from_flat(cls, weights: Array, widths: Sequence[int]) -> Self:
-        """The graph of a layered one with these widths; weights [E] in the order of `LayerForm.places`."""
-        shapes = _strip_shapes(widths)
-        parts = jnp.split(weights, list(itertools.accumulate(a * b for a, b in shapes))[:-1])
-        strips = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
-        return cls(tuple(strips), *_shape(widths))
+    widths: tuple[int, ...] = dataclasses.field(metadata={"static": True})
 
     @property
     def num_small(self) -> int:
@@ -125,14 +107,9 @@ class BipartiteGraph:
         return sum(strip.shape[0] for strip in self.strips)
 
     @property
-    def num_large(self) -> int:
-        """Vertices of the larger side."""
-        return sum(self.large_widths)
-
-    @property
     def num_nodes(self) -> int:
         """Number of vertices N."""
-        return self.num_small + self.num_large
+        return sum(self.widths)
 
     def degrees(self) -> Array:
         """Sum of the weights of each vertex's edges, [N]."""
@@ -150,7 +127,15 @@ class BipartiteGraph:
 
     def null(self) -> Null:
         """The edges expected in each of the network's kernels."""
-        return null_of_strips(self.strips, self.starts, self.large_widths)
+        small, large = layer_sides(self.widths)
+        starts = itertools.accumulate((self.widths[layer] for layer in (*small, *large)), initial=0)
+        first = dict(zip((*small, *large), starts, strict=False))
+        blocks = []
+        for layer, strip in zip(small, self.strips, strict=True):
+            parts = jnp.split(strip, [self.widths[layer - 1] if layer else 0], axis=1)
+            ends = zip((layer - 1, layer + 1), parts, strict=True)
+            blocks += [(first[layer], first[other], block) for other, block in ends if block.size]
+        return null_of_blocks(blocks, self.num_nodes)
 
     def split(self, x: Array) -> tuple[Array, Array]:
         """See `Sides`."""
@@ -168,19 +153,22 @@ class BipartiteGraph:
 
     def to_small(self, x: Array) -> Array:
         """See `Sides`."""
-        bands = [
-            x[..., start : start + strip.shape[1]] @ strip.T
-            for start, strip in zip(self.starts, self.strips, strict=True)
-        ]
-        return jnp.concatenate(bands, axis=-1)
+        bands = zip(self._starts(), self.strips, strict=True)
+        return jnp.concatenate([x[..., start : start + strip.shape[1]] @ strip.T for start, strip in bands], axis=-1)
 
     def _onto_large(self, parts: Sequence[Array]) -> Array:
-        """Sum of what the strips say of their columns, [..., num_large]."""
+        """Sum of what the strips say of their columns, [..., M_large]."""
+        num_large = self.num_nodes - self.num_small
         whole = [
-            jnp.pad(part, [(0, 0)] * (part.ndim - 1) + [(start, self.num_large - start - part.shape[-1])])
-            for start, part in zip(self.starts, parts, strict=True)
+            jnp.pad(part, [(0, 0)] * (part.ndim - 1) + [(start, num_large - start - part.shape[-1])])
+            for start, part in zip(self._starts(), parts, strict=True)
         ]
         return sum(whole[1:], start=whole[0])
+
+    def _starts(self) -> list[int]:
+        """The column of the larger side at which each strip begins."""
+        small, large = layer_sides(self.widths)
+        return [sum(self.widths[j] for j in large if j < i - 1) for i in small]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,36 +179,31 @@ class LayerForm:
 
     def build(self, weights: Array) -> BipartiteGraph:
         """See `Form`."""
-        return BipartiteGraph.from_flat(weights, self.widths)
+        return BipartiteGraph(in_shapes(weights, self._shapes()), self.widths)
 
     def order(self) -> np.ndarray:
         """See `Form`."""
-        starts = np.cumsum((0, *self.widths))
-        order = [np.arange(starts[i], starts[i + 1]) for side in layer_sides(self.widths) for i in side]
-        return np.argsort(np.concatenate(order))
+        layers = np.split(np.arange(sum(self.widths)), np.cumsum(self.widths)[:-1])
+        return np.argsort(np.concatenate([layers[i] for side in layer_sides(self.widths) for i in side]))
 
     def places(self) -> list[np.ndarray]:
         """See `Form`."""
-        widths, (small, _) = self.widths, layer_sides(self.widths)
-        firsts = [0, *itertools.accumulate(a * b for a, b in _strip_shapes(widths))]
-        places = []
-        for layer, (height, width) in enumerate(itertools.pairwise(widths)):
-            strip = layer if layer in small else layer + 1
-            columns = _strip_shapes(widths)[small.index(strip)][1]
-            # The layer before the strip's comes first in it.
-            offset = 0 if layer != strip or layer == 0 else widths[layer - 1]
-            rows, cols = np.arange(height)[:, None], np.arange(width)[None, :]
-            place = rows * columns + offset + cols if layer == strip else cols * columns + rows
-            places.append((firsts[small.index(strip)] + place).reshape(-1).astype(np.int32))
-        return places
+        places: dict[int, np.ndarray] = {}
+        first = 0
+        for layer, shape in zip(layer_sides(self.widths)[0], self._shapes(), strict=True):
+            cells = np.arange(first, first + math.prod(shape), dtype=np.int32).reshape(shape)
+            first += cells.size
+            before, after = np.split(cells, [self.widths[layer - 1] if layer else 0], axis=1)
+            places |= {layer - 1: before.T.reshape(-1), layer: after.reshape(-1)}
+        return [places[block] for block in range(len(self.widths) - 1)]
+
+    def _shapes(self) -> list[tuple[int, int]]:
+        """Of the strips, whose edges to the layer before come first."""
+        widths = 0, *self.widths, 0
+        return [(widths[layer + 1], widths[layer] + widths[layer + 2]) for layer in layer_sides(self.widths)[0]]
 
 
-def _strip_shapes(widths: Sequence[int]) -> list[tuple[int, int]]:
-    small, _ = layer_sides(widths)
-    return [(widths[i], sum(widths[j] for j in (i - 1, i + 1) if 0 <= j < len(widths))) for i in small]
-
-
-def _shape(widths: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Where each strip begins, and the layers of the larger side."""
-    small, large = layer_sides(widths)
-    return tuple(sum(widths[j] for j in large if j < i - 1) for i in small), tuple(widths[j] for j in large)
+def in_shapes(weights: Array, shapes: Sequence[tuple[int, ...]]) -> tuple[Array, ...]:
+    """Weights [E] as arrays of these shapes, one after the other."""
+    parts = jnp.split(weights, list(itertools.accumulate(map(math.prod, shapes)))[:-1])
+    return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
