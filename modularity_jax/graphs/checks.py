@@ -113,22 +113,18 @@ def check_edges(
         raise ValueError(f"num_nodes must be at most {MAX_NODES}, got {num_nodes}")
     if not is_concrete((senders, receivers)):
         return
-    for name, ends in (("senders", np.asarray(senders)), ("receivers", np.asarray(receivers))):
+    named = {"senders": np.asarray(senders), "receivers": np.asarray(receivers)}
+    for name, ends in named.items():
         if ends.size and (ends.min() < 0 or ends.max() >= num_nodes):
             raise ValueError(f"{name} must lie in 0..{num_nodes - 1}, got {ends.min()}..{ends.max()}")
-    loops = np.flatnonzero(np.asarray(senders) == np.asarray(receivers))
+    loops = named["senders"][named["senders"] == named["receivers"]]
+    _check_no_loops("senders and receivers must differ", loops, "leave them out: such an edge is never cut")
+
+
+def _check_no_loops(rule: str, loops: np.ndarray, instead: str) -> None:
+    """No edge from a vertex to itself."""
     if loops.size:
-        vertex = int(np.asarray(senders)[loops[0]])
-        raise ValueError(
-            f"senders and receivers must differ, got {loops.size} edges from a vertex to itself, first at {vertex}; "
-            "leave them out: such an edge is never cut"
-        )
-
-
-def check_square(name: str, shape: tuple[int, ...]) -> None:
-    """As many rows as columns."""
-    if len(shape) != 2 or shape[0] != shape[1]:
-        raise ValueError(f"{name} must have shape [N, N], got {shape}")
+        raise ValueError(f"{rule}, got {loops.size} edges from a vertex to itself, first at {loops[0]}; {instead}")
 
 
 def check_adjacency(adjacency: Any) -> None:
@@ -142,11 +138,7 @@ def check_adjacency(adjacency: Any) -> None:
             "directed graph pass A + A.T"
         )
     loops = np.flatnonzero(adjacency.diagonal())
-    if loops.size:
-        raise ValueError(
-            f"matrix must have a zero diagonal, got {loops.size} edges from a vertex to itself, first at {loops[0]}; "
-            "pass A - scipy.sparse.diags_array(A.diagonal())"
-        )
+    _check_no_loops("matrix must have a zero diagonal", loops, "pass A - scipy.sparse.diags_array(A.diagonal())")
 
 
 def check_graph(graph: Any) -> None:

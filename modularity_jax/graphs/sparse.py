@@ -52,7 +52,7 @@ class SparseGraph:
             or num_nodes is not a whole number in 1..2^31 - 1.
         """
         ends = checks.as_integers("senders", senders), checks.as_integers("receivers", receivers)
-        values = checks.as_numbers("weights", checks.as_weights("weights", weights))
+        values = checks.as_weights("weights", weights)
         checks.check_edges(*ends, values, num_nodes)
         (affinity,) = magnitudes({"weights": values})
         return cls(jnp.asarray(ends[0], jnp.int32), jnp.asarray(ends[1], jnp.int32), affinity, int(num_nodes))
@@ -119,7 +119,7 @@ class SparseGraph:
 
     def degrees(self) -> Array:
         """Sum of the weights of each vertex's edges, [N]."""
-        return self._scatter(jax.ops.segment_sum, self.weights, self.weights, jnp.add)
+        return self._over_edges(jax.ops.segment_sum, [self.weights, self.weights], jnp.add)
 
     def connected(self) -> np.ndarray:
         """Which vertices have an edge, [N] bool, on the host; of concrete weights."""
@@ -152,14 +152,14 @@ class SparseGraph:
     def matvec(self, x: Array) -> Array:
         """Product of the adjacency matrix with each row of x [M, N], by two segment sums."""
         weights, columns = self.weights[:, None], x.T
-        to_receivers, to_senders = weights * columns[self.senders], weights * columns[self.receivers]
-        return self._scatter(jax.ops.segment_sum, to_receivers, to_senders, jnp.add).T
+        carried = [weights * columns[ends] for ends in (self.senders, self.receivers)]
+        return self._over_edges(jax.ops.segment_sum, carried, jnp.add).T
 
     def neighbour_min(self, values: Array) -> Array:
         """Least of values [N] among each vertex's neighbours, [N]."""
         largest = jnp.iinfo(values.dtype).max
-        along = [jnp.where(self.weights > 0, values[ends], largest) for ends in (self.senders, self.receivers)]
-        return self._scatter(jax.ops.segment_min, along[0], along[1], jnp.minimum)
+        carried = [jnp.where(self.weights > 0, values[ends], largest) for ends in (self.senders, self.receivers)]
+        return self._over_edges(jax.ops.segment_min, carried, jnp.minimum)
 
     def null(self) -> Null:
         """The edges expected between all vertices."""
@@ -168,18 +168,10 @@ class SparseGraph:
     def sides(self) -> None:
         """Not known."""
 
-    def _scatter(
-        self,
-        segment: Callable[..., Array],
-        to_receivers: Array,
-        to_senders: Array,
-        join: Callable[[Array, Array], Array],
-    ) -> Array:
-        """Reduce what each edge carries to its receiver and to its sender, and join the two."""
-        return join(
-            segment(to_receivers, self.receivers, num_segments=self.num_nodes),
-            segment(to_senders, self.senders, num_segments=self.num_nodes),
-        )
+    def _over_edges(self, segment: Callable[..., Array], carried: list[Array], join: Callable[..., Array]) -> Array:
+        """Reduce what each edge carries to its receiver, then to its sender, and join the two."""
+        ends = self.receivers, self.senders
+        return join(*(segment(x, at, num_segments=self.num_nodes) for x, at in zip(carried, ends, strict=True)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,13 +196,13 @@ def _as_coo(matrix: Any) -> scipy.sparse.coo_array:
     """A square matrix of floats, which can be subtracted, without stored zeros and double entries."""
     if hasattr(matrix, "number_of_nodes"):
         raise ValueError(f"matrix must be an adjacency matrix [N, N], got {type(matrix).__name__}{advice(matrix)}")
-    if not scipy.sparse.issparse(matrix):
+    sparse = scipy.sparse.issparse(matrix)
+    if not sparse:
         matrix = np.asarray(checks.as_numbers("matrix", checks.as_weights("matrix", matrix)))
-    checks.check_square("matrix", matrix.shape)
+    if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"matrix must have shape [N, N], got {matrix.shape}")
     dtype = np.float32 if matrix.dtype == np.float32 else np.float64
-    if not scipy.sparse.issparse(matrix):
-        matrix = matrix.astype(dtype)  # SciPy has no half precision
-    adjacency = scipy.sparse.coo_array(matrix)
+    adjacency = scipy.sparse.coo_array(matrix if sparse else matrix.astype(dtype))  # SciPy has no half precision
     checks.as_numbers("matrix", adjacency.data)
     adjacency = adjacency.astype(dtype)
     adjacency.sum_duplicates()
