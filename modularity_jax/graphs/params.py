@@ -9,21 +9,11 @@ import jax
 
 from modularity_jax.graphs.libraries import advice
 
-Array = jax.Array
 
-# Collections of Flax variables beside "params" that take no part in a network's function.
-_HARMLESS = ("intermediates",)
-
-
-def layers_in_order(params: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Array]]]:
-    """Dense layers of a Flax params pytree, by the number at the end of each layer's name.
+def layers_in_order(params: Mapping[str, Any]) -> list[tuple[str, Mapping[str, jax.Array]]]:
+    """Dense layers of a Flax params pytree; what is passed over and what is refused, `LayeredGraph.from_params` says.
 
     A pytree sorts its keys, so `Dense_10` would come before `Dense_2`; this is the one place that settles the order.
-    That the layers form a chain in this order, each reading the one before it, cannot be told from params.
-
-    Passed over are entries without any array, and the collection "intermediates" beside "params", with a warning. All
-    else would change what the network computes, or its graph, and is refused by name: normalisation layers, nested
-    modules, embeddings, other collections (batch statistics), and arrays of a layer other than kernel and bias.
 
     Raises:
       ValueError: if params are no mapping, no layer has a kernel, something is there that is no Dense layer, the names
@@ -50,7 +40,7 @@ def _collection(params: Mapping[str, Any]) -> Mapping[str, Any]:
     for name, values in params.items():
         if name == "params" or not jax.tree.leaves(values):
             continue
-        if name not in _HARMLESS:
+        if name != "intermediates":  # which take no part in a network's function
             raise ValueError(
                 f"params must hold Dense layers only, got the collection {name!r} beside 'params', which would be "
                 "passed over: fold what it does into the kernels and give these alone"
