@@ -36,10 +36,12 @@ def magnitudes(given: Mapping[str, Any]) -> tuple[Array, ...]:
     """
     arrays = {name: checks.as_numbers(name, values) for name, values in given.items()}
     dtype = jnp.result_type(*(_float_dtype(array.dtype) for array in arrays.values()))
+    # What so many values may be as large as, each, so that twice their sum is finite, rounding included.
+    room = math.ldexp(1.0, int(jnp.finfo(dtype).maxexp) - 2) / max(sum(array.size for array in arrays.values()), 1)
     if all(array.size <= MAX_ON_HOST and on_host(array) for array in arrays.values()):
-        return _on_host(arrays, dtype)
+        return _on_host(arrays, dtype, room)
     largest = functools.reduce(jnp.maximum, [_largest(name, array, dtype) for name, array in arrays.items()])
-    unit = _unit(largest, sum(array.size for array in arrays.values()))
+    unit = power_of_two(jnp.minimum(1, room / jax.lax.stop_gradient(largest)))
     return tuple(_magnitude(array, unit, dtype) for array in arrays.values())
 
 
@@ -62,7 +64,7 @@ def on_host(array: np.ndarray | Array) -> bool:
     return isinstance(array, np.ndarray) or all(device.platform == "cpu" for device in array.devices())
 
 
-def _on_host(arrays: Mapping[str, np.ndarray | Array], dtype: np.dtype) -> tuple[Array, ...]:
+def _on_host(arrays: Mapping[str, np.ndarray | Array], dtype: np.dtype, room: float) -> tuple[Array, ...]:
     """`magnitudes` without a program to compile."""
     made = {}
     with np.errstate(over="ignore"):
@@ -70,16 +72,10 @@ def _on_host(arrays: Mapping[str, np.ndarray | Array], dtype: np.dtype) -> tuple
             made[name] = np.abs(np.asarray(array).astype(dtype))
             checks.check_finite(name, made[name])
     largest = max((float(array.max()) for array in made.values() if array.size), default=0.0)
-    room = _room(dtype, sum(array.size for array in made.values()))
     unit = dtype.type(1 if largest <= room else 2.0 ** round(math.log2(room / largest)))
     tiny = np.finfo(dtype).tiny
     scaled = made.values() if unit == 1 else [array * unit for array in made.values()]
     return tuple(jax.device_put(np.where(array < tiny, dtype.type(0), array)) for array in scaled)
-
-
-def _room(dtype: np.dtype, size: int) -> float:
-    """What so many values may be as large as, each, so that twice their sum is finite, rounding included."""
-    return math.ldexp(1.0, int(jnp.finfo(dtype).maxexp) - 2) / max(size, 1)
 
 
 def _float_dtype(dtype: np.dtype) -> np.dtype:
@@ -110,11 +106,6 @@ def _largest(name: str, array: np.ndarray | Array, dtype: np.dtype) -> Array:
 @functools.partial(jax.jit, static_argnums=1)
 def _largest_of_jax(array: Array, dtype: np.dtype) -> Array:
     return jnp.abs(array.astype(dtype)).max()
-
-
-def _unit(largest: Array, size: int) -> Array:
-    """What magnitudes are multiplied by: 1, or a power of two at which 2 size largest is finite, rounding included."""
-    return power_of_two(jnp.minimum(1, _room(largest.dtype, size) / jax.lax.stop_gradient(largest)))
 
 
 def _magnitude(array: np.ndarray | Array, unit: Array, dtype: np.dtype) -> Array:
