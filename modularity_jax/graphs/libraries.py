@@ -8,49 +8,42 @@ from typing import Any
 
 _FROM_WEIGHTS = "LayeredGraph.from_weights"
 
+# What objects are by an attribute of theirs, and what to pass instead.
+_OBJECTS = {
+    "coefs_": f"a scikit-learn MLP: {_FROM_WEIGHTS}(mlp.coefs_)",
+    "state_dict": "a PyTorch module, whose Linear weights are [out, in]: "
+    f"{_FROM_WEIGHTS}([layer.weight.T for layer in its Linear layers]), detached",
+    "get_weights": f"a Keras model: {_FROM_WEIGHTS}([layer.kernel for layer in its Dense layers])",
+    "layers": "an Equinox module, whose Linear weights are [out, in]: "
+    f"{_FROM_WEIGHTS}([layer.weight.T for layer in model.layers])",
+    "number_of_nodes": "a networkx graph: SparseGraph.from_networkx takes it",
+}
+_NNX = f"an NNX module: {_FROM_WEIGHTS}([layer.kernel for layer in its Linear layers])"
+
 
 def advice(values: Any) -> str:
     """What to pass instead of another library's container, as the end of an error's text; nothing for the unknown."""
     found = _of_mapping(values) if isinstance(values, Mapping) else _of_object(values)
-    return f"; {found}" if found else ""
+    return f"; this looks like {found}" if found else ""
 
 
 def _of_mapping(values: Mapping[Any, Any]) -> str:
-    names = [str(name) for name in values]
-    weights = [name for name in names if name.endswith(("weight", "weight_v"))]
-    if weights and not any(isinstance(value, Mapping) for value in values.values()):
+    weights = [name for name in map(str, values) if name.endswith(("weight", "weight_v"))]
+    layers = [value for value in values.values() if isinstance(value, Mapping)]
+    if weights and not layers:
         listed = ", ".join(map(repr, weights[:2])) + (", ..." if len(weights) > 2 else "")
         return (
-            "this looks like a PyTorch state dict, whose Linear weights are [out, in]: transpose them, "
+            "a PyTorch state dict, whose Linear weights are [out, in]: transpose them, "
             f"{_FROM_WEIGHTS}([state[name].T for name in ({listed})])"
         )
-    layers = [value for value in values.values() if isinstance(value, Mapping)]
-    if any("w" in layer for layer in layers):
-        return f"this looks like Haiku's params: {_FROM_WEIGHTS}([params[name]['w'] for name in names_in_order])"
-    return ""
+    is_haiku = any("w" in layer for layer in layers)
+    return f"Haiku's params: {_FROM_WEIGHTS}([params[name]['w'] for name in names_in_order])" if is_haiku else ""
 
 
 def _of_object(values: Any) -> str:
     names = dir(values)
-    if "coefs_" in names:
-        return f"this looks like a scikit-learn MLP: {_FROM_WEIGHTS}(mlp.coefs_)"
-    if "state_dict" in names:
-        return (
-            "this looks like a PyTorch module, whose Linear weights are [out, in]: "
-            f"{_FROM_WEIGHTS}([layer.weight.T for layer in its Linear layers]), detached"
-        )
-    if "get_weights" in names:
-        return f"this looks like a Keras model: {_FROM_WEIGHTS}([layer.kernel for layer in its Dense layers])"
-    if "layers" in names:
-        return (
-            "this looks like an Equinox module, whose Linear weights are [out, in]: "
-            f"{_FROM_WEIGHTS}([layer.weight.T for layer in model.layers])"
-        )
-    if "number_of_nodes" in names:
-        return "this looks like a networkx graph: SparseGraph.from_networkx takes it"
-    if type(values).__module__.partition(".")[0] == "flax":
-        return f"this looks like an NNX module: {_FROM_WEIGHTS}([layer.kernel for layer in its Linear layers])"
-    return ""
+    is_nnx = type(values).__module__.partition(".")[0] == "flax"
+    return next((text for name, text in _OBJECTS.items() if name in names), _NNX if is_nnx else "")
 
 
 def dense_form(array: Any) -> str:
