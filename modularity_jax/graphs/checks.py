@@ -162,7 +162,7 @@ def check_num_clusters(num_clusters: int, graph: Any) -> None:
         )
 
 
-def check_labels(labels: np.ndarray | jax.Array, num_clusters: int, num_nodes: int) -> None:
+def check_clusters(labels: np.ndarray | jax.Array, num_clusters: int, num_nodes: int) -> None:
     """One label per vertex, integers, each in -1..num_clusters - 1."""
     if labels.shape != (num_nodes,):
         raise ValueError(f"labels must have shape ({num_nodes},), one per vertex, got {labels.shape}")

@@ -15,7 +15,7 @@ from modularity_jax.graphs.magnitudes import MAX_ON_HOST, magnitudes, on_host
 from modularity_jax.graphs.nulls import Null, null_of_blocks
 from modularity_jax.graphs.params import layers_in_order
 from modularity_jax.graphs.protocol import Block
-from modularity_jax.graphs.sides import BipartiteGraph, LayerForm, LayerSides, Sides, in_shapes, layer_sides
+from modularity_jax.graphs.sides import BipartiteGraph, LayerForm, Sides, in_shapes, layer_sides
 from modularity_jax.parallel import outside_explicit_mesh
 
 Array = jax.Array
@@ -164,7 +164,39 @@ class LayeredGraph:
 
     def sides(self) -> Sides:
         """Even and odd layers."""
-        return LayerSides(self)
+        return _LayerSides(self)
+
+
+class _LayerSides:
+    """Even and odd layers of a feed-forward network; see `Sides`."""
+
+    def __init__(self, graph: LayeredGraph) -> None:
+        self._graph = graph
+        self._small, self._large = layer_sides(graph.widths)
+        self.num_small = sum(graph.widths[i] for i in self._small)
+
+    def split(self, x: Array) -> tuple[Array, Array]:
+        parts = self._graph.split(x)
+        small, large = (jnp.concatenate([parts[i] for i in side], axis=-1) for side in (self._small, self._large))
+        return small, large
+
+    def join(self, small: Array, large: Array) -> Array:
+        parts = self._parts(small, self._small) | self._parts(large, self._large)
+        return jnp.concatenate([parts[i] for i in sorted(parts)], axis=-1)
+
+    def to_large(self, x: Array) -> Array:
+        return self._cross(x, self._small, self._large)
+
+    def to_small(self, x: Array) -> Array:
+        return self._cross(x, self._large, self._small)
+
+    def _parts(self, x: Array, side: range) -> dict[int, Array]:
+        ends = list(itertools.accumulate(self._graph.widths[i] for i in side))
+        return dict(zip(side, jnp.split(x, ends[:-1], axis=-1), strict=True))
+
+    def _cross(self, x: Array, source: range, target: range) -> Array:
+        parts = self._parts(x, source)
+        return jnp.concatenate([self._graph.into_layer(i, parts) for i in target], axis=-1)
 
     def null(self) -> Null:
         """The edges expected in each kernel."""

@@ -4,16 +4,13 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from modularity_jax.graphs.nulls import Null, null_of_blocks
-
-if TYPE_CHECKING:
-    from modularity_jax.graphs.layered import LayeredGraph
 
 Array = jax.Array
 
@@ -36,46 +33,6 @@ class Sides(Protocol):
 
     def to_small(self, x: Array) -> Array:
         """What the smaller side receives from rows x [B, M_large], [B, M_small]."""
-
-
-class LayerSides:
-    """Even and odd layers of a feed-forward network."""
-
-    def __init__(self, graph: "LayeredGraph") -> None:
-        self._graph = graph
-        self._small, self._large = layer_sides(graph.widths)
-
-    @property
-    def num_small(self) -> int:
-        """Vertices of the smaller side."""
-        return sum(self._graph.widths[i] for i in self._small)
-
-    def split(self, x: Array) -> tuple[Array, Array]:
-        """See `Sides`."""
-        parts = self._graph.split(x)
-        small, large = (jnp.concatenate([parts[i] for i in side], axis=-1) for side in (self._small, self._large))
-        return small, large
-
-    def join(self, small: Array, large: Array) -> Array:
-        """See `Sides`."""
-        parts = self._parts(small, self._small) | self._parts(large, self._large)
-        return jnp.concatenate([parts[i] for i in sorted(parts)], axis=-1)
-
-    def to_large(self, x: Array) -> Array:
-        """See `Sides`."""
-        return self._cross(x, self._small, self._large)
-
-    def to_small(self, x: Array) -> Array:
-        """See `Sides`."""
-        return self._cross(x, self._large, self._small)
-
-    def _parts(self, x: Array, side: range) -> dict[int, Array]:
-        ends = list(itertools.accumulate(self._graph.widths[i] for i in side))
-        return dict(zip(side, jnp.split(x, ends[:-1], axis=-1), strict=True))
-
-    def _cross(self, x: Array, source: range, target: range) -> Array:
-        parts = self._parts(x, source)
-        return jnp.concatenate([self._graph.into_layer(i, parts) for i in target], axis=-1)
 
 
 def layer_sides(widths: Sequence[int]) -> tuple[range, range]:

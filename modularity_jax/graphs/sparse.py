@@ -181,15 +181,13 @@ class _OwnForm:
     graph: SparseGraph
 
     def places(self) -> list[np.ndarray]:
-        """See `Form`."""
         return [np.arange(self.graph.size, dtype=np.int32)]
 
     def build(self, weights: Array) -> SparseGraph:
-        """See `Form`."""
         return self.graph.with_weights(weights)
 
     def order(self) -> None:
-        """See `Form`."""
+        return None
 
 
 def _as_coo(matrix: Any) -> scipy.sparse.coo_array:

@@ -40,7 +40,7 @@ def ncut(graph: Adjacency, labels: ArrayLike, *, num_clusters: int) -> Array:
     checks.check_graph(graph)
     checks.check_count("num_clusters", num_clusters, 2)
     given = checks.as_integers("labels", labels)
-    checks.check_labels(given, num_clusters, graph.num_nodes)
+    checks.check_clusters(given, num_clusters, graph.num_nodes)
     return batched_ncut(graph, jnp.asarray(given, jnp.int32)[None], num_clusters=int(num_clusters))[0]
 
 

@@ -153,7 +153,7 @@ def _hidden_labels(layers: Sequence[Layer], labels: ArrayLike, num_clusters: int
     widths = [layers[0].kernel.shape[0], *(layer.kernel.shape[1] for layer in layers)]
     checks.check_kernel_shapes([layer.kernel.shape for layer in layers])
     labels = np.asarray(checks.as_integers("labels", labels))
-    checks.check_labels(labels, num_clusters, sum(widths))
+    checks.check_clusters(labels, num_clusters, sum(widths))
     return np.split(labels, np.cumsum(widths)[:-1])[1:-1]
 
 
