@@ -105,9 +105,7 @@ def check_edges(
     """Edges are three arrays [E] whose ends are two different vertices below num_nodes."""
     shapes = senders.shape, receivers.shape, weights.shape
     if len(set(shapes)) > 1 or len(shapes[0]) != 1:
-        raise ValueError(
-            f"senders, receivers and weights must have one shape [E], got {shapes[0]}, {shapes[1]}, {shapes[2]}"
-        )
+        raise ValueError(f"senders, receivers and weights must have one shape [E], got {', '.join(map(str, shapes))}")
     check_count("num_nodes", num_nodes, 1)
     if num_nodes > MAX_NODES:
         raise ValueError(f"num_nodes must be at most {MAX_NODES}, got {num_nodes}")
@@ -167,7 +165,7 @@ def check_clusters(labels: np.ndarray | jax.Array, num_clusters: int, num_nodes:
     if labels.shape != (num_nodes,):
         raise ValueError(f"labels must have shape ({num_nodes},), one per vertex, got {labels.shape}")
     if is_concrete(labels):
-        low, high = int(np.asarray(labels).min()), int(np.asarray(labels).max())
+        low, high = np.asarray(labels).min(), np.asarray(labels).max()
         if low < -1 or high >= num_clusters:
             raise ValueError(f"labels must lie in -1..{num_clusters - 1}, got {low}..{high}")
 

@@ -10,18 +10,17 @@ from modularity_jax.programs import is_concrete
 Array = jax.Array
 
 # Weights up to which SciPy counts: it needs a list of the edges, but no program.
-MAX_WEIGHTS = 2**22
+MAX_COUNTED = 2**22
 
 
 def count_components(graph: Graph) -> Array:
     """`num_components`, on the host where the weights have values and are not too many."""
-    if not is_concrete(graph) or graph.size > MAX_WEIGHTS:
+    if not is_concrete(graph) or graph.size > MAX_COUNTED:
         return _num_components(graph)
     import scipy.sparse.csgraph  # here, because it is a tenth of the time that the library takes to import
 
     ends = graph.ends()
-    shape = graph.num_nodes, graph.num_nodes
-    matrix = scipy.sparse.coo_array((np.ones(ends[0].size, bool), ends), shape)
+    matrix = scipy.sparse.coo_array((np.ones(ends[0].size, bool), ends), (graph.num_nodes, graph.num_nodes))
     total = scipy.sparse.csgraph.connected_components(matrix, directed=False, return_labels=False)
     return jax.device_put(np.int32(total - (~graph.connected()).sum()))
 

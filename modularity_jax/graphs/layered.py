@@ -106,7 +106,7 @@ class LayeredGraph:
         if self.size > MAX_ON_HOST and not all(map(on_host, self.affinities)):
             return np.asarray(_degrees(self)) > 0
         edges = [np.asarray(w) > 0 for w in self.affinities]
-        incoming, outgoing = ([edge.any(axis=axis) for edge in edges] for axis in (0, 1))
+        incoming, outgoing = ([block.any(axis=axis) for block in edges] for axis in (0, 1))
         return np.concatenate(_by_layer(incoming, outgoing, np.logical_or))
 
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
@@ -141,7 +141,7 @@ class LayeredGraph:
     def matvec(self, x: Array) -> Array:
         """Product of the adjacency matrix with each row of x [M, N]."""
         blocks = self.split(x)
-        return jnp.concatenate([self.into_layer(layer, blocks) for layer in range(len(self.widths))], axis=-1)
+        return jnp.concatenate([self.into_layer(layer, blocks) for layer in range(len(blocks))], axis=-1)
 
     def into_layer(self, layer: int, blocks: Sequence[Array] | Mapping[int, Array]) -> Array:
         """What one layer's neurons receive from their neighbours, [M, d_layer]; blocks are the layers' [M, d_l].

@@ -25,11 +25,10 @@ MAX_ON_HOST = 2**24
 
 
 def magnitudes(given: Mapping[str, Any]) -> tuple[Array, ...]:
-    """|values| of each named array, all of one dtype and in one unit.
+    """|values| of each named array, all of one dtype and in one unit, as `LayeredGraph.from_weights` says.
 
-    Halves become float32; whole numbers, booleans and doubles become the default float dtype. A magnitude below the
-    smallest normal number (1.2e-38) becomes 0. Where all values together, each as large as the largest, could not be
-    added up twice, everything is divided by the same power of two, which is exact.
+    Whole numbers and booleans become the default float dtype. The unit is a power of two other than 1 where all values
+    together, each as large as the largest, could not be added up twice.
 
     Raises:
       ValueError: if values are not real numbers, or not finite in that dtype.

@@ -191,5 +191,4 @@ def _can_differ(modules: SubModules, first: np.ndarray, second: np.ndarray, *, c
     share_a, share_b = modules.share[first], modules.share[second]
     beside = (modules.layer[first] == modules.layer[second]) & (first != second)
     full = share_a + share_b > 1 - 1e-9  # of two sub-modules of a layer: they are all of it
-    apart = (share_a < 1) if conditional else (share_a < 1) | (share_b < 1)
-    return np.where(beside, ~full, apart)
+    return np.where(beside, ~full, (share_a < 1) | (not conditional) & (share_b < 1))

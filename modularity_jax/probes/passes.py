@@ -44,7 +44,7 @@ class _Pass(NamedTuple):
     score: Score
 
     def sums(self, hidden: int, damaged: Array) -> Array:
-        """Sums [C] with some units of a hidden layer silent, of the pre-activations after it without them."""
+        """Sums [C], of the pre-activations after a hidden layer with some of its units silent."""
         return self.score(finish(self.plan.layers[hidden + 2 :], damaged))
 
 
