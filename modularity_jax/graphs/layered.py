@@ -166,6 +166,12 @@ class LayeredGraph:
         """Even and odd layers."""
         return _LayerSides(self)
 
+    def null(self) -> Null:
+        """The edges expected in each kernel."""
+        starts = itertools.accumulate(self.widths, initial=0)
+        blocks = zip(itertools.pairwise(starts), self.affinities, strict=False)
+        return null_of_blocks([(*ends, weights) for ends, weights in blocks], self.num_nodes)
+
 
 class _LayerSides:
     """Even and odd layers of a feed-forward network; see `Sides`."""
@@ -197,11 +203,6 @@ class _LayerSides:
     def _cross(self, x: Array, source: range, target: range) -> Array:
         parts = self._parts(x, source)
         return jnp.concatenate([self._graph.into_layer(i, parts) for i in target], axis=-1)
-
-    def null(self) -> Null:
-        """The edges expected in each kernel."""
-        blocks = self.blocks()
-        return null_of_blocks([(b.rows.start, b.columns.start, b.weights) for b in blocks], self.num_nodes)  # type: ignore[union-attr]
 
 
 _degrees = jax.jit(LayeredGraph.degrees)

@@ -26,9 +26,11 @@ class Null(NamedTuple):
 
 def null_of_blocks(blocks: Sequence[tuple[int, int, Array]], num_nodes: int) -> Null:
     """r_i c_j / w in each block (the layered null): the first vertex of its rows and of its columns, weights [a, b]."""
-    sums = [(block.sum(axis=1), block.sum(axis=0)) for _, _, block in blocks]
-    rows = [_placed(first, own, num_nodes) for (first, _, _), (own, _) in zip(blocks, sums, strict=True)]
-    columns = [_placed(first, own / _or_one(own.sum()), num_nodes) for (_, first, _), (_, own) in zip(blocks, sums, strict=True)]
+    rows, columns = [], []
+    for first_row, first_column, block in blocks:
+        strengths = block.sum(axis=0)
+        rows.append(_placed(first_row, block.sum(axis=1), num_nodes))
+        columns.append(_placed(first_column, strengths / _or_one(strengths.sum()), num_nodes))
     return Null(jnp.stack(rows), jnp.stack(columns))
 
 

@@ -60,7 +60,7 @@ def modularity(graph: Adjacency, labels: ArrayLike, *, num_clusters: int, gamma:
     if isinstance(gamma, bool) or not isinstance(gamma, int | float) or not gamma >= 0:
         raise ValueError(f"gamma must be a number of at least 0, got {gamma!r}")
     given = checks.as_integers("labels", labels)
-    checks.check_labels(given, num_clusters, graph.num_nodes)
+    checks.check_clusters(given, num_clusters, graph.num_nodes)
     return batched_modularity(graph, jnp.asarray(given, jnp.int32)[None], num_clusters=int(num_clusters), gamma=gamma)[
         0
     ]
