@@ -40,7 +40,7 @@ def _collection(params: Mapping[str, Any]) -> Mapping[str, Any]:
     for name, values in params.items():
         if name == "params" or not jax.tree.leaves(values):
             continue
-        if name != "intermediates":  # which take no part in a network's function
+        if name != "intermediates":  # these take no part in what a network computes
             raise ValueError(
                 f"params must hold Dense layers only, got the collection {name!r} beside 'params', which would be "
                 "passed over: fold what it does into the kernels and give these alone"
