@@ -26,9 +26,9 @@ def terminal_table(compared: pd.DataFrame) -> str:
     text.insert(1, "-" * max(map(len, text)))
     value = header[len(named) + 3]
     text.append(
-        f"{value}: mean ± sd over seeds; p: of all seeds (Stouffer), corrected (Holm) where it makes a verdict,"
+        f"{value}: mean ± sd over seeds; p: of all seeds (Stouffer), corrected (Holm) where it makes a verdict, in"
     )
-    text.append(f"in brackets where it does not; p <= {ALPHA:g}: seeds on their own; open: too few shuffles to tell")
+    text.append(f"brackets where it does not; p <= {ALPHA:g}: seeds on their own; open: too few shuffles to tell")
     return "\n".join(text)
 
 
