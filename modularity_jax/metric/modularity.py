@@ -8,7 +8,6 @@ One kernel: Barber 2007. A graph without layers has one null for all its edges: 
 Q = 0, so that depth alone is no modularity; higher is more modular.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,11 +17,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.nulls import Null
 from modularity_jax.graphs.numerics import count, full_precision, near_one
 from modularity_jax.graphs.protocol import Adjacency
-from modularity_jax.graphs.sides import Sides
 from modularity_jax.metric.embedding import embed, num_draws
+from modularity_jax.metric.excess import Excess
 from modularity_jax.metric.kmeans import kmeans, num_uniforms
 from modularity_jax.metric.ncut import batched_ncut
 from modularity_jax.metric.settings import Partition, Settings
@@ -89,63 +87,6 @@ def _members(labels: Array, num_clusters: int, dtype: jnp.dtype) -> Array:
     return (labels[:, None, :] == clusters).astype(dtype)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Excess:
-    """A graph less its null: what takes the graph's place in a partition by modularity (see `Adjacency`)."""
-
-    graph: Adjacency
-    expected: Null
-
-    @property
-    def num_nodes(self) -> int:
-        return self.graph.num_nodes
-
-    def degrees(self) -> Array:
-        return self.graph.degrees()
-
-    def null(self) -> Null:
-        return self.expected
-
-    def matvec(self, x: Array) -> Array:
-        return self.graph.matvec(x) - self.expected.product(x)
-
-    def sides(self) -> Sides | None:
-        own = self.graph.sides()
-        if own is None:
-            return None
-        (rows, other_rows), (columns, other_columns) = map(own.split, self.expected)
-        return _ExcessSides(own, Null(rows, columns), Null(other_rows, other_columns))
-
-
-class _ExcessSides(NamedTuple):
-    """The two sides of such a graph (see `Sides`)."""
-
-    own: Sides
-    small: Null
-    large: Null
-
-    @property
-    def num_small(self) -> int:
-        return self.own.num_small
-
-    def split(self, x: Array) -> tuple[Array, Array]:
-        return self.own.split(x)
-
-    def join(self, small: Array, large: Array) -> Array:
-        return self.own.join(small, large)
-
-    def to_large(self, x: Array) -> Array:
-        return self.own.to_large(x) - _across(self.small, self.large, x)
-
-    def to_small(self, x: Array) -> Array:
-        return self.own.to_small(x) - _across(self.large, self.small, x)
-
-
-def _across(source: Null, target: Null, x: Array) -> Array:
-    """What one side's rows x are expected to send to the other."""
-    return (x @ source.rows.T) @ target.columns + (x @ source.columns.T) @ target.rows
-
-
 def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) -> Partition:
     """The partition with the highest Q that is found, into num_clusters parts or fewer; no check, no jit.
 
@@ -154,7 +95,7 @@ def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) ->
     clusters that fit best become one and the rest is moved, down to two; the best of all partitions passed is kept.
     """
     connected, size = graph.degrees() > 0, settings.num_clusters
-    excess = _Excess(graph, graph.null())
+    excess = Excess(graph, graph.null())
     dimensions = size - 1
     ours, theirs = num_draws(excess, dimensions), num_uniforms(size, settings.num_restarts)
     draws = jax.random.uniform(key, (ours + theirs,), graph.degrees().dtype)
@@ -200,7 +141,7 @@ class _Round(NamedTuple):
     goes_on: Array  # [] bool
 
 
-def _through_all_sizes(excess: _Excess, starts: Array, num_clusters: int) -> _Found:
+def _through_all_sizes(excess: Excess, starts: Array, num_clusters: int) -> _Found:
     """The best partition of each start [X, N] on the way from num_clusters clusters to two."""
 
     def with_one_less(_: Array, state: tuple[_Found, _Found]) -> tuple[_Found, _Found]:
@@ -214,7 +155,7 @@ def _through_all_sizes(excess: _Excess, starts: Array, num_clusters: int) -> _Fo
     return jax.lax.fori_loop(0, num_clusters - 2, with_one_less, (first, first))[1]
 
 
-def _move(excess: _Excess, labels: Array, num_clusters: int) -> _Found:
+def _move(excess: Excess, labels: Array, num_clusters: int) -> _Found:
     """Labels [X, N] after rounds of moves until none raises Q."""
     step = _one_by_one if excess.sides() is None else _side_by_side
 
@@ -230,7 +171,7 @@ def _move(excess: _Excess, labels: Array, num_clusters: int) -> _Found:
     return jax.lax.while_loop(lambda state: state.goes_on & (state.number < MAX_ROUNDS), next_round, start).found
 
 
-def _side_by_side(excess: _Excess, found: _Found, num_clusters: int) -> _Found:
+def _side_by_side(excess: Excess, found: _Found, num_clusters: int) -> _Found:
     """Each side takes its best clusters given the other's: exact, since no edge and no null lies within a side."""
     sides = excess.sides()
     assert sides is not None
@@ -247,7 +188,7 @@ def _best(product: Callable[[Array], Array], labels: Array, num_clusters: int, d
     return received.max(axis=1).sum(axis=1), received.argmax(axis=1).astype(jnp.int32)
 
 
-def _one_by_one(excess: _Excess, found: _Found, num_clusters: int) -> _Found:
+def _one_by_one(excess: Excess, found: _Found, num_clusters: int) -> _Found:
     """All vertices to their best clusters at once if that raises Q, else the one vertex that gains most."""
     members = _members(found.labels, num_clusters, found.value.dtype)
     received = excess.matvec(members.reshape(-1, members.shape[2])).reshape(members.shape)
@@ -263,7 +204,7 @@ def _one_by_one(excess: _Excess, found: _Found, num_clusters: int) -> _Found:
     return _Found(jnp.where(all_better[:, None], best, one), jnp.maximum(values[0], values[1]))
 
 
-def _merge(excess: _Excess, labels: Array, num_clusters: int) -> Array:
+def _merge(excess: Excess, labels: Array, num_clusters: int) -> Array:
     """Labels [X, N] after the two clusters have become one that raise Q most by it, or lower it least."""
     members = _members(labels, num_clusters, excess.degrees().dtype)
     received = excess.matvec(members.reshape(-1, members.shape[2])).reshape(members.shape)

@@ -25,10 +25,9 @@ def terminal_table(compared: pd.DataFrame) -> str:
     text = ["  ".join(side(*cell) for side, *cell in zip(sides, line, widths, strict=True)).rstrip() for line in lines]
     text.insert(1, "-" * max(map(len, text)))
     value = header[len(named) + 3]
-    text.append(
-        f"{value}: mean ± sd over seeds; p: of all seeds (Stouffer), corrected (Holm) where it makes a verdict, in"
-    )
-    text.append(f"brackets where it does not; p <= {ALPHA:g}: seeds on their own; open: too few shuffles to tell")
+    legend = "mean ± sd over seeds; p: of all seeds (Stouffer), corrected (Holm) where it makes a verdict,"
+    text.append(f"{value}: {legend}")
+    text.append(f"in brackets where it does not; p <= {ALPHA:g}: seeds on their own; open: too few shuffles to tell")
     return "\n".join(text)
 
 
