@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from modularity_jax.metric.measures import measure_of
 from modularity_jax.report.findings import Findings
 from modularity_jax.report.findings.audit import audit_findings, published_audit
 from modularity_jax.report.findings.lesions import summarise_lesions
@@ -37,9 +38,10 @@ def strength_rows(compared: pd.DataFrame) -> list[list[Row]]:
 
 
 def _compared(found: Findings) -> Values:
-    """The comparisons, each with its graph and its measure where there are several."""
-    names = several(found.compared)
-    return {"several": names, "compared": [r | {"place": [r[name] for name in names]} for r in records(found.compared)]}
+    """The comparisons, each with its graph and its measure where there are several, and which way is modular."""
+    names, rows = several(found.compared), records(found.compared)
+    facts = [{"place": [row[name] for name in names], "higher": measure_of(row["measure"]).higher} for row in rows]
+    return {"several": names, "compared": [row | own for row, own in zip(rows, facts, strict=True)]}
 
 
 def _seeds(run: Run, found: Findings) -> Values | None:
