@@ -26,15 +26,20 @@ def place(tmp_path_factory):
 
 
 def begun(process):
-    """Wait until the launcher listens to signals, a few hundredths of a second after Python's own start."""
+    """Whether the launcher listens to signals, as it does a few hundredths of a second after Python's own start.
+
+    Not where it has ended meanwhile, because this process had to wait for the machine.
+    """
     status = pathlib.Path(f"/proc/{process.pid}/status")
     if not status.exists():
         time.sleep(0.5)
-        return
+        return True
     caught = 0
     while not caught & 1 << (signal.SIGTERM - 1):
-        assert process.poll() is None
+        if process.poll() is not None:
+            return False
         (caught,) = (int(line.split()[1], 16) for line in status.read_text().splitlines() if line.startswith("SigCgt"))
+    return True
 
 
 MOMENTS = [
@@ -55,10 +60,13 @@ FEW = (MOMENTS[0], MOMENTS[6], MOMENTS[8], MOMENTS[-1])
 def test_a_signal_in_the_first_seconds(place, name, number, seconds):
     flags = [f"--workdir={place / 'early'}", "--config.train.epochs=100000"] if name == "run" else []
     as_script = [f"{REPOSITORY}/experiments/{name}.py"] if int(seconds * 100) % 2 else ["-m", f"experiments.{name}"]
-    process = subprocess.Popen(
-        [sys.executable, *as_script, *flags], cwd=REPOSITORY, env=environment(place), stderr=subprocess.PIPE, text=True
-    )
-    begun(process)
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, *as_script, *flags],
+            cwd=REPOSITORY, env=environment(place), stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        if begun(process):
+            break
     time.sleep(seconds)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=120)
@@ -66,7 +74,8 @@ def test_a_signal_in_the_first_seconds(place, name, number, seconds):
     assert process.returncode == 128 + number, stderr
     assert "Traceback" not in stderr
     assert [line for line in lines if line.startswith("error:")] == lines[-1:]
-    assert lines[-1].startswith(("error: interrupted", "error: stopped by SIGINT; all that was finished is saved"))
+    saved = f"error: stopped by {number.name}; all that was finished is saved"
+    assert lines[-1].startswith(("error: interrupted", saved))
 
 
 def ended(place, *command, cwd=REPOSITORY, without=(), **variables):
