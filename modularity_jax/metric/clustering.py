@@ -25,6 +25,7 @@ class Clustering(NamedTuple):
     bound: Array  #: [], no partition into K parts is more modular by the measure; NaN where it knows no such bound
     ncut: Array  #: []
     lower_bound: Array  #: [], no partition into K parts has a lower n-cut, whether the eigenvectors converged or not
+    # Under the modularity the K - 1 of the normalised excess, and a 0.
     eigenvalues: Array  #: [K], of the normalised adjacency, descending; a layered graph's negative ones as 0
     num_isolated: Array  #: []
     num_components: Array  #: [], isolated vertices not counted

@@ -9,8 +9,9 @@ Q = 0, so that depth alone is no modularity; higher is more modular.
 """
 
 import functools
+import numbers
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,18 +56,18 @@ def modularity(graph: Adjacency, labels: ArrayLike, *, num_clusters: int, gamma:
     """
     checks.check_graph(graph)
     checks.check_count("num_clusters", num_clusters, 2)
-    if isinstance(gamma, bool) or not isinstance(gamma, int | float) or not gamma >= 0:
+    given_gamma: Any = gamma
+    if isinstance(given_gamma, bool) or not isinstance(given_gamma, numbers.Real) or not gamma >= 0:
         raise ValueError(f"gamma must be a number of at least 0, got {gamma!r}")
     given = checks.as_integers("labels", labels)
     checks.check_clusters(given, num_clusters, graph.num_nodes)
-    return batched_modularity(graph, jnp.asarray(given, jnp.int32)[None], num_clusters=int(num_clusters), gamma=gamma)[
-        0
-    ]
+    partitions = jnp.asarray(given, jnp.int32)[None]
+    return batched_modularity(graph, partitions, num_clusters=int(num_clusters), gamma=float(gamma))[0]
 
 
-@functools.partial(jax.jit, static_argnames=("num_clusters", "gamma"))
+@functools.partial(jax.jit, static_argnames="num_clusters")
 @full_precision
-def batched_modularity(graph: Adjacency, labels: Array, *, num_clusters: int, gamma: float = 1.0) -> Array:
+def batched_modularity(graph: Adjacency, labels: Array, *, num_clusters: int, gamma: ArrayLike = 1.0) -> Array:
     """Q [X] of X partitions [X, N] of one graph; unchecked."""
     total = graph.degrees().sum() / 2
     members = _members(labels, num_clusters, total.dtype)
@@ -112,7 +113,6 @@ def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) ->
     best = found.value.argmax()
     labels = jnp.where(connected, found.labels[best], -1)
     slack = dimensions - embedding.lower_bound - embedding.eigenvalues.sum()
-    none = jnp.zeros((), jnp.int32)
     return Partition(
         labels=labels,
         value=batched_modularity(graph, labels[None], num_clusters=size)[0],
@@ -121,7 +121,7 @@ def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) ->
         lower_bound=jnp.zeros_like(embedding.lower_bound),
         eigenvalues=jnp.pad(embedding.eigenvalues, (0, 1)),
         num_isolated=connected.size - count(connected),
-        num_empty=none,
+        num_empty=jnp.zeros((), jnp.int32),
         converged=embedding.converged,
     )
 

@@ -50,9 +50,11 @@ def results(
     store = workdir.store()
     left = told_by_first(lambda: [case for case, own in keys.items() if not all(key in store for key in own)])
     with Progress(title, len(left), compiling=COMPILE_SECONDS[stage]) as progress:
+        computed = {}
         for case in left:
-            progress.advance(told(case, result_of(case)))
-        return {case: result_of(case) for case in keys}
+            computed[case] = result_of(case)
+            progress.advance(told(case, computed[case]))
+        return {case: computed[case] if case in computed else result_of(case) for case in keys}
 
 
 @contextlib.contextmanager
@@ -66,7 +68,7 @@ def timed(workdir: Workdir, stage: str) -> Iterator[Any]:
     told_by_first(lambda: record_seconds(workdir, stage, seconds, watch.seconds))
 
 
-class Parts:
+class KeptSums:
     """Keeps the finished parts of a long test as a piece, and stops between two where that is wanted."""
 
     def __init__(self, store: Store, key: dict[str, Any]) -> None:

@@ -50,6 +50,9 @@ def test_the_karate_club(gamma, expected):
     assert float(mj.modularity(WITHOUT_WEIGHTS, FACTIONS, num_clusters=2, gamma=gamma)) == pytest.approx(
         expected, abs=1e-6
     )
+    assert mj.modularity(WITHOUT_WEIGHTS, FACTIONS, num_clusters=2, gamma=np.float32(gamma)) == pytest.approx(
+        expected, abs=1e-6
+    )
     weighted = mj.SparseGraph.from_networkx(KARATE)
     assert float(mj.modularity(weighted, FACTIONS, num_clusters=2)) == pytest.approx(0.391438, abs=1e-6)
 
@@ -208,7 +211,15 @@ def test_a_shuffle_test_by_it():
         np.testing.assert_array_equal(other.controls, test.controls)
 
 
-def test_it_is_batched_and_compiled_once():
+def test_another_resolution_is_no_other_program():
+    mj.modularity(WITHOUT_WEIGHTS, FACTIONS, num_clusters=2)
+    before = batched_modularity._cache_size()
+    for gamma in (0.9, 1.1, 1.3):
+        mj.modularity(WITHOUT_WEIGHTS, FACTIONS, num_clusters=2, gamma=gamma)
+    assert batched_modularity._cache_size() == before
+
+
+def test_it_is_batched():
     made = [planted(seed, 2, 2, 0.2)[0] for seed in (0, 1)]
     weights = [jnp.stack([jnp.asarray(w) for w in own]) for own in zip(*made, strict=True)]
     keys = jax.random.split(jax.random.key(0), 2)

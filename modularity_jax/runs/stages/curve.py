@@ -1,4 +1,4 @@
-"""The measures along training, beside its controls: rows of learning_curve.csv."""
+"""The measures along training, beside their controls: rows of learning_curve.csv."""
 
 import itertools
 from collections.abc import Sequence
@@ -49,9 +49,9 @@ def curve_rows(
         if seed in bad:
             continue
         own = jax.tree.map(lambda leaf, index=index: leaf[index], params)
-        asked = itertools.product(config.cluster.graphs, config.cluster.measures, config.cluster.num_clusters)
-        for kind, measure, count in asked:
-            graph = graph_of(kind, architecture_of(config.model), own)
+        graphs = {kind: graph_of(kind, architecture_of(config.model), own) for kind in config.cluster.graphs}
+        asked = itertools.product(graphs.items(), config.cluster.measures, config.cluster.num_clusters)
+        for (kind, graph), measure, count in asked:
             if why := why_not(graph, count):
                 if epoch.epoch == epoch.num_epochs:
                     where = f"the {epoch.phase} phase, seed {seed}, k = {count}"

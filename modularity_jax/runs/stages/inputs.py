@@ -52,8 +52,8 @@ def load_params(workdir: Workdir, phase: str, seeds: Sequence[int] | None = None
     """Parameters of each seed's network at the end of a phase, as Flax has them; of all seeds by default."""
     arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
     wanted = range(workdir.config.train.num_seeds) if seeds is None else seeds
-    own = {seed: {name: a for name, a in arrays.items() if name.startswith(f"seed_{seed}/")} for seed in wanted}
-    return [nested(arrays)[f"seed_{seed}"] for seed, arrays in own.items()]
+    networks = nested(arrays)
+    return [networks[f"seed_{seed}"] for seed in wanted]
 
 
 class TrainedNetwork(NamedTuple):

@@ -19,7 +19,7 @@ from modularity_jax.runs.cluster_files import Comparison
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
-from modularity_jax.runs.pieces import Parts, results, timed
+from modularity_jax.runs.pieces import KeptSums, results, timed
 from modularity_jax.runs.stages import left_out
 from modularity_jax.runs.stages.inputs import (
     TrainedNetwork,
@@ -149,7 +149,7 @@ def _piece(stage: _Stage, case: LesionCase) -> dict[str, np.ndarray]:
     piece = stage.store.get(key)
     if piece is None:
         signals.check()
-        keep = Parts(stage.store, key | {"piece": "lesions-under-way"})
+        keep = KeptSums(stage.store, key | {"piece": "lesions-under-way"})
         head = {"seed": case.seed, "phase": case.phase, "num_clusters": stage.config.lesion.num_clusters}
         piece = as_piece(head, case.kind, _test(stage, case, keep))
         stage.store.put(key, piece)

@@ -103,11 +103,11 @@ def collate_networks(workdir: Workdir) -> None:
             curve += points
         write_arrays(workdir.weights(phase), arrays)
     if config.cluster.curve_epochs:
-        write_csv(workdir.learning_curve, in_order(curve, config), CURVE_COLUMNS)
-    write_csv(workdir.metrics, in_order(metrics, config), METRICS_COLUMNS)
+        write_csv(workdir.learning_curve, in_table_order(curve, config), CURVE_COLUMNS)
+    write_csv(workdir.metrics, in_table_order(metrics, config), METRICS_COLUMNS)
 
 
-def in_order(rows: Iterable[Row], config: RunConfig) -> list[Row]:
+def in_table_order(rows: Iterable[Row], config: RunConfig) -> list[Row]:
     """Rows of the training's tables in the order of these."""
     return sorted(rows, key=lambda row: (config.phases.index(row["phase"]), row["epoch"], row["seed"]))
 

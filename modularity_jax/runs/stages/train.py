@@ -25,7 +25,7 @@ from modularity_jax.runs.stages.inputs import load_samples
 from modularity_jax.runs.stages.networks import (
     check_losses,
     collate_networks,
-    in_order,
+    in_table_order,
     is_trained,
     keep_networks,
     phases_in,
@@ -138,8 +138,8 @@ def _ended(workdir: Workdir, begun: Mapping[int, int], seeds: list[int]) -> _Sha
     params = [nested(found[phases[-1], seed][0]) for seed in seeds]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *params)
     resume = after_phase(phases[-1], config.epochs[phases[-1]], stacked, model=config.model, train=config.train)
-    rows = in_order((row for _, own, _ in found.values() for row in own), config)
-    curve = in_order((row for _, _, own in found.values() for row in own), config)
+    rows = in_table_order((row for _, own, _ in found.values() for row in own), config)
+    curve = in_table_order((row for _, _, own in found.values() for row in own), config)
     return _Share(seeds, resume, rows, curve)
 
 
