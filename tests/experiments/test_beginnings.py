@@ -58,7 +58,13 @@ FEW = (MOMENTS[0], MOMENTS[6], MOMENTS[8], MOMENTS[-1])
     [pytest.param(*moment, marks=() if moment in FEW else pytest.mark.long) for moment in MOMENTS],
 )
 def test_a_signal_in_the_first_seconds(place, name, number, seconds):
-    flags = [f"--workdir={place / 'early'}", "--config.train.epochs=100000"] if name == "run" else []
+    # What these launchers are asked for takes minutes, whatever the machine; the others end soon without a workdir.
+    long = {
+        "run": [f"--workdir={place / 'early'}", "--config.train.epochs=100000"],
+        "benchmark": ["scale"],
+        "reproduce": ["--table=ncut_k4", f"--workdir={place / 'tables'}"],
+    }
+    flags = long.get(name, [])
     as_script = [f"{REPOSITORY}/experiments/{name}.py"] if int(seconds * 100) % 2 else ["-m", f"experiments.{name}"]
     for _ in range(3):
         process = subprocess.Popen(
