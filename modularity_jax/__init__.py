@@ -11,6 +11,7 @@ from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.controls import shuffle
+from modularity_jax.metric.depth import depth_share
 from modularity_jax.metric.measures import MEASURES
 from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.modularity import modularity
@@ -28,6 +29,7 @@ __all__ = [
     "ShuffleTest",
     "SparseGraph",
     "cluster",
+    "depth_share",
     "double_lesion_test",
     "lesion_test",
     "modularity",

@@ -170,6 +170,28 @@ def check_clusters(labels: np.ndarray | jax.Array, num_clusters: int, num_nodes:
             raise ValueError(f"labels must lie in -1..{num_clusters - 1}, got {low}..{high}")
 
 
+def as_partition(graph: Any, labels: Any, num_clusters: int) -> jax.Array:
+    """Labels of a graph's vertices, [N] int32."""
+    check_graph(graph)
+    check_count("num_clusters", num_clusters, 2)
+    given = as_integers("labels", labels)
+    check_clusters(given, num_clusters, graph.num_nodes)
+    return jnp.asarray(given, jnp.int32)
+
+
+def as_members(graph: Any, labels: Any, num_clusters: int) -> jax.Array:
+    """The share of each of a graph's vertices in each cluster, [K, N]; of labels [N], or of such shares [N, K]."""
+    if np.ndim(labels) != 2:
+        given = as_partition(graph, labels, num_clusters)
+        return given[None, :] == jnp.arange(num_clusters, dtype=jnp.int32)[:, None]
+    check_graph(graph)
+    check_count("num_clusters", num_clusters, 2)
+    shares = as_numbers("labels", labels)
+    if shares.shape != (graph.num_nodes, num_clusters):
+        raise ValueError(f"labels must be [N] or [N, K] with N={graph.num_nodes}, K={num_clusters}, got {shares.shape}")
+    return jnp.asarray(shares).T
+
+
 def check_choice(name: str, value: str, known: Sequence[str]) -> None:
     """One of the known words."""
     if value not in known:

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.magnitudes import MAX_ON_HOST, magnitudes, on_host
 from modularity_jax.graphs.nulls import Null, null_of_blocks
+from modularity_jax.graphs.numerics import divide
 from modularity_jax.graphs.params import layers_in_order
 from modularity_jax.graphs.protocol import Block
 from modularity_jax.graphs.sides import BipartiteGraph, LayerForm, Sides, in_shapes, layer_sides
@@ -125,6 +126,10 @@ class LayeredGraph:
     def with_weights(self, weights: Array) -> Self:
         """The graph with these weights [E], of all kernels one after the other."""
         return dataclasses.replace(self, affinities=in_shapes(weights, [w.shape for w in self.affinities]))
+
+    def balanced(self) -> Self:
+        """The graph with each kernel divided by its total, so that all kernels weigh the same."""
+        return dataclasses.replace(self, affinities=tuple(divide(w, w.sum()) for w in self.affinities))
 
     def form(self) -> LayerForm:
         """By its two sides."""

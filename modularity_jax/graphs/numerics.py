@@ -38,6 +38,11 @@ def near_one(values: Array) -> Array:
     return values / jnp.where(largest > 0, power_of_two(largest), 1)
 
 
+def divide(part: Array, whole: Array) -> Array:
+    """Their quotient, 0 where the whole is not positive."""
+    return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)
+
+
 def count(mask: Array) -> Array:
     """Number of true entries along the last axis, int32.
 

@@ -61,6 +61,9 @@ class Graph(Adjacency, Protocol):
     def with_weights(self, weights: Array) -> Self:
         """The graph with these weights [E], of all blocks one after the other."""
 
+    def balanced(self) -> Self:
+        """The graph with the same total weight in every block."""
+
     def form(self) -> Form:
         """How it is partitioned."""
 

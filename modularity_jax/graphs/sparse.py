@@ -141,6 +141,10 @@ class SparseGraph:
         """The graph with these weights [E]."""
         return dataclasses.replace(self, weights=weights)
 
+    def balanced(self) -> Self:
+        """Itself: all its edges are one block."""
+        return self
+
     def form(self) -> "_OwnForm":
         """As it is."""
         return _OwnForm(self)

@@ -1,18 +1,25 @@
 """Spectral clustering of one graph: embedding, k-means with restarts, and the best restart's n-cut."""
 
+import functools
 import warnings
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.components import count_components
+from modularity_jax.graphs.numerics import full_precision
 from modularity_jax.graphs.protocol import Graph
+from modularity_jax.metric.depth import share_of_depth
 from modularity_jax.metric.items import partition_alone, partition_graph
+from modularity_jax.metric.measures import measure_of
+from modularity_jax.metric.modularity import batched_modularity
+from modularity_jax.metric.ncut import batched_ncut
 from modularity_jax.metric.partition import check_settings
 from modularity_jax.metric.settings import Partition, Settings
 from modularity_jax.parallel import outside_explicit_mesh
-from modularity_jax.programs import is_concrete
+from modularity_jax.programs import is_concrete, program
 
 Array = jax.Array
 
@@ -24,7 +31,11 @@ class Clustering(NamedTuple):
     value: Array  #: [], of the measure
     bound: Array  #: [], no partition into K parts is more modular by the measure; NaN where it knows no such bound
     ncut: Array  #: []
+    modularity: Array  #: []
+    depth_share: Array  #: [], see `depth_share`
+    # Each is sought by its own measure alone, and 0 or 1 otherwise.
     lower_bound: Array  #: [], no partition into K parts has a lower n-cut, whether the eigenvectors converged or not
+    upper_bound: Array  #: [], no partition has a higher modularity
     # Under the modularity the K - 1 of the normalised excess, and a 0.
     eigenvalues: Array  #: [K], of the normalised adjacency, descending; a layered graph's negative ones as 0
     num_isolated: Array  #: []
@@ -42,20 +53,24 @@ def cluster(
     num_restarts: int = 10,
     selection: str = "ncut",
     solver: str = "auto",
+    refine: bool = True,
     measure: str = "ncut",
 ) -> Clustering:
-    """Spectral clustering (Shi and Malik 2000), as scikit-learn does it with a precomputed affinity.
+    """Spectral clustering (Shi and Malik 2000), and moves that lower the n-cut further. `jax.vmap` batches it.
 
-    The eigenvectors of D^-1/2 A D^-1/2, scaled to D^-1/2 u, are clustered by k-means. `jax.vmap` batches it.
+    The eigenvectors of D^-1/2 A D^-1/2, scaled to D^-1/2 u, are clustered by k-means; without `refine` as scikit-learn
+    does it with a precomputed affinity.
 
     Args:
       graph: LayeredGraph or SparseGraph.
       key: typed PRNG key, consumed.
       num_clusters: K, static.
       num_restarts: k-means starts, static.
-      selection: which restart is kept under the n-cut: "ncut", the one with the lowest; "inertia", the one with the
-        lowest k-means cost, as scikit-learn and the papers do.
+      selection: which restart is kept under the n-cut without refine: "ncut", the one with the lowest; "inertia", the
+        one with the lowest k-means cost, as scikit-learn and the papers do.
       solver: "auto", "eigh" or "krylov"; see `embed`.
+      refine: under the n-cut, weighs the points of k-means by degree, as the relaxation asks for (Dhillon, Guan and
+        Kulis 2004), and moves vertices between clusters as long as that lowers it. False: as in the papers. Static.
       measure: of `MEASURES`: what is to be good. Another one than "ncut" keeps the restart that is best by it.
 
     Where the eigenvectors did not converge, a warning says so; under jit, look at `converged`.
@@ -69,9 +84,9 @@ def cluster(
         has no edge, num_restarts is not a whole number or below 1, selection, solver or measure is unknown, graph is no
         graph, or key is not one key. Under jit the number of all vertices takes the place of the connected ones.
     """
-    settings = Settings(num_clusters, num_restarts, selection, solver, measure)
+    settings = Settings(num_clusters, num_restarts, selection, solver, refine, measure)
     check_settings(settings, graph)
-    return clustering_of(graph, partition_alone(graph, checks.as_key(key), settings))
+    return clustering_of(graph, partition_alone(graph, checks.as_key(key), settings), settings)
 
 
 def cluster_among_controls(graph: Graph, key: Array, settings: Settings, **how: Any) -> Clustering:
@@ -79,10 +94,10 @@ def cluster_among_controls(graph: Graph, key: Array, settings: Settings, **how: 
 
     The caller has checked the settings.
     """
-    return clustering_of(graph, partition_graph(graph, key, settings, **how))
+    return clustering_of(graph, partition_graph(graph, key, settings, **how), settings)
 
 
-def clustering_of(graph: Graph, found: Partition) -> Clustering:
+def clustering_of(graph: Graph, found: Partition, settings: Settings) -> Clustering:
     """The clustering, with a warning of what weakens it where there are values to look at."""
     if is_concrete(found) and not found.converged:
         warnings.warn(
@@ -90,4 +105,21 @@ def clustering_of(graph: Graph, found: Partition) -> Clustering:
             "its leading eigenvalues differ by less than float32 can tell",
             stacklevel=4,
         )
-    return Clustering(**found._asdict(), num_components=count_components(graph))
+    bound = measure_of(settings.measure).bound
+    return Clustering(
+        **found._asdict(),
+        **_description(graph, found.labels, int(settings.num_clusters)),
+        bound=getattr(found, bound) if bound else jnp.full_like(found.value, jnp.nan),
+        num_components=count_components(graph),
+    )
+
+
+@functools.partial(program, static_argnums=2)
+@full_precision
+def _description(graph: Graph, labels: Array, num_clusters: int) -> dict[str, Array]:
+    """What is told of every partition, whatever it was found by."""
+    return {
+        "ncut": batched_ncut(graph, labels[None], num_clusters=num_clusters)[0],
+        "modularity": batched_modularity(graph, labels[None], num_clusters=num_clusters)[0],
+        "depth_share": share_of_depth(graph, labels, num_clusters),
+    }

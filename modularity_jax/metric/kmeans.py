@@ -27,7 +27,7 @@ class KMeans(NamedTuple):
     """All restarts of one k-means; X is the number of restarts."""
 
     labels: Array  # [X, N] int32, 0..K - 1; what a point that is not live gets means nothing
-    inertia: Array  # [X], sum over live points of the squared distance to their centre
+    inertia: Array  # [X], weighted sum of the points' squared distances to their centre
     num_empty: Array  # [], clusters of each that could not be filled: more clusters than live points
 
 
@@ -46,23 +46,22 @@ def num_uniforms(num_clusters: int, num_restarts: int) -> int:
     return num_restarts * num_clusters * _num_candidates(num_clusters)
 
 
-def kmeans(points: Array, uniforms: Array, *, live: Array, num_clusters: int, num_restarts: int) -> KMeans:
-    """Cluster those of the points [N, D] that are live [N], from num_restarts greedy k-means++ starts.
+def kmeans(points: Array, uniforms: Array, *, weights: Array, num_clusters: int, num_restarts: int) -> KMeans:
+    """Cluster the points [N, D] by their weights [N], 0 to 1, from num_restarts greedy k-means++ starts.
 
-    A cluster that loses all its points keeps its centre. What is empty at the end takes the point that is farthest from
-    its own centre, so that every cluster has a member as long as there are num_clusters live points. The uniforms are
-    numbers in [0, 1), [`num_uniforms`].
+    Those of weight 0 are not live and take no part. A cluster that loses all its points keeps its centre. What is empty
+    at the end takes the point that is farthest from its own centre, so that every cluster has a member as long as there
+    are num_clusters live points. The uniforms are numbers in [0, 1), [`num_uniforms`].
     """
-    weights = live.astype(points.dtype)
-    num_live = count(live)
-    divisor = jnp.maximum(num_live, 1).astype(points.dtype)
+    total, num_live = weights.sum(), count(weights > 0)
+    divisor = jnp.where(total > 0, total, 1)
     centred = jnp.where(weights[:, None] > 0, points - (weights @ points)[None, :] / divisor, 0)
-    tolerance = SHIFT_TOLERANCE * (centred**2).sum() / (divisor * points.shape[1])
+    tolerance = SHIFT_TOLERANCE * (weights[:, None] * centred**2).sum() / (divisor * points.shape[1])
     starts = _greedy_starts(centred, uniforms.reshape(num_restarts, num_clusters, -1), weights)
     centres = _iterate(centred, weights, starts, tolerance)
     labels = _assign(centred, centres)
-    labels, sizes = _fill_empty(centred, weights, centres, labels)
-    inertia = _inertia(centred, weights, labels, sizes)
+    labels = _fill_empty(centred, weights > 0, centres, labels)
+    inertia = _inertia(centred, weights, labels, num_clusters)
     return KMeans(labels, inertia, jnp.maximum(num_clusters - num_live, 0))
 
 
@@ -78,7 +77,7 @@ def _iterate(points: Array, weights: Array, starts: Array, tolerance: Array) -> 
     def improve(state: _Slots) -> _Slots:
         members = _members(_assign(points, state.centres), weights, state.centres.shape[1])
         sizes = members.sum(axis=2)
-        centres = jnp.where(sizes[:, :, None] > 0, _means(members, sizes, points), state.centres)
+        centres = jnp.where(sizes[:, :, None] > 0, _means(members, points), state.centres)
         # 0 where the labels stay.
         shift = ((centres - state.centres) ** 2).sum(axis=(1, 2))
         ended = (shift <= tolerance) | (state.iteration + 1 >= MAX_ITERATIONS)
@@ -150,34 +149,35 @@ def _own_distances(points: Array, centres: Array, labels: Array) -> Array:
 
 
 def _members(labels: Array, weights: Array, num_clusters: int) -> Array:
-    """Indicator [X, K, N] of the live points of each cluster, whose weights are 1, not 0."""
+    """Weights [X, K, N] of the points in their own cluster, 0 in others."""
     return jnp.where(
         labels[:, None, :] == jnp.arange(num_clusters, dtype=jnp.int32)[None, :, None], weights[None, None, :], 0
     )
 
 
-def _means(members: Array, sizes: Array, points: Array) -> Array:
-    """Means [X, K, D] of the clusters; members [X, K, N], sizes [X, K]."""
+def _means(members: Array, points: Array) -> Array:
+    """Means [X, K, D] of the clusters' points by their weights; members [X, K, N]."""
     restarts, clusters, size = members.shape
+    sizes = members.sum(axis=2)
     sums = (members.reshape(restarts * clusters, size) @ points).reshape(restarts, clusters, points.shape[1])
-    return sums / jnp.maximum(sizes, 1)[:, :, None]
+    return sums / jnp.where(sizes > 0, sizes, 1)[:, :, None]
 
 
-def _fill_empty(points: Array, weights: Array, centres: Array, labels: Array) -> tuple[Array, Array]:
-    """Labels [X, N] and sizes [X, K] once each empty cluster, in turn, has the farthest point of those not alone.
+def _fill_empty(points: Array, live: Array, centres: Array, labels: Array) -> Array:
+    """Labels [X, N] once each empty cluster, in turn, has the farthest point of those not alone.
 
     Distances are those to the centres [X, K, D].
     """
     places = jnp.arange(labels.shape[1], dtype=jnp.int32)[None, :]
 
     def counted(labels: Array) -> Array:
-        return _members(labels, weights, centres.shape[1]).sum(axis=2)
+        return _members(labels, live.astype(points.dtype), centres.shape[1]).sum(axis=2)
 
     def fill(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         cluster, labels, sizes = state
         # A point that has been moved is alone, so whose centre its distance is taken to does not matter.
         distances = _own_distances(points, centres, labels)
-        movable = (weights[None, :] > 0) & (jnp.take_along_axis(sizes, labels, axis=1) > 1)
+        movable = live[None, :] & (jnp.take_along_axis(sizes, labels, axis=1) > 1)
         point = jax.lax.argmax(jnp.where(movable, distances, -1), 1, jnp.int32)
         needed = (sizes[:, cluster] == 0) & (sizes.max(axis=1) > 1)
         labels = jnp.where(needed[:, None] & (places == point[:, None]), cluster, labels)
@@ -187,10 +187,10 @@ def _fill_empty(points: Array, weights: Array, centres: Array, labels: Array) ->
         cluster, _, sizes = state
         return (cluster < sizes.shape[1]) & (sizes.min() == 0)
 
-    return jax.lax.while_loop(unfinished, fill, (jnp.int32(0), labels, counted(labels)))[1:]
+    return jax.lax.while_loop(unfinished, fill, (jnp.int32(0), labels, counted(labels)))[1]
 
 
-def _inertia(points: Array, weights: Array, labels: Array, sizes: Array) -> Array:
+def _inertia(points: Array, weights: Array, labels: Array, num_clusters: int) -> Array:
     """Inertia [X] by the variance of each cluster around its mean, once the labels [X, N] are final."""
-    means = _means(_members(labels, weights, sizes.shape[1]), sizes, points)
+    means = _means(_members(labels, weights, num_clusters), points)
     return _own_distances(points, means, labels) @ weights

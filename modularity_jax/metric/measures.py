@@ -6,9 +6,11 @@ from typing import NamedTuple
 import jax
 
 from modularity_jax.graphs.protocol import Adjacency
-from modularity_jax.metric.embedding import Embedding
+from modularity_jax.metric.conductance import batched_conductance
+from modularity_jax.metric.coverage import batched_coverage
 from modularity_jax.metric.modularity import batched_modularity, partition_by_modularity
 from modularity_jax.metric.ncut import batched_ncut
+from modularity_jax.metric.newman import batched_newman, partition_by_newman
 from modularity_jax.metric.settings import Partition, Settings
 from modularity_jax.plug_points import entry
 
@@ -21,21 +23,24 @@ class Measure(NamedTuple):
     Attributes:
       scores: (graph, labels [X, N], *, num_clusters) -> [X], of partitions of one graph; pure, without checks.
       higher: whether a higher score is more modular.
-      bound: of the graph's embedding, what no partition into so many parts surpasses; None where that is not known.
+      bound: the field of `Partition` that says what no partition into so many parts surpasses; None for none.
       partition: (graph, key, settings) -> `Partition`, the measure's own way to it; None takes the n-cut's, and the
         restart that scores best.
     """
 
     scores: Callable[..., Array]
     higher: bool = False
-    bound: Callable[[Embedding], Array] | None = None
+    bound: str | None = None
     partition: Callable[[Adjacency, Array, Settings], Partition] | None = None
 
 
 #: The measures that `cluster` and `shuffle_test` take, by name.
 MEASURES: dict[str, Measure] = {
-    "ncut": Measure(batched_ncut, bound=lambda embedding: embedding.lower_bound),
-    "modularity": Measure(batched_modularity, higher=True, partition=partition_by_modularity),
+    "ncut": Measure(batched_ncut, bound="lower_bound"),
+    "modularity": Measure(batched_modularity, True, "upper_bound", partition_by_modularity),
+    "newman": Measure(batched_newman, True, partition=partition_by_newman),
+    "coverage": Measure(batched_coverage, True),
+    "conductance": Measure(batched_conductance),
 }
 
 

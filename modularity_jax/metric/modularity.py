@@ -11,26 +11,26 @@ Q = 0, so that depth alone is no modularity; higher is more modular.
 import functools
 import numbers
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.numerics import count, full_precision, near_one
-from modularity_jax.graphs.protocol import Adjacency
+from modularity_jax.graphs.numerics import count, divide, full_precision, near_one
+from modularity_jax.graphs.protocol import Adjacency, Graph
 from modularity_jax.metric.embedding import embed, num_draws
 from modularity_jax.metric.excess import Excess
 from modularity_jax.metric.kmeans import kmeans, num_uniforms
-from modularity_jax.metric.ncut import batched_ncut
+from modularity_jax.metric.moves import Found, climb, members_of, received_by
 from modularity_jax.metric.settings import Partition, Settings
 from modularity_jax.parallel import outside_explicit_mesh
 
 Array = jax.Array
 
-# Rounds of moves at most; on networks of the study they end after 5 to 20.
-MAX_ROUNDS = 100
+WEIGHTINGS = ("weight", "layer")
+
 # Starts of k-means that are moved on, the best by Q.
 NUM_MOVED = 2
 # A round that gains less than this share of all weight is rounding.
@@ -38,54 +38,56 @@ LEAST_GAIN = 1e-7
 
 
 @outside_explicit_mesh
-def modularity(graph: Adjacency, labels: ArrayLike, *, num_clusters: int, gamma: float = 1.0) -> Array:
-    """Layered modularity Q of a partition. Differentiable in the weights.
+def modularity(
+    graph: Graph, labels: ArrayLike, *, num_clusters: int, gamma: float = 1.0, weighting: str = "weight"
+) -> Array:
+    """Layered modularity Q of a partition. Differentiable in the weights, and in soft labels.
 
     Args:
       graph: LayeredGraph (a null for each kernel) or SparseGraph (Newman's) with N vertices. One without an edge has 0.
-      labels: cluster of each vertex, [N] integers in -1..num_clusters - 1; -1 means none.
+      labels: cluster of each vertex, [N] integers in -1..num_clusters - 1; -1 means none. Or soft ones, [N, K] real
+        numbers, the shares of each vertex in each cluster.
       num_clusters: K, static.
       gamma: resolution, at least 0; smaller clusters count more where it is higher.
+      weighting: "weight" weighs kernels by their total magnitude; "layer" all alike, so that no scaling of a kernel
+        changes it. To cluster by the latter, cluster `graph.balanced()`.
 
     Returns:
       Scalar, at most 1; the same whatever the scale of all weights together.
 
     Raises:
       ValueError: if num_clusters is not a whole number or below 2, gamma is not a number of at least 0, the labels are
-        not integers or have the wrong length or range, or graph is no graph.
+        neither integers of the right length and range nor shares of the right shape, weighting is unknown, or graph is
+        no graph.
     """
-    checks.check_graph(graph)
-    checks.check_count("num_clusters", num_clusters, 2)
     given_gamma: Any = gamma
     if isinstance(given_gamma, bool) or not isinstance(given_gamma, numbers.Real) or not gamma >= 0:
         raise ValueError(f"gamma must be a number of at least 0, got {gamma!r}")
-    given = checks.as_integers("labels", labels)
-    checks.check_clusters(given, num_clusters, graph.num_nodes)
-    partitions = jnp.asarray(given, jnp.int32)[None]
-    return batched_modularity(graph, partitions, num_clusters=int(num_clusters), gamma=float(gamma))[0]
+    checks.check_choice("weighting", weighting, WEIGHTINGS)
+    members = checks.as_members(graph, labels, num_clusters)
+    weighed = graph.balanced() if weighting == "layer" else graph
+    return modularity_of_members(weighed, members[None], float(gamma))[0]
 
 
 @functools.partial(jax.jit, static_argnames="num_clusters")
-@full_precision
-def batched_modularity(graph: Adjacency, labels: Array, *, num_clusters: int, gamma: ArrayLike = 1.0) -> Array:
+def batched_modularity(graph: Adjacency, labels: Array, *, num_clusters: int) -> Array:
     """Q [X] of X partitions [X, N] of one graph; unchecked."""
+    return modularity_of_members(graph, members_of(labels, num_clusters, graph.degrees().dtype), 1.0)
+
+
+@jax.jit
+@full_precision
+def modularity_of_members(graph: Adjacency, members: Array, gamma: ArrayLike) -> Array:
+    """Q [X] of partitions by their clusters' members [X, K, N]."""
     total = graph.degrees().sum() / 2
-    members = _members(labels, num_clusters, total.dtype)
-    flat = members.reshape(-1, members.shape[2])
+    members = members.astype(total.dtype)
     sides = graph.sides()
     if sides is None:
-        inside = (graph.matvec(flat) * flat).sum(axis=1) / 2
+        inside = (received_by(graph.matvec, members) * members).sum(axis=2) / 2
     else:
-        small, large = sides.split(flat)  # each edge once
-        inside = (sides.to_large(small) * large).sum(axis=1)
-    excess = inside.reshape(members.shape[:2]) - gamma * graph.null().inside(members)
-    return jnp.where(total > 0, excess.sum(axis=1) / jnp.where(total > 0, total, 1), 0)
-
-
-def _members(labels: Array, num_clusters: int, dtype: jnp.dtype) -> Array:
-    """Which vertex is in which cluster, [X, K, N] of 0 and 1."""
-    clusters = jnp.arange(num_clusters, dtype=jnp.int32)[None, :, None]
-    return (labels[:, None, :] == clusters).astype(dtype)
+        small, large = sides.split(members)  # each edge once
+        inside = (received_by(sides.to_large, small) * large).sum(axis=2)
+    return divide((inside - gamma * graph.null().inside(members)).sum(axis=1), total[None])
 
 
 def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) -> Partition:
@@ -104,7 +106,7 @@ def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) ->
     starts = kmeans(
         near_one(embedding.points),
         draws[ours:],
-        live=connected,
+        weights=connected.astype(draws.dtype),
         num_clusters=size,
         num_restarts=settings.num_restarts,
     ).labels
@@ -116,9 +118,8 @@ def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) ->
     return Partition(
         labels=labels,
         value=batched_modularity(graph, labels[None], num_clusters=size)[0],
-        bound=embedding.eigenvalues[0] + jnp.maximum(slack, 0),
-        ncut=batched_ncut(graph, labels[None], num_clusters=size)[0],
         lower_bound=jnp.zeros_like(embedding.lower_bound),
+        upper_bound=embedding.eigenvalues[0] + jnp.maximum(slack, 0),
         eigenvalues=jnp.pad(embedding.eigenvalues, (0, 1)),
         num_isolated=connected.size - count(connected),
         num_empty=jnp.zeros((), jnp.int32),
@@ -126,88 +127,64 @@ def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) ->
     )
 
 
-class _Found(NamedTuple):
-    """Partitions on their way, and their Q times the weight of all edges."""
-
-    labels: Array  # [X, N] int32
-    value: Array  # [X]
-
-
-class _Round(NamedTuple):
-    """After a round of moves."""
-
-    found: _Found
-    number: Array  # [] int32
-    goes_on: Array  # [] bool
-
-
-def _through_all_sizes(excess: Excess, starts: Array, num_clusters: int) -> _Found:
+def _through_all_sizes(excess: Excess, starts: Array, num_clusters: int) -> Found:
     """The best partition of each start [X, N] on the way from num_clusters clusters to two."""
 
-    def with_one_less(_: Array, state: tuple[_Found, _Found]) -> tuple[_Found, _Found]:
+    def with_one_less(_: Array, state: tuple[Found, Found]) -> tuple[Found, Found]:
         now, best = state
-        now = _move(excess, _merge(excess, now.labels, num_clusters), num_clusters)
+        now = _moved(excess, _merge(excess, now.labels, num_clusters), num_clusters)
         better = now.value > best.value
         labels = jnp.where(better[:, None], now.labels, best.labels)
-        return now, _Found(labels, jnp.where(better, now.value, best.value))
+        return now, Found(labels, jnp.where(better, now.value, best.value))
 
-    first = _move(excess, starts, num_clusters)
+    first = _moved(excess, starts, num_clusters)
     return jax.lax.fori_loop(0, num_clusters - 2, with_one_less, (first, first))[1]
 
 
-def _move(excess: Excess, labels: Array, num_clusters: int) -> _Found:
-    """Labels [X, N] after rounds of moves until none raises Q."""
+def _moved(excess: Excess, labels: Array, num_clusters: int) -> Found:
+    """Labels [X, N] after rounds of moves until none raises Q; values are Q times the weight of all edges."""
     step = _one_by_one if excess.sides() is None else _side_by_side
-
-    def next_round(state: _Round) -> _Round:
-        found = step(excess, state.found, num_clusters)
-        better = found.value > state.found.value + LEAST_GAIN * total
-        kept = jnp.where(better[:, None], found.labels, state.found.labels)
-        return _Round(_Found(kept, jnp.maximum(found.value, state.found.value)), state.number + 1, better.any())
-
     total = excess.degrees().sum() / 2
-    unknown = _Found(labels, jnp.full(labels.shape[0], -jnp.inf, total.dtype))
-    start = _Round(unknown, jnp.int32(0), jnp.asarray(True))
-    return jax.lax.while_loop(lambda state: state.goes_on & (state.number < MAX_ROUNDS), next_round, start).found
+    return climb(functools.partial(step, excess, num_clusters), labels, LEAST_GAIN * total)
 
 
-def _side_by_side(excess: Excess, found: _Found, num_clusters: int) -> _Found:
+def _side_by_side(excess: Excess, num_clusters: int, labels: Array) -> Found:
     """Each side takes its best clusters given the other's: exact, since no edge and no null lies within a side."""
     sides = excess.sides()
     assert sides is not None
-    small, large = sides.split(found.labels)
-    _, large = _best(sides.to_large, small, num_clusters, found.value.dtype)
-    value, small = _best(sides.to_small, large, num_clusters, found.value.dtype)
-    return _Found(sides.join(small, large), value)
+    dtype = excess.degrees().dtype
+    small, large = sides.split(labels)
+    _, large = _best(sides.to_large, small, num_clusters, dtype)
+    value, small = _best(sides.to_small, large, num_clusters, dtype)
+    return Found(sides.join(small, large), value)
 
 
 def _best(product: Callable[[Array], Array], labels: Array, num_clusters: int, dtype: jnp.dtype) -> tuple[Array, Array]:
     """Of what the other side's clusters send, Q times the weight [X] and the best clusters [X, M]."""
-    members = _members(labels, num_clusters, dtype)
-    received = product(members.reshape(-1, labels.shape[1])).reshape(*members.shape[:2], -1)
+    received = received_by(product, members_of(labels, num_clusters, dtype))
     return received.max(axis=1).sum(axis=1), received.argmax(axis=1).astype(jnp.int32)
 
 
-def _one_by_one(excess: Excess, found: _Found, num_clusters: int) -> _Found:
+def _one_by_one(excess: Excess, num_clusters: int, labels: Array) -> Found:
     """All vertices to their best clusters at once if that raises Q, else the one vertex that gains most."""
-    members = _members(found.labels, num_clusters, found.value.dtype)
-    received = excess.matvec(members.reshape(-1, members.shape[2])).reshape(members.shape)
+    members = members_of(labels, num_clusters, excess.degrees().dtype)
+    received = received_by(excess.matvec, members)
     # What is expected between a vertex and itself goes with it.
     received += members * 2 * (excess.expected.rows * excess.expected.columns).sum(axis=0)[None, None]
     gains = received - (received * members).sum(axis=1, keepdims=True)
     best, most = gains.argmax(axis=1).astype(jnp.int32), gains.max(axis=1)
     is_first = jnp.arange(best.shape[1])[None, :] == most.argmax(axis=1)[:, None]
-    one = jnp.where(is_first, best, found.labels)
+    one = jnp.where(is_first, best, labels)
     total = excess.degrees().sum() / 2
     values = [total * batched_modularity(excess.graph, own, num_clusters=num_clusters) for own in (best, one)]
     all_better = values[0] > values[1]
-    return _Found(jnp.where(all_better[:, None], best, one), jnp.maximum(values[0], values[1]))
+    return Found(jnp.where(all_better[:, None], best, one), jnp.maximum(values[0], values[1]))
 
 
 def _merge(excess: Excess, labels: Array, num_clusters: int) -> Array:
     """Labels [X, N] after the two clusters have become one that raise Q most by it, or lower it least."""
-    members = _members(labels, num_clusters, excess.degrees().dtype)
-    received = excess.matvec(members.reshape(-1, members.shape[2])).reshape(members.shape)
+    members = members_of(labels, num_clusters, excess.degrees().dtype)
+    received = received_by(excess.matvec, members)
     between = jnp.einsum("xkn,xln->xkl", received, members)
     filled = members.any(axis=2)
     pairs = jnp.triu(filled[:, :, None] & filled[:, None, :], 1)

@@ -1,15 +1,15 @@
 """The normalised cut of a partition (Shi and Malik 2000)."""
 
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.numerics import full_precision
+from modularity_jax.graphs.numerics import divide, full_precision
 from modularity_jax.graphs.protocol import Adjacency
+from modularity_jax.metric.moves import members_of, received_by
 from modularity_jax.parallel import outside_explicit_mesh
 
 Array = jax.Array
@@ -37,36 +37,32 @@ def ncut(graph: Adjacency, labels: ArrayLike, *, num_clusters: int) -> Array:
       ValueError: if num_clusters is not a whole number or below 2, or the labels are not integers or have the wrong
         length or range, or graph is no graph.
     """
-    checks.check_graph(graph)
-    checks.check_count("num_clusters", num_clusters, 2)
-    given = checks.as_integers("labels", labels)
-    checks.check_clusters(given, num_clusters, graph.num_nodes)
-    return batched_ncut(graph, jnp.asarray(given, jnp.int32)[None], num_clusters=int(num_clusters))[0]
+    given = checks.as_partition(graph, labels, num_clusters)
+    return batched_ncut(graph, given[None], num_clusters=int(num_clusters))[0]
 
 
 @functools.partial(jax.jit, static_argnames="num_clusters")
 @full_precision
 def batched_ncut(graph: Adjacency, labels: Array, *, num_clusters: int) -> Array:
     """n-cuts [X] of X partitions [X, N] of one graph, by one product with its edges; unchecked."""
+    return _share(*cuts_and_volumes(graph, labels, num_clusters)).sum(axis=1)
+
+
+def cuts_and_volumes(graph: Adjacency, labels: Array, num_clusters: int) -> tuple[Array, Array]:
+    """Weight between each cluster and all other vertices, and its degrees' sum, [X, K] each, of labels [X, N]."""
     degrees = graph.degrees()
-    # Those without a cluster have one of their own, whose term is left out.
-    clusters = jnp.arange(num_clusters + 1, dtype=jnp.int32)[None, :, None]
-    members = (jnp.where(labels < 0, num_clusters, labels)[:, None, :] == clusters).astype(degrees.dtype)
+    # Those without a cluster have one of their own, which is left out at the end.
+    members = members_of(jnp.where(labels < 0, num_clusters, labels), num_clusters + 1, degrees.dtype)
     # Summing over the vertices outside, rather than volume minus inner weight, keeps a small cut exact.
     sides = graph.sides()
     if sides is None:
-        cut = (_rows(graph.matvec, members) * (1 - members)).sum(axis=2)
+        cut = (received_by(graph.matvec, members) * (1 - members)).sum(axis=2)
     else:
         # Each edge once: what the larger side receives from other clusters is cut for both of its ends'.
         small, large = sides.split(members)
-        crossing = _rows(sides.to_large, small) * (1 - large)
+        crossing = received_by(sides.to_large, small) * (1 - large)
         cut = crossing.sum(axis=2) + (large * crossing.sum(axis=1, keepdims=True)).sum(axis=2)
-    return _share(cut, members @ degrees)[:, :num_clusters].sum(axis=1)
-
-
-def _rows(product: Callable[[Array], Array], x: Array) -> Array:
-    """The product with each of the rows of x [X, K, M]."""
-    return product(x.reshape(-1, x.shape[2])).reshape(*x.shape[:2], -1)
+    return cut[:, :num_clusters], (members @ degrees)[:, :num_clusters]
 
 
 @jax.custom_jvp
@@ -75,14 +71,10 @@ def _share(part: Array, whole: Array) -> Array:
 
     With a rule of its own for the derivative: JAX's divides by the whole's square, which leaves float32 beyond 1e19.
     """
-    return _divide(part, whole)
+    return divide(part, whole)
 
 
 @_share.defjvp
 def _share_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    share = _divide(*primals)
-    return share, _divide(tangents[0] - share * tangents[1], primals[1])
-
-
-def _divide(part: Array, whole: Array) -> Array:
-    return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)
+    share = divide(*primals)
+    return share, divide(tangents[0] - share * tangents[1], primals[1])

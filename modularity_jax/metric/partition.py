@@ -7,9 +7,9 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.numerics import count, full_precision, near_one
 from modularity_jax.graphs.protocol import Adjacency, Graph
 from modularity_jax.metric.embedding import SOLVERS, embed, num_draws
-from modularity_jax.metric.kmeans import kmeans, num_uniforms
+from modularity_jax.metric.kmeans import KMeans, kmeans, num_uniforms
 from modularity_jax.metric.measures import measure_of
-from modularity_jax.metric.ncut import batched_ncut
+from modularity_jax.metric.refinement import refined
 from modularity_jax.metric.settings import Partition, Settings
 
 Array = jax.Array
@@ -24,6 +24,8 @@ def check_settings(settings: Settings, graph: Graph) -> None:
     checks.check_choice("selection", settings.selection, SELECTIONS)
     checks.check_choice("solver", settings.solver, SOLVERS)
     measure_of(settings.measure)
+    if not isinstance(settings.refine, bool):
+        raise ValueError(f"refine must be True or False, got {settings.refine!r}")
     checks.check_num_clusters(settings.num_clusters, graph)
 
 
@@ -36,38 +38,40 @@ def partition(graph: Adjacency, key: Array, settings: Settings) -> Partition:
 
 def _by_ncut(graph: Adjacency, key: Array, settings: Settings) -> Partition:
     """By the embedding that relaxes the n-cut, and the restart that the measure finds best."""
-    connected = graph.degrees() > 0
+    degrees, size = graph.degrees(), settings.num_clusters
+    connected = degrees > 0
     # All random numbers at once: each call of the generator is a tenth of a second to compile.
-    ours, theirs = (
-        num_draws(graph, settings.num_clusters),
-        num_uniforms(settings.num_clusters, settings.num_restarts),
-    )
-    draws = jax.random.uniform(key, (ours + theirs,), graph.degrees().dtype)
-    embedding = embed(graph, draws[:ours], num_clusters=settings.num_clusters, solver=settings.solver)
+    ours, theirs = num_draws(graph, size), num_uniforms(size, settings.num_restarts)
+    draws = jax.random.uniform(key, (ours + theirs,), degrees.dtype)
+    embedding = embed(graph, draws[:ours], num_clusters=size, solver=settings.solver)
+    refine = settings.refine and settings.measure == "ncut"
     found = kmeans(
         near_one(embedding.points),
         draws[ours:],
-        live=connected,
-        num_clusters=settings.num_clusters,
+        weights=degrees / jnp.where(connected, degrees, 1).max() if refine else connected.astype(degrees.dtype),
+        num_clusters=size,
         num_restarts=settings.num_restarts,
     )
-    measure, is_ncut = measure_of(settings.measure), settings.measure == "ncut"
-    if is_ncut and settings.selection == "inertia":
-        best = found.inertia.argmin()
-        value = measure.scores(graph, found.labels[best][None], num_clusters=settings.num_clusters)[0]
-    else:
-        scores = measure.scores(graph, found.labels, num_clusters=settings.num_clusters)
-        best = scores.argmax() if measure.higher else scores.argmin()
-        value = scores[best]
-    labels = found.labels[best]
+    kept = refined(graph, found.labels, size) if refine else _best(graph, found, settings)
+    measure = measure_of(settings.measure)
+    values = measure.scores(graph, kept, num_clusters=size)
+    best = values.argmax() if measure.higher else values.argmin()
     return Partition(
-        labels=jnp.where(connected, labels, -1),
-        value=value,
-        bound=measure.bound(embedding) if measure.bound else jnp.full_like(value, jnp.nan),
-        ncut=value if is_ncut else batched_ncut(graph, labels[None], num_clusters=settings.num_clusters)[0],
+        labels=jnp.where(connected, kept[best], -1),
+        value=values[best],
         lower_bound=embedding.lower_bound,
+        upper_bound=jnp.ones_like(embedding.lower_bound),
         eigenvalues=embedding.eigenvalues,
         num_isolated=connected.size - count(connected),
         num_empty=found.num_empty,
         converged=embedding.converged,
     )
+
+
+def _best(graph: Adjacency, found: KMeans, settings: Settings) -> Array:
+    """Labels [1, N] of the restart to keep."""
+    if settings.measure == "ncut" and settings.selection == "inertia":
+        return found.labels[found.inertia.argmin()][None]
+    measure = measure_of(settings.measure)
+    scores = measure.scores(graph, found.labels, num_clusters=settings.num_clusters)
+    return found.labels[scores.argmax() if measure.higher else scores.argmin()][None]

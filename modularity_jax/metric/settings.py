@@ -16,6 +16,7 @@ class Settings:
     num_restarts: int
     selection: str
     solver: str
+    refine: bool
     measure: str = "ncut"
 
 
@@ -24,9 +25,8 @@ class Partition(NamedTuple):
 
     labels: Array  # [N] int32, -1 on isolated vertices
     value: Array  # [], of the measure
-    bound: Array  # [], that no partition surpasses; NaN where the measure knows none
-    ncut: Array  # []
-    lower_bound: Array  # [], of any partition's n-cut
+    lower_bound: Array  # [], of any partition's n-cut; 0 where it was not sought
+    upper_bound: Array  # [], of any partition's modularity; 1 where it was not sought
     eigenvalues: Array  # [K]
     num_isolated: Array  # [] int32
     num_empty: Array  # [] int32

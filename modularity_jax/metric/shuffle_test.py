@@ -52,6 +52,7 @@ def shuffle_test(
     num_restarts: int = 10,
     selection: str = "ncut",
     solver: str = "auto",
+    refine: bool = True,
     measure: str = "ncut",
     shuffles_per_group: int | None = None,
     mesh: Mesh | None = None,
@@ -68,7 +69,7 @@ def shuffle_test(
       num_clusters: K, static.
       num_shuffles: R.
       method: the control; see `shuffle`.
-      num_restarts, selection, solver, measure: as in `cluster`, for the graph and its controls alike.
+      num_restarts, selection, solver, refine, measure: as in `cluster`, for the graph and its controls alike.
       shuffles_per_group: controls that are clustered under one vmap; bounds the memory. None takes 1 on CPU cores, and
         on an accelerator what fills it; another number rounds differently.
       mesh: one-axis mesh whose devices share the controls; None for the default device.
@@ -78,15 +79,14 @@ def shuffle_test(
     """
     key = checks.as_key(key)
     _check_controls(graph, num_shuffles, method, shuffles_per_group)
-    settings, mesh = Settings(num_clusters, num_restarts, selection, solver, measure), as_mesh(mesh)
+    settings, mesh = Settings(num_clusters, num_restarts, selection, solver, refine, measure), as_mesh(mesh)
     check_settings(settings, graph)
     size = int(shuffles_per_group or items_at_once(graph, settings))
     found, shuffled = partition_with_controls(
         graph, key, settings, method=method, count=int(num_shuffles), group_size=size, mesh=mesh
     )
-    return _told(
-        compare_with(clustering_of(graph, found), *shuffled, higher=measure_of(measure).higher), int(num_clusters)
-    )
+    observed = clustering_of(graph, found, settings)
+    return _told(compare_with(observed, *shuffled, higher=measure_of(measure).higher), int(num_clusters))
 
 
 def _told(test: ShuffleTest, num_clusters: int) -> ShuffleTest:

@@ -68,6 +68,7 @@ class ClusterConfig:
     num_restarts: int = 10  # k-means starts, as in the papers
     selection: str = "inertia"  # which start is kept, as in the papers; "ncut" is the library's own default
     solver: str = "auto"  # of the eigenvectors
+    refine: bool = False  # as in the papers; True is the library's own default, and finds a lower n-cut
     shuffles_per_group: int = 0  # controls under one vmap; 0 (auto): 1 on CPU cores, what fills an accelerator
     curve_epochs: tuple[int, ...] = ()  # of each phase, for learning_curve.csv, besides its last; none leaves it out
 

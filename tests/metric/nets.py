@@ -158,4 +158,4 @@ def embed(graph, key, *, num_clusters, solver="auto"):
 def kmeans(points, key, *, weights, num_clusters, num_restarts):
     """k-means from random numbers of a key."""
     uniforms = jax.random.uniform(key, (k_means.num_uniforms(num_clusters, num_restarts),), points.dtype)
-    return k_means.kmeans(points, uniforms, live=weights > 0, num_clusters=num_clusters, num_restarts=num_restarts)
+    return k_means.kmeans(points, uniforms, weights=weights, num_clusters=num_clusters, num_restarts=num_restarts)

@@ -47,8 +47,8 @@ def scikit_ncut(graph, num_clusters, seed):
 
 @functools.cache
 def cuts(num_clusters, selection):
-    """n-cuts of NUM_NETS sparse nets under two keys each, [NUM_NETS, 2]."""
-    run = functools.partial(mj.cluster, num_clusters=num_clusters, selection=selection)
+    """n-cuts of NUM_NETS sparse nets, without refinement, under two keys each, [NUM_NETS, 2]."""
+    run = functools.partial(mj.cluster, num_clusters=num_clusters, selection=selection, refine=False)
     keys = [[jax.random.key(1000 * repeat + seed) for repeat in range(2)] for seed in range(NUM_NETS)]
     return np.array([[float(run(sparse_net(seed), key).ncut) for key in row] for seed, row in enumerate(keys)])
 
@@ -72,10 +72,10 @@ def test_selection_by_ncut_differs_somewhere():
     assert (cuts(7, "ncut") < cuts(7, "inertia") - 1e-4).any()
 
 
-@pytest.mark.parametrize("selection", ["ncut", "inertia"])
-def test_result_of_a_net_with_isolated_neurons(selection):
+@pytest.mark.parametrize("how", [{}, {"refine": False}, {"refine": False, "selection": "inertia"}])
+def test_result_of_a_net_with_isolated_neurons(how):
     graph = sparse_net(0)
-    result = mj.cluster(graph, jax.random.key(0), num_clusters=4, selection=selection)
+    result = mj.cluster(graph, jax.random.key(0), num_clusters=4, **how)
     isolated = np.asarray(graph.degrees()) == 0
     labels = np.asarray(result.labels)
     assert isolated.any()
@@ -151,7 +151,7 @@ def test_order_of_the_neurons_changes_nothing_on_average():
         orders = [rng.permutation(width) for width in WIDTHS]
         kernels = [np.asarray(w)[a][:, b] for w, a, b in zip(graph.affinities, orders, orders[1:], strict=False)]
         graph = mj.LayeredGraph.from_weights(kernels)
-        moved.append(float(mj.cluster(graph, jax.random.key(seed), num_clusters=4).ncut))
+        moved.append(float(mj.cluster(graph, jax.random.key(seed), num_clusters=4, refine=False).ncut))
         original.append(cuts(4, "ncut")[seed].mean())
     difference = np.array(moved) - np.array(original)
     assert abs(difference.mean()) <= 3 * nets.standard_error(difference)

@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import modularity_jax as mj
 from modularity_jax.metric.measures import MEASURES
-from modularity_jax.metric.modularity import batched_modularity
+from modularity_jax.metric.modularity import modularity_of_members
 from tests.metric import nets
 
 KARATE = nx.karate_club_graph()
@@ -82,7 +82,8 @@ def test_of_a_layered_graph_by_its_definition(widths):
             order = graph.form().order() if own is not graph else np.arange(sum(widths))
             placed = np.empty_like(labels)
             placed[order] = labels
-            found = batched_modularity(own, jnp.asarray(placed)[None], num_clusters=3, gamma=gamma)
+            members = placed[None, None] == np.arange(3)[None, :, None]
+            found = modularity_of_members(own, jnp.asarray(members), gamma)
             assert float(found[0]) == pytest.approx(expected, abs=1e-6)
 
 
@@ -191,6 +192,30 @@ def test_more_clusters_to_begin_with_are_no_worse():
         assert many >= few - 1e-3
 
 
+def test_soft_labels():
+    """Those of 0 and 1 are labels; between two partitions a slope tells which way is up."""
+    weights, truth = planted(0, 3, 2, 0.1)
+    graph = mj.LayeredGraph.from_weights(weights)
+    hard = np.eye(2, dtype=np.float32)[truth]
+    q = functools.partial(mj.modularity, graph, num_clusters=2)
+    assert q(hard) == pytest.approx(float(q(truth)), abs=1e-6)
+    assert q(np.full_like(hard, 0.5)) == pytest.approx(0, abs=1e-6)
+    slope = jax.grad(lambda t: q(t * hard + (1 - t) * 0.5))(0.5)
+    assert slope == pytest.approx(2 * 0.5 * float(q(truth)), abs=1e-5)  # Q is quadratic in how far they are apart
+
+
+def test_layers_that_weigh_the_same():
+    weights, labels = planted(0, 3, 2, 0.1)
+    labels[:20] = 0  # so that the first kernel is less modular than the others
+    graph = mj.LayeredGraph.from_weights([w * scale for w, scale in zip(weights, (1, 30, 0.2), strict=True)])
+    ends = [np.concatenate(pair) for pair in itertools.pairwise(np.split(labels, 4))]
+    alone = [mj.LayeredGraph.from_weights([w]) for w in weights]
+    each = [float(mj.modularity(g, own, num_clusters=2)) for g, own in zip(alone, ends, strict=True)]
+    assert mj.modularity(graph, labels, num_clusters=2, weighting="layer") == pytest.approx(np.mean(each), abs=1e-6)
+    assert mj.modularity(graph.balanced(), labels, num_clusters=2) == pytest.approx(np.mean(each), abs=1e-6)
+    assert abs(float(mj.modularity(graph, labels, num_clusters=2)) - np.mean(each)) > 1e-2
+
+
 @pytest.mark.bits
 def test_a_shuffle_test_by_it():
     graph = mj.LayeredGraph.from_weights(planted(0, 3, 2, 0.2)[0])
@@ -213,10 +238,10 @@ def test_a_shuffle_test_by_it():
 
 def test_another_resolution_is_no_other_program():
     mj.modularity(WITHOUT_WEIGHTS, FACTIONS, num_clusters=2)
-    before = batched_modularity._cache_size()
+    before = modularity_of_members._cache_size()
     for gamma in (0.9, 1.1, 1.3):
         mj.modularity(WITHOUT_WEIGHTS, FACTIONS, num_clusters=2, gamma=gamma)
-    assert batched_modularity._cache_size() == before
+    assert modularity_of_members._cache_size() == before
 
 
 def test_it_is_batched():
@@ -239,6 +264,8 @@ def test_it_is_batched():
         ({"gamma": -1}, "gamma must be a number of at least 0, got -1"),
         ({"gamma": float("nan")}, "gamma must be a number of at least 0, got nan"),
         ({"gamma": "1"}, "gamma must be a number of at least 0, got '1'"),
+        ({"weighting": "neuron"}, "weighting must be one of"),
+        ({"labels": np.zeros((34, 3))}, r"labels must be \[N\] or \[N, K\] with N=34, K=2, got \(34, 3\)"),
         ({"labels": np.zeros(3, int)}, r"labels must have shape \(34,\), one per vertex, got \(3,\)"),
         ({"graph": np.zeros((2, 2))}, "graph must be"),
     ],

@@ -85,7 +85,7 @@ def test_shuffles_are_the_same_whatever_their_number():
 
 @pytest.mark.bits
 def test_a_test_in_parts_is_the_test_in_one():
-    settings = Settings(SETTINGS["num_clusters"], SETTINGS["num_restarts"], "ncut", "auto")
+    settings = Settings(SETTINGS["num_clusters"], SETTINGS["num_restarts"], "ncut", "auto", True)
     how = {"method": "layer", "count": 9, "group_size": SETTINGS["shuffles_per_group"], "mesh": None}
     parts = [partition_controls(NET, jax.random.key(7), settings, first=first, **how) for first in (0, 9)]
     together = compare_with(result().clustering, *map(jnp.concatenate, zip(*parts, strict=True)))

@@ -113,7 +113,7 @@ def _cluster_key(run_seed: jax.Array, seed: jax.Array) -> jax.Array:
 def clustering_settings(config: RunConfig, measure: str, num_clusters: int) -> Settings:
     """How a run's networks are clustered."""
     own = config.cluster
-    return Settings(num_clusters, own.num_restarts, own.selection, own.solver, measure)
+    return Settings(num_clusters, own.num_restarts, own.selection, own.solver, own.refine, measure)
 
 
 def cluster_network(

@@ -1,0 +1,53 @@
+"""Partitions on their way to a better one: rounds in which vertices move between clusters, until none gains."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+# Rounds of moves at most; on networks of the study they end after 5 to 30.
+MAX_ROUNDS = 100
+
+
+class Found(NamedTuple):
+    """Partitions of one graph, and what they are worth: higher is better."""
+
+    labels: Array  # [X, N] int32
+    value: Array  # [X]
+
+
+class _Round(NamedTuple):
+    """After a round of moves."""
+
+    found: Found
+    number: Array  # [] int32
+    goes_on: Array  # [] bool
+
+
+def climb(step: Callable[[Array], Found], labels: Array, least_gain: Array) -> Found:
+    """Labels [X, N] after rounds of steps until none raises a value by more than least_gain; the best of each row."""
+
+    def next_round(state: _Round) -> _Round:
+        found = step(state.found.labels)
+        better = found.value > state.found.value + least_gain
+        kept = jnp.where(better[:, None], found.labels, state.found.labels)
+        return _Round(Found(kept, jnp.maximum(found.value, state.found.value)), state.number + 1, better.any())
+
+    unknown = Found(labels, jnp.full(labels.shape[0], -jnp.inf, least_gain.dtype))
+    start = _Round(unknown, jnp.int32(0), jnp.asarray(True))
+    return jax.lax.while_loop(lambda state: state.goes_on & (state.number < MAX_ROUNDS), next_round, start).found
+
+
+def members_of(labels: Array, num_clusters: int, dtype: jnp.dtype) -> Array:
+    """Which vertex is in which cluster, [..., K, N] of 0 and 1; of labels [..., N]."""
+    clusters = jnp.arange(num_clusters, dtype=jnp.int32)[:, None]
+    return (labels[..., None, :] == jax.lax.broadcast_to_rank(clusters, labels.ndim + 1)).astype(dtype)
+
+
+def received_by(product: Callable[[Array], Array], members: Array) -> Array:
+    """What the clusters send, [X, K, M]: the product with each of the rows of members [X, K, N]."""
+    rows = members.reshape(-1, members.shape[2])
+    return product(rows).reshape(*members.shape[:2], -1)
