@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -15,6 +16,12 @@ def plain(value: Any) -> Any:
     scalar = np.asarray(value)
     item = scalar.item()
     return float(str(scalar[()])) if isinstance(item, float) else item
+
+
+def plain_row(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A table's row of plain values; NaN, where nothing is known, becomes an empty cell."""
+    row = {name: plain(value) for name, value in values.items()}
+    return {name: None if value != value else value for name, value in row.items()}
 
 
 def coerce(name: str, value: Any, default: Any) -> Any:

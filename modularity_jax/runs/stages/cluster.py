@@ -1,24 +1,23 @@
 """The clustering stage of a run: clusterability.csv and clusters/<phase>.npz."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from modularity_jax.metric.clustering import Clustering
 from modularity_jax.metric.items import partition_controls
 from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with
 from modularity_jax.runs import signals
-from modularity_jax.runs.cluster_files import Comparison, comparison_of
+from modularity_jax.runs.cluster_files import Comparison
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.pieces import results, timed
-from modularity_jax.runs.plain_values import plain
+from modularity_jax.runs.plain_values import plain_row
 from modularity_jax.runs.stages import left_out
 from modularity_jax.runs.stages.inputs import (
     TrainedNetwork,
@@ -28,9 +27,9 @@ from modularity_jax.runs.stages.inputs import (
     kept_clustering,
     load_networks,
 )
-from modularity_jax.runs.stages.left_out import Case, why_not
+from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.store import Store
-from modularity_jax.runs.tables import Row, is_readable, read_csv, read_table, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, is_readable, read_table, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir
 
 CLUSTERABILITY_COLUMNS = (
@@ -41,8 +40,6 @@ CLUSTERABILITY_COLUMNS = (
 
 # Controls of one piece.
 CHUNK = 1000
-
-Networks = Mapping[tuple[str, int], TrainedNetwork]  # by phase and seed
 
 
 def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
@@ -58,14 +55,15 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """
     config = workdir.config
     phases = [phase for phase in config.phases if phase in config.cluster.phases]
+    files = [workdir.clusterability, *map(workdir.clusters, phases)]
+    if told_by_first(lambda: all(map(is_readable, files))):
+        logging.info("%s holds its clusterings already", workdir.path)
+        return
     networks = load_networks(workdir, phases, config.cluster.graphs)
     own = config.cluster
     asked: Iterable[Any] = itertools.product([*networks], own.graphs, own.measures, own.num_clusters, own.methods)
     cases = [Comparison(*network, *rest) for network, *rest in asked]
-    if told_by_first(lambda: _is_done(workdir, phases, cases)):
-        logging.info("%s holds its clusterings already", workdir.path)
-        return
-    reasons = _impossible(cases, networks)
+    reasons = left_out.impossible({_asks(case): networks[case[:2]].graphs[case.graph] for case in cases})
     cases = [case for case in cases if _asks(case) not in reasons]
     told_by_first(lambda: left_out.note(workdir, "cluster", reasons))
     if not cases:
@@ -88,22 +86,6 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
 def _told(case: Comparison, test: ShuffleTest) -> str:
     where = f"{case.phase} seed {case.seed}, k = {case.num_clusters}, {case.method}"
     return f"{where}: {case.measure} {test.observed:.3f}, z {test.z_score:.1f}"
-
-
-def _is_done(workdir: Workdir, phases: Sequence[str], cases: Iterable[Comparison]) -> bool:
-    """Whether the table has a row for each test that is not left out, and the arrays are there."""
-    if not all(map(is_readable, (workdir.clusterability, *map(workdir.clusters, phases)))):
-        return False
-    known = {comparison_of(row) for row in read_csv(workdir.clusterability)}
-    noted = left_out.read(workdir, "cluster")
-    return bool(known) and all(case in known or _asks(case) in noted for case in cases)
-
-
-def _impossible(cases: Iterable[Comparison], networks: Networks) -> dict[Case, str]:
-    """The networks that cannot be cut into so many clusters, and why."""
-    asked = dict.fromkeys(map(_asks, cases))
-    found = {case: why_not(networks[case[:2]].graphs[case.graph], case.num_clusters) for case in asked}
-    return {case: why for case, why in found.items() if why}
 
 
 def _asks(case: Comparison) -> Case:
@@ -150,10 +132,12 @@ def _test(store: Store, network: TrainedNetwork, case: Comparison, config: RunCo
 def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[Comparison, ShuffleTest]) -> None:
     """The arrays and the table of all tests; it comes last, for it tells that the stage is done."""
     for phase in phases:
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Any] = {}
         for case, test in tests.items():
             if case.phase == phase:
-                arrays |= _arrays(case, test)
+                arrays[f"{case.prefix}/labels"] = test.clustering.labels
+                arrays[f"{case.prefix}/eigenvalues"] = test.clustering.eigenvalues
+                arrays[f"{case.prefix}/{case.method}/controls"] = test.controls
         write_arrays(workdir.clusters(phase), dict(sorted(arrays.items())))
     metrics = read_table(workdir.path, "metrics.csv", ("seed", "phase", "test_accuracy"))
     accuracy = {(row["phase"], row["seed"]): row["test_accuracy"] for row in metrics}  # of a phase's last epoch
@@ -163,37 +147,17 @@ def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[Comparison,
 
 def row_of(case: Comparison, test: ShuffleTest, accuracy: float) -> Row:
     """Of the table; accuracy is the network's on the test set."""
-    found: Clustering = test.clustering
-    row = {
+    low, high = test.p_interval
+    columns = {
         **case._asdict(),
-        "observed": test.observed,
-        "bound": found.bound,
+        **test.clustering._asdict(),
+        **test._asdict(),
         "shuffled_mean": test.mean,
         "shuffled_std": test.std,
-        "z_score": test.z_score,
-        "p_value": test.p_value,
-        "p_opposite": test.p_opposite,
-        "p_low": test.p_interval[0],
-        "p_high": test.p_interval[1],
-        "effect_size": test.effect_size,
+        "p_low": low,
+        "p_high": high,
         "num_shuffles": test.controls.size,
-        "num_left_out": test.num_left_out,
-        "num_isolated": found.num_isolated,
-        "num_components": found.num_components,
-        "num_empty": found.num_empty,
-        "converged": bool(found.converged and test.all_converged),
+        "converged": bool(test.clustering.converged and test.all_converged),
         "test_accuracy": accuracy,
     }
-    plain_row = {name: plain(value) for name, value in row.items()}
-    # nan: no control compares, or no bound is known.
-    return {name: None if value != value else value for name, value in plain_row.items()}
-
-
-def _arrays(case: Comparison, test: ShuffleTest) -> dict[str, np.ndarray]:
-    """What the table leaves out: labels, eigenvalues and each control's value."""
-    arrays = {
-        f"{case.prefix}/labels": test.clustering.labels,
-        f"{case.prefix}/eigenvalues": test.clustering.eigenvalues,
-        f"{case.prefix}/{case.method}/controls": test.controls,
-    }
-    return {name: np.asarray(array) for name, array in arrays.items()}
+    return plain_row({name: columns[name] for name in CLUSTERABILITY_COLUMNS})

@@ -15,7 +15,7 @@ from modularity_jax.nets.graphs import graph_of
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.sweep import Epoch
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.plain_values import plain
+from modularity_jax.runs.plain_values import plain, plain_row
 from modularity_jax.runs.stages.inputs import cluster_key, cluster_network, clustering_settings
 from modularity_jax.runs.stages.left_out import why_not
 from modularity_jax.runs.tables import Row
@@ -79,7 +79,6 @@ def _measured(graph: Graph, config: RunConfig, seed: int, settings: Settings, me
         mesh=mesh,
     ).value
     compared = controls[~np.isnan(controls)]
-    mean, sd = (plain(compared.mean()), plain(compared.std())) if compared.size else (None, None)
-    values = {"observed": found.value, "bound": found.bound, "num_isolated": found.num_isolated}
-    row = {name: plain(value) for name, value in values.items()} | {"shuffled_mean": mean, "shuffled_std": sd}
-    return {name: None if value != value else value for name, value in row.items()}  # nan: no bound is known
+    mean, sd = (compared.mean(), compared.std()) if compared.size else (None, None)
+    row = {"observed": found.value, "bound": found.bound, "num_isolated": found.num_isolated}
+    return plain_row(row | {"shuffled_mean": mean, "shuffled_std": sd})

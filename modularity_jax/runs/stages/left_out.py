@@ -1,6 +1,6 @@
 """left_out.csv: the networks that a stage could not test, and why; all others are tested."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from absl import logging
@@ -35,6 +35,12 @@ def why_not(graph: Graph, num_clusters: int) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def impossible(graphs: Mapping[Case, Graph]) -> dict[Case, str]:
+    """The cases that cannot be tested, and why."""
+    reasons = {case: why_not(graph, case.num_clusters) for case, graph in graphs.items()}
+    return {case: why for case, why in reasons.items() if why}
 
 
 def read(workdir: Workdir, stage: str) -> dict[Case, str]:

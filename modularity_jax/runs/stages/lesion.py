@@ -30,7 +30,7 @@ from modularity_jax.runs.stages.inputs import (
     load_networks,
     load_samples,
 )
-from modularity_jax.runs.stages.left_out import Case, why_not
+from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.stages.lesion_tables import (
     DOUBLE_LESION_COLUMNS,
     LESION_COLUMNS,
@@ -126,8 +126,7 @@ def _impossible(config: RunConfig, networks: Mapping[tuple[str, int], TrainedNet
         return dict.fromkeys(asked, f"a network of model.name={config.model.name} is no perceptron")
     if len(config.model.widths) < 3:
         return dict.fromkeys(asked, "there is no hidden layer whose neurons could be damaged")
-    found = {case: why_not(graph, count) for case, graph in asked.items()}
-    return {case: why for case, why in found.items() if why}
+    return left_out.impossible(asked)
 
 
 def _key(stage: _Stage, case: LesionCase) -> dict[str, Any]:

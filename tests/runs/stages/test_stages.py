@@ -283,6 +283,7 @@ def test_too_many_clusters_for_some_networks_leave_out_these(workdir, copy, forb
     """The initial networks have 102 connected neurons, the pruned ones fewer: each of them for itself."""
     connected = {102 - r["num_isolated"]: r["seed"] for r in read_csv(workdir.clusterability) if r["phase"] == "pruned"}
     few, seed = min(connected.items())
+    lose_results(copy, "cluster")
     cluster = dataclasses.replace(CONFIG.cluster, num_clusters=(3, few + 1), phases=("pruned",))
     asked = dataclasses.replace(copy, config=dataclasses.replace(CONFIG, cluster=cluster))
     with pytest.raises(AssertionError, match="computed already"):  # the other network's
@@ -368,6 +369,7 @@ def test_clustering_without_networks_names_the_command(tmp_path, workdir, copy):
         FileNotFoundError, match=rf"no metrics.csv; run `python -m experiments.train --workdir={empty.path}`"
     ):
         cluster_stage(empty)
+    copy.clusterability.unlink()
     copy.weights("pruned").unlink()
     with pytest.raises(FileNotFoundError, match=r"no weights/pruned.npz; run `python -m experiments.train "):
         cluster_stage(copy)
