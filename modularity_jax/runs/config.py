@@ -33,7 +33,6 @@ GROUP_SIZES = ("train.seeds_per_group", "cluster.shuffles_per_group", "lesion.sa
 MAX_RESTARTS = 10_000  # all starts of k-means are held at once
 MAX_LESIONS = 100_000  # all controls of a network's lesions are held at once
 
-
 _REGISTRIES: dict[str, Mapping[str, Any]] = {"graphs": GRAPHS, "measures": MEASURES, "methods": METHODS}
 
 
@@ -155,11 +154,10 @@ def from_dict(values: Mapping[str, Any]) -> RunConfig:
     Raises:
       ValueError: that names the section or field, if it is unknown, of the wrong type or out of range.
     """
-    sections = {field.name: field.default for field in dataclasses.fields(RunConfig)}
-    _check_names("config", values, sections)
-    return RunConfig(
-        **{name: _section(name, type(default), values.get(name, {})) for name, default in sections.items()}
-    )
+    defaults = RunConfig().to_dict()
+    _check_names("config", values, defaults)
+    kinds = {field.name: type(field.default) for field in dataclasses.fields(RunConfig)}
+    return RunConfig(**{name: _section(name, kind, values.get(name, {})) for name, kind in kinds.items()})
 
 
 def check_setting(path: str) -> None:
@@ -169,21 +167,21 @@ def check_setting(path: str) -> None:
       ValueError: that names the section or field, if it is unknown.
     """
     section, _, name = path.partition(".")
-    sections: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(RunConfig)}
-    _check_names("config", [section], sections)
+    defaults = RunConfig().to_dict()
+    _check_names("config", [section], defaults)
     if name:
-        _check_names(f"config.{section}", [name], [field.name for field in dataclasses.fields(sections[section])])
+        _check_names(f"config.{section}", [name], defaults[section])
 
 
 def differences(one: RunConfig, other: RunConfig) -> list[str]:
     """The fields in which two configs differ, each as "train.num_seeds: 4 and 10"."""
-    found = []
-    for section, values in one.to_dict().items():
-        for name, value in values.items():
-            counterpart = other.to_dict()[section][name]
-            if value != counterpart:
-                found.append(f"{section}.{name}: {value} and {counterpart}")
-    return found
+    others = other.to_dict()
+    return [
+        f"{section}.{name}: {value} and {others[section][name]}"
+        for section, values in one.to_dict().items()
+        for name, value in values.items()
+        if value != others[section][name]
+    ]
 
 
 def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:
