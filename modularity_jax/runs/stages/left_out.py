@@ -1,6 +1,6 @@
 """left_out.csv: the networks that a stage could not test, and why; all others are tested."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from absl import logging
@@ -11,7 +11,6 @@ from modularity_jax.runs.tables import Row, is_readable, read_csv, write_csv
 from modularity_jax.runs.workdir import Workdir
 
 COLUMNS = ("stage", "phase", "seed", "graph", "num_clusters", "reason")
-_STAGES = ("cluster", "lesion")
 _TESTS = {"cluster": "clustered", "lesion": "damaged"}
 _FLAGS = {
     "cluster": "--config.cluster.phases and --config.cluster.num_clusters can leave them out",
@@ -43,23 +42,16 @@ def impossible(graphs: Mapping[Case, Graph]) -> dict[Case, str]:
     return {case: why for case, why in reasons.items() if why}
 
 
-def read(workdir: Workdir, stage: str) -> dict[Case, str]:
-    """The reasons that a stage has noted."""
-    return {Case(*(row[name] for name in Case._fields)): row["reason"] for row in _rows(workdir, (stage,))}
-
-
-def note(workdir: Workdir, stage: str, reasons: dict[Case, str]) -> None:
-    """Add reasons to those that are noted, in whatever order they come, and name all in the log."""
-    noted = read(workdir, stage)
-    if reasons.keys() - noted.keys():
-        mine = [{"stage": stage, **case._asdict(), "reason": why} for case, why in (noted | reasons).items()]
-        others = [name for name in _STAGES if name != stage]
-        places = {phase: place for place, phase in enumerate(workdir.config.phases)}
-        rows = [*mine, *_rows(workdir, others)]
-        rows.sort(key=lambda row: (row["graph"], row["num_clusters"], row["seed"]))
-        rows.sort(key=lambda row: (_STAGES.index(row["stage"]), places[row["phase"]]))
+def note(workdir: Workdir, stage: str, reasons: Mapping[Case, str]) -> None:
+    """Put a stage's reasons into the table, whatever the other stage has there, and name them in the log."""
+    there = read_csv(workdir.left_out, COLUMNS) if is_readable(workdir.left_out) else []
+    mine = [{"stage": stage, **case._asdict(), "reason": why} for case, why in reasons.items()]
+    rows = [row for row in there if row["stage"] != stage] + mine
+    rows.sort(key=lambda row: (row["graph"], row["num_clusters"], row["seed"]))
+    rows.sort(key=lambda row: ([*_TESTS].index(row["stage"]), workdir.config.phases.index(row["phase"])))
+    if rows != there:
         write_csv(workdir.left_out, rows, COLUMNS)
-    for sentence in sentences(_rows(workdir, (stage,))):
+    for sentence in sentences(mine):
         logging.warning("%s %s", sentence, _FLAGS[stage])
 
 
@@ -70,11 +62,6 @@ def sentences(rows: Iterable[Row]) -> list[str]:
         seeds.setdefault((row["stage"], row["phase"], row["num_clusters"], row["reason"]), []).append(row["seed"])
     return [
         f"The {phase} network{'s' if len(own) > 1 else ''} of seed{'s' if len(own) > 1 else ''} "
-        f"{', '.join(map(str, own))} could not be {_TESTS.get(stage, stage)} at k = {count}: {reason}."
+        f"{', '.join(map(str, own))} could not be {_TESTS[stage]} at k = {count}: {reason}."
         for (stage, phase, count, reason), own in seeds.items()
     ]
-
-
-def _rows(workdir: Workdir, stages: Collection[str]) -> list[Row]:
-    rows = read_csv(workdir.left_out, COLUMNS) if is_readable(workdir.left_out) else []
-    return [row for row in rows if row["stage"] in stages]

@@ -31,13 +31,9 @@ from modularity_jax.runs.stages.inputs import (
     load_samples,
 )
 from modularity_jax.runs.stages.left_out import Case
-from modularity_jax.runs.stages.lesion_tables import (
-    DOUBLE_LESION_COLUMNS,
-    LESION_COLUMNS,
-    as_piece,
-)
+from modularity_jax.runs.stages.lesion_tables import DOUBLE_LESION_COLUMNS, LESION_COLUMNS, as_piece
 from modularity_jax.runs.store import Store, digest, unpacked
-from modularity_jax.runs.tables import Row, is_readable, read_arrays, read_csv, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, is_readable, read_arrays, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
@@ -77,14 +73,18 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """
     config = workdir.config
     phases = [phase for phase in config.phases if phase in config.lesion.phases and config.lesion.num_shuffles]
+    files = [workdir.double_lesions, workdir.lesions, *map(workdir.lesion_arrays, phases)]
+    if told_by_first(lambda: all(map(is_readable, files))):
+        logging.info("%s holds its lesions already", workdir.path)
+        return
     networks = load_networks(workdir, phases, (GRAPH,))
     kinds = ["single", *(kind for kind in KINDS if getattr(config.lesion, kind))]
     cases = [LesionCase(*network, kind) for network, kind in itertools.product([*networks], kinds)]
-    reasons = told_by_first(lambda: left_out.read(workdir, "lesion")) | _impossible(config, networks)
+    reasons = _impossible(config, networks)
     cases = [case for case in cases if _left_out(case, config) not in reasons]
-    if not cases or told_by_first(lambda: _is_done(workdir, phases, cases)):
+    if not cases:
         told_by_first(lambda: left_out.note(workdir, "lesion", reasons))
-        logging.info("%s holds its lesions already, or its config asks for none", workdir.path)
+        logging.info("%s has no network whose modules could be damaged, or its config asks for none", workdir.path)
         return
     samples = load_samples(config)
     drawn_on = digest((samples.x_test, samples.y_test))
@@ -96,22 +96,13 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
         failed = {case: unpacked(piece["reason"]) for case, piece in pieces.items() if "reason" in piece}
         pieces = {case: piece for case, piece in pieces.items() if case not in failed}
         labels = {case[:2]: _labels(stage, case) for case in pieces}
+        reasons |= {_left_out(case, config): why for case, why in failed.items()}
+        told_by_first(lambda: left_out.note(workdir, "lesion", reasons))
         told_by_first(lambda: _collate(workdir, stage, phases, pieces, labels))
-    reasons |= {_left_out(case, config): why for case, why in failed.items()}
-    told_by_first(lambda: left_out.note(workdir, "lesion", reasons))
 
 
 def _told(case: LesionCase, piece: Mapping[str, np.ndarray]) -> str:
     return f"{case.phase} seed {case.seed}, {case.kind}: {unpacked(piece['outcome'])}"
-
-
-def _is_done(workdir: Workdir, phases: Iterable[str], cases: Iterable[LesionCase]) -> bool:
-    """Whether the tables have rows of each test, and the arrays are there."""
-    tables = (workdir.lesions, workdir.double_lesions)
-    if not all(map(is_readable, (*tables, *map(workdir.lesion_arrays, phases)))):
-        return False
-    known = {LesionCase(row["phase"], row["seed"], row.get("kind", "single")) for t in tables for row in read_csv(t)}
-    return all(case in known for case in cases)
 
 
 def _left_out(case: LesionCase, config: RunConfig) -> Case:
@@ -150,7 +141,8 @@ def _piece(stage: _Stage, case: LesionCase) -> dict[str, np.ndarray]:
         signals.check()
         keep = KeptSums(stage.store, key | {"piece": "lesions-under-way"})
         head = {"seed": case.seed, "phase": case.phase, "num_clusters": stage.config.lesion.num_clusters}
-        piece = as_piece(head, case.kind, _test(stage, case, keep))
+        head |= {"kind": case.kind} if case.kind in KINDS else {}
+        piece = as_piece(head, _test(stage, case, keep))
         stage.store.put(key, piece)
         keep.drop()
     return piece
