@@ -1,6 +1,7 @@
 """A run's networks as pieces, and as its files: weights/<phase>.npz, metrics.csv and learning_curve.csv."""
 
 import itertools
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.stages.curve import CURVE_COLUMNS, NUM_CONTROLS
 from modularity_jax.runs.stages.inputs import BITS
 from modularity_jax.runs.store import Store, packed, unpacked
-from modularity_jax.runs.tables import Row, is_readable, read_csv, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, is_readable, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir, jax_settings
 
 METRICS_COLUMNS = (
@@ -39,40 +40,41 @@ def _curve_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
     own = config.to_dict()["cluster"]
     others = ("phases", "methods", "num_shuffles")
     settings = {name: value for name, value in own.items() if name not in others}
-    return _network_key(config, phase, seed) | {
-        "piece": "curve",
-        "cluster": settings,
-        "controls": NUM_CONTROLS,
-    }
+    return _network_key(config, phase, seed) | {"piece": "curve", "cluster": settings, "controls": NUM_CONTROLS}
 
 
-def phases_in(store: Store, config: RunConfig, seed: int) -> tuple[str, ...]:
-    """The phases of a network that the store has undamaged, from the first on; with their learning curve if asked."""
+def num_phases(store: Store, config: RunConfig, seed: int) -> int:
+    """How many phases of a network the store has undamaged, from the first on; with their learning curve if asked."""
 
     def is_there(phase: str) -> bool:
         keys = [_network_key(config, phase, seed)]
         keys += [_curve_key(config, phase, seed)] if config.cluster.curve_epochs else []
         return all(store.get(key) is not None for key in keys)
 
-    return tuple(itertools.takewhile(is_there, config.phases))
+    return len([*itertools.takewhile(is_there, config.phases)])
 
 
-def read_network(
-    store: Store, config: RunConfig, phase: str, seed: int
-) -> tuple[dict[str, np.ndarray], list[Row], list[Row]]:
-    """A network's parameters at the end of a phase, as `layer_<ll>/kernel`, and its rows of the two tables.
+def read_phase(
+    store: Store, config: RunConfig, phase: str, seeds: Iterable[int]
+) -> tuple[dict[int, dict[str, np.ndarray]], list[Row], list[Row]]:
+    """Networks at the end of a phase: their parameters, as `layer_<ll>/kernel`, and its rows of the two tables.
 
     Raises:
-      ValueError: if a piece is missing or damaged, or its loss was not finite where the config wants to stop at that.
+      ValueError: if a piece is missing or damaged, or a loss was not finite where the config wants to stop at that.
     """
-    piece = store.get(_network_key(config, phase, seed))
-    curve = store.get(_curve_key(config, phase, seed)) if config.cluster.curve_epochs else {"rows": packed([])}
-    if piece is None or curve is None:
-        raise ValueError(f"a piece of the {phase} network of seed {seed} was damaged; the same command makes it again")
-    rows = unpacked(piece.pop("rows"))
+    params, metrics, curve = {}, [], []
+    for seed in seeds:
+        piece = store.get(_network_key(config, phase, seed))
+        points = store.get(_curve_key(config, phase, seed)) if config.cluster.curve_epochs else {"rows": packed([])}
+        if piece is None or points is None:
+            raise ValueError(f"a piece of the {phase} network of seed {seed} was damaged; the same command remakes it")
+        metrics += unpacked(piece.pop("rows"))
+        curve += unpacked(points["rows"])
+        params[seed] = piece
     if config.train.on_nan == "fail":
-        check_losses(rows, config)
-    return piece, rows, unpacked(curve["rows"])
+        check_losses(metrics, config)
+    place = operator.itemgetter("epoch", "seed")
+    return params, sorted(metrics, key=place), sorted(curve, key=place)
 
 
 def keep_networks(
@@ -95,21 +97,14 @@ def collate_networks(workdir: Workdir) -> None:
     metrics: list[Row] = []
     curve: list[Row] = []
     for phase in config.phases:
-        arrays: dict[str, np.ndarray] = {}
-        for seed in range(config.train.num_seeds):
-            params, rows, points = read_network(store, config, phase, seed)
-            arrays |= {f"seed_{seed}/{name}": array for name, array in params.items()}
-            metrics += rows
-            curve += points
+        params, rows, points = read_phase(store, config, phase, range(config.train.num_seeds))
+        arrays = {f"seed_{seed}/{name}": array for seed, own in params.items() for name, array in own.items()}
         write_arrays(workdir.weights(phase), arrays)
+        metrics += rows
+        curve += points
     if config.cluster.curve_epochs:
-        write_csv(workdir.learning_curve, in_table_order(curve, config), CURVE_COLUMNS)
-    write_csv(workdir.metrics, in_table_order(metrics, config), METRICS_COLUMNS)
-
-
-def in_table_order(rows: Iterable[Row], config: RunConfig) -> list[Row]:
-    """Rows of the training's tables in the order of these."""
-    return sorted(rows, key=lambda row: (config.phases.index(row["phase"]), row["epoch"], row["seed"]))
+        write_csv(workdir.learning_curve, curve, CURVE_COLUMNS)
+    write_csv(workdir.metrics, metrics, METRICS_COLUMNS)
 
 
 def check_losses(rows: list[Row], config: RunConfig) -> None:
@@ -133,7 +128,4 @@ def is_trained(workdir: Workdir) -> bool:
     """Whether the training stage has left all its files, none of them damaged."""
     config = workdir.config
     tables = [workdir.metrics] + [workdir.learning_curve] * bool(config.cluster.curve_epochs)
-    if not all(map(is_readable, (*tables, *map(workdir.weights, config.phases)))):
-        return False
-    rows = {(row["phase"], row["epoch"]) for row in read_csv(workdir.metrics, ("phase", "epoch"))}
-    return all((phase, config.epochs[phase]) in rows for phase in config.phases)
+    return all(map(is_readable, (*tables, *map(workdir.weights, config.phases))))

@@ -1,7 +1,7 @@
 """The training stage of a run: metrics.csv, weights/<phase>.npz and learning_curve.csv."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -25,11 +25,10 @@ from modularity_jax.runs.stages.inputs import load_samples
 from modularity_jax.runs.stages.networks import (
     check_losses,
     collate_networks,
-    in_table_order,
     is_trained,
     keep_networks,
-    phases_in,
-    read_network,
+    num_phases,
+    read_phase,
 )
 from modularity_jax.runs.tables import Row
 from modularity_jax.runs.workdir import Workdir
@@ -55,7 +54,7 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
       StoppedError: after a checkpoint, if it was asked to stop.
     """
     config = workdir.config
-    checkpoints = Checkpoints(workdir.path, "train", training_settings(config))
+    checkpoints = Checkpoints(workdir.path, "train", config.to_dict())
     if told_by_first(lambda: is_trained(workdir)):
         logging.info("%s holds its trained networks already", workdir.path)
         told_by_first(checkpoints.clear)  # a process may have ended between the results and this
@@ -73,15 +72,15 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
 def _shares(workdir: Workdir, saved: Saved | None) -> list[_Share]:
     """The networks that lack a phase: those of the checkpoint, and the rest by the phase that they go on from."""
     config, store = workdir.config, workdir.store()
-    seeds = range(config.train.num_seeds)
-    begun = told_by_first(lambda: {seed: len(phases_in(store, config, seed)) for seed in seeds})
+    begun = told_by_first(lambda: {seed: num_phases(store, config, seed) for seed in range(config.train.num_seeds)})
     missing = [seed for seed, phases in begun.items() if phases < len(config.phases)]
     shares = []
-    if saved and set(saved.facts["seeds"]) <= set(missing):
-        shares.append(_further(_ended(workdir, begun, saved.facts["seeds"]), _under_way(config, begun, saved), config))
+    # Where the store has all that comes before the checkpoint's phase, and of one of its networks no more.
+    if saved and min(begun[seed] for seed in saved.facts["seeds"]) == config.phases.index(saved.facts["phase"]):
+        shares.append(_under_way(config, saved))
         missing = [seed for seed in missing if seed not in saved.facts["seeds"]]
-    for _, own in itertools.groupby(sorted(missing, key=begun.__getitem__), key=begun.__getitem__):
-        shares.append(_ended(workdir, begun, list(own)))
+    for phases, own in itertools.groupby(sorted(missing, key=begun.__getitem__), key=begun.__getitem__):
+        shares.append(_ended(workdir, list(own), phases))
     for share in shares:
         if share.resume:
             where = share.resume.epoch, share.resume.phase
@@ -106,7 +105,7 @@ def _train(workdir: Workdir, share: _Share, checkpoints: Checkpoints, samples: S
             accuracy = epoch.metrics.test_accuracy.mean()
             progress.advance(f"{epoch.phase} {epoch.epoch}/{epoch.num_epochs}, test accuracy {accuracy:.3f}")
             wanted = signals.is_wanted()
-            if epoch.states and (wanted or checkpoints.is_due()):
+            if epoch.states and epoch.epoch < epoch.num_epochs and (wanted or checkpoints.is_due()):
                 leaves = {f"leaf_{index:03d}": leaf for index, leaf in enumerate(jax.tree.leaves(epoch.states))}
                 facts = {"phase": epoch.phase, "epoch": epoch.epoch, "pruned": epoch.states.masks is not None}
                 checkpoints.save(leaves, facts | {"seeds": share.seeds, "rows": rows, "curve": curve})
@@ -114,43 +113,26 @@ def _train(workdir: Workdir, share: _Share, checkpoints: Checkpoints, samples: S
                 signals.check()
 
 
-def training_settings(config: RunConfig) -> dict[str, Any]:
-    """What decides the training's results."""
-    values = config.to_dict()
-    return {name: values[name] for name in ("data", "model", "train", "prune", "cluster")}
+def _ended(workdir: Workdir, seeds: list[int], num_phases: int) -> _Share:
+    """Networks whose first phases the store has; initial networks are soon made again."""
+    config, store, share = workdir.config, workdir.store(), _Share(seeds, None, [], [])
+    if num_phases < 2:
+        return share
+    for phase in config.phases[:num_phases]:
+        params, rows, curve = read_phase(store, config, phase, seeds)
+        share.rows.extend(rows)
+        share.curve.extend(curve)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *(nested(params[seed]) for seed in seeds))
+    resume = after_phase(phase, config.epochs[phase], stacked, model=config.model, train=config.train)
+    return share._replace(resume=resume)
 
 
-def _further(one: _Share, other: _Share, config: RunConfig) -> _Share:
-    return max(one, other, key=lambda share: _num_epochs(share.resume, config))
-
-
-def _ended(workdir: Workdir, begun: Mapping[int, int], seeds: list[int]) -> _Share:
-    """The end of the last phase that the store has of all; initial networks are soon made again."""
-    config, store, nothing = workdir.config, workdir.store(), _Share(seeds, None, [], [])
-    phases = config.phases[: min(begun[seed] for seed in seeds)]
-    if len(phases) < 2:
-        return nothing
-    try:
-        found = {(phase, seed): read_network(store, config, phase, seed) for phase in phases for seed in seeds}
-    except ValueError as error:
-        logging.warning("%s", error)
-        return nothing
-    params = [nested(found[phases[-1], seed][0]) for seed in seeds]
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *params)
-    resume = after_phase(phases[-1], config.epochs[phases[-1]], stacked, model=config.model, train=config.train)
-    rows = in_table_order((row for _, own, _ in found.values() for row in own), config)
-    curve = in_table_order((row for _, _, own in found.values() for row in own), config)
-    return _Share(seeds, resume, rows, curve)
-
-
-def _under_way(config: RunConfig, begun: Mapping[int, int], saved: Saved) -> _Share:
-    """A checkpoint's networks; from the beginning where the end of an earlier phase is gone."""
-    seeds, phase, epoch = (saved.facts[name] for name in ("seeds", "phase", "epoch"))
-    if any(begun[seed] < config.phases.index(phase) + (epoch == config.epochs[phase]) for seed in seeds):
-        return _Share(seeds, None, [], [])
+def _under_way(config: RunConfig, saved: Saved) -> _Share:
+    """A checkpoint's networks."""
+    seeds, phase, epoch, rows, curve = (saved.facts[name] for name in ("seeds", "phase", "epoch", "rows", "curve"))
     structure = jax.tree.structure(states_like(config.model, config.train, pruned=saved.facts["pruned"]))
     states: TrainState = jax.tree.unflatten(structure, [saved.arrays[name] for name in sorted(saved.arrays)])
-    return _Share(seeds, ResumePoint(phase, epoch, states), saved.facts["rows"], saved.facts["curve"])
+    return _Share(seeds, ResumePoint(phase, epoch, states), rows, curve)
 
 
 def _num_epochs(place: ResumePoint | None, config: RunConfig) -> int:

@@ -479,7 +479,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(workdir, tmp_
     caplog.set_level(logging.INFO, logger="absl")
     monkeypatch.setattr(checkpoints, "SECONDS", -1.0)  # a checkpoint after every epoch
     interrupt(monkeypatch, train_stage, other, 3)
-    newest = max(other.path.glob("checkpoints/train/[0-9]*"), key=lambda path: int(path.name))
+    (before,) = other.path.glob("checkpoints/train/[0-9]*")  # of epoch 1; the end of the phase is in the store
+    newest = shutil.copytree(before, before.with_name("2"))
     data_file = max((f for f in newest.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
     data_file.write_bytes(data_file.read_bytes()[: data_file.stat().st_size // 2])
     for seed in (0, 1):  # the end of the phase would be further
@@ -494,12 +495,12 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(workdir, tmp_
 def test_a_checkpoint_of_other_settings_is_not_taken(tmp_path, monkeypatch):
     other = make(tmp_path / "b")
     interrupt(monkeypatch, train_stage, other, 2)
-    config = dataclasses.replace(CONFIG, train=dataclasses.replace(CONFIG.train, learning_rate=0.01))
+    config = dataclasses.replace(other.config, train=dataclasses.replace(other.config.train, learning_rate=0.01))
     with pytest.raises(ValueError, match=r"another config .*train.learning_rate: 0.001 and 0.01"):
         make(tmp_path / "b", config)
-    kept = checkpoints.Checkpoints(other.path, "train", training.training_settings(config))
+    kept = checkpoints.Checkpoints(other.path, "train", config.to_dict())
     assert kept.latest() is None
-    assert checkpoints.Checkpoints(other.path, "train", training.training_settings(CONFIG)).latest()
+    assert checkpoints.Checkpoints(other.path, "train", other.config.to_dict()).latest()
     (share,) = training._shares(dataclasses.replace(other, config=config), None)
     assert share == ([0, 1], None, [], [])
 
@@ -519,7 +520,7 @@ def test_a_checkpoint_of_some_networks(workdir, tmp_path, monkeypatch):
         patch.setattr(Store, "put", killed)
         with pytest.raises(KeyboardInterrupt):
             train_stage(other)
-    saved = checkpoints.Checkpoints(other.path, "train", training.training_settings(CONFIG)).latest()
+    saved = checkpoints.Checkpoints(other.path, "train", other.config.to_dict()).latest()
     (share,) = training._shares(other, saved)
     assert (share.seeds, share.resume.phase, share.resume.epoch) == ([0, 1], "unpruned", 1)
     alone = training._shares(other, None)
