@@ -17,8 +17,7 @@ from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.runs import signals
 from modularity_jax.runs.config import RunConfig, from_dict
 from modularity_jax.runs.hosts import told_by_first
-from modularity_jax.runs.lending import take_from
-from modularity_jax.runs.session import opened
+from modularity_jax.runs.session import opened, take_from
 from modularity_jax.runs.stages.cluster import cluster_stage
 from modularity_jax.runs.stages.lesion import lesion_stage
 from modularity_jax.runs.stages.train import train_stage

@@ -18,9 +18,9 @@ def values_of(cell: Cell, workdir: Workdir) -> np.ndarray:
         return _lesion_values(cell, workdir)
     if cell.epoch is not None:
         place = (cell.phase, cell.epoch, cell.num_clusters)
-        rows = read_csv(workdir.learning_curve)
+        rows = read_csv(workdir.path / "learning_curve.csv")
         return np.array([r["observed"] for r in rows if (r["phase"], r["epoch"], r["num_clusters"]) == place])
-    rows = read_csv(workdir.clusterability)
+    rows = read_csv(workdir.path / "clusterability.csv")
     column = {"n-cut": "observed", "test accuracy": "test_accuracy"}.get(cell.quantity, "z_score")
     method = cell.quantity.removeprefix("z ") if column == "z_score" else rows[0]["method"]
     wanted = (cell.phase, cell.num_clusters, method)
@@ -31,7 +31,7 @@ def values_of(cell: Cell, workdir: Workdir) -> np.ndarray:
 def _lesion_values(cell: Cell, workdir: Workdir) -> np.ndarray:
     singles, doubles = (
         typed(read_csv(file) if file.exists() else [], dict.fromkeys(("phase", "kind"), "str"))
-        for file in (workdir.lesions, workdir.double_lesions)
+        for file in (workdir.path / "lesions.csv", workdir.path / "double_lesions.csv")
     )
     count = _LESION_QUANTITIES[cell.quantity]
     networks = singles[singles["phase"] == cell.phase].groupby("seed")

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from modularity_jax.runs.cluster_files import Comparison
 from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table
+from modularity_jax.runs.workdir import Comparison
 
 Arrays = Mapping[str, np.ndarray]  # of one file, by name
 

@@ -1,8 +1,8 @@
-"""A run's directory, opened for all processes that work on it."""
+"""A run's directory, opened for all processes that work on it, and the runs that lend it their finished pieces."""
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jax
 from absl import logging
@@ -12,9 +12,17 @@ from modularity_jax.runs.config import RunConfig, differences
 from modularity_jax.runs.feasibility import check_feasible
 from modularity_jax.runs.group_sizes import resolve
 from modularity_jax.runs.hosts import agreed, told_by_first
-from modularity_jax.runs.lending import as_donor, check_donor, take_from
 from modularity_jax.runs.lock import locked
-from modularity_jax.runs.workdir import Workdir, check_same_settings, create_workdir, jax_settings, open_workdir
+from modularity_jax.runs.workdir import (
+    PACKAGES,
+    Workdir,
+    check_same_settings,
+    create_workdir,
+    jax_settings,
+    open_workdir,
+    read_versions,
+    record,
+)
 
 
 @contextlib.contextmanager
@@ -50,12 +58,43 @@ def _open(
         open_workdir(path)  # or an error, before the lock makes the directory
     if donor:
         check_donor(donor, path)  # the same
-        config = config and as_donor(config, open_workdir(donor).config)
+        config = config and resolve(config, like=open_workdir(donor).config)
     stack.enter_context(locked(path))
     workdir = create_workdir(path, config, command_line()) if config else open_workdir(path)
     if donor:
         take_from(workdir, [donor])
     return workdir
+
+
+def check_donor(donor: pathlib.Path, path: pathlib.Path) -> None:
+    """Another run's directory, to take from, and a new one's.
+
+    Raises:
+      ValueError: if they are the same, or the other holds no readable config.json.
+    """
+    if donor.resolve() == path.resolve():
+        raise ValueError(f"--fork_workdir must name another directory than --workdir, got {path} for both")
+    if not (donor / "config.json").exists():
+        raise ValueError(f"--fork_workdir copies from the run in --workdir, but {donor} holds no config.json")
+    open_workdir(donor)
+
+
+def take_from(workdir: Workdir, donors: Sequence[pathlib.Path]) -> None:
+    """Have the run's store look into those of other runs, which are only read; `versions.json` notes which.
+
+    The pieces' keys decide what of them is valid here.
+    Networks of other versions or devices are taken too, with a warning, since they round differently.
+    """
+    known = read_versions(workdir).get("lenders", [])
+    new = [donor for donor in donors if str(donor.absolute()) not in known and (donor / "pieces").is_dir()]
+    for donor in new:
+        logging.info("%s takes from %s what is valid here", workdir.path, donor)
+        theirs, mine = (read_versions(Workdir(path, workdir.config)) for path in (donor, workdir.path))
+        differ = [name for name in (*PACKAGES, "devices") if theirs.get(name) != mine.get(name)]
+        if differ:
+            logging.warning("%s was made with another %s and may round differently", donor, ", ".join(differ))
+    if new:
+        record(workdir, {"lenders": [*known, *(str(donor.absolute()) for donor in new)]})
 
 
 def _check_same(workdir: Workdir, config: RunConfig | None, settings: dict[str, object]) -> None:

@@ -8,7 +8,7 @@ import pathlib
 import platform
 import subprocess
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -38,56 +38,26 @@ class Workdir:
     path: pathlib.Path
     config: RunConfig
 
-    @property
-    def metrics(self) -> pathlib.Path:
-        """The training table."""
-        return self.path / "metrics.csv"
-
-    @property
-    def clusterability(self) -> pathlib.Path:
-        """The table of n-cuts and their controls."""
-        return self.path / "clusterability.csv"
-
-    @property
-    def learning_curve(self) -> pathlib.Path:
-        """The table of n-cuts along training."""
-        return self.path / "learning_curve.csv"
-
-    @property
-    def lesions(self) -> pathlib.Path:
-        """The table of single lesions."""
-        return self.path / "lesions.csv"
-
-    @property
-    def double_lesions(self) -> pathlib.Path:
-        """The table of pairs of lesions."""
-        return self.path / "double_lesions.csv"
-
-    @property
-    def left_out(self) -> pathlib.Path:
-        """The table of what could not be tested, and why."""
-        return self.path / "left_out.csv"
-
-    @property
-    def pieces(self) -> pathlib.Path:
-        """The folder of finished pieces."""
-        return self.path / "pieces"
-
     def store(self) -> Store:
         """The finished pieces, with those of the runs that lend theirs."""
-        return Store(self.pieces, [pathlib.Path(path) / "pieces" for path in read_versions(self).get("lenders", [])])
+        lenders = read_versions(self).get("lenders", [])
+        return Store(self.path / "pieces", [pathlib.Path(path) / "pieces" for path in lenders])
 
-    def lesion_arrays(self, phase: str) -> pathlib.Path:
-        """Accuracies of a phase's damaged networks, controls included."""
-        return self.path / "lesions" / f"{phase}.npz"
 
-    def weights(self, phase: str) -> pathlib.Path:
-        """All networks of a phase."""
-        return self.path / "weights" / f"{phase}.npz"
+class Comparison(NamedTuple):
+    """A network's shuffle test by one control, as tables, files and the report name it."""
 
-    def clusters(self, phase: str) -> pathlib.Path:
-        """All labels and shuffled n-cuts of a phase."""
-        return self.path / "clusters" / f"{phase}.npz"
+    phase: str
+    seed: int
+    graph: str
+    measure: str
+    num_clusters: int
+    method: str
+
+    @property
+    def prefix(self) -> str:
+        """Of its arrays in `clusters/<phase>.npz`."""
+        return f"seed_{self.seed}/{self.graph}/{self.measure}/k_{self.num_clusters}"
 
 
 def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) -> Workdir:

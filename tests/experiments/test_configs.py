@@ -215,19 +215,19 @@ def test_the_quick_variant_runs(name, tmp_path, request):
         assert write_report(workdir.path).stat().st_size > 10_000
         assert list((workdir.path / "figures").glob("*.png"))
     phases = workdir.config.phases
-    metrics = read_csv(workdir.metrics)
+    metrics = read_csv(workdir.path / "metrics.csv")
     epochs = [("init", 0), *((phase, epoch) for phase in phases[1:] for epoch in (1, 2))]
     assert [(row["phase"], row["epoch"]) for row in metrics if row["seed"] == 1] == epochs
     for seed in (0, 1) if "pruned" in phases else ():
         arrays = read_arrays(workdir.path, "weights/pruned.npz", f"seed_{seed}/")
         for array in (array for key, array in arrays.items() if key.endswith("kernel")):
             assert (array == 0).sum() == array.size - round(0.1 * array.size)
-    rows = read_csv(workdir.clusterability)
+    rows = read_csv(workdir.path / "clusterability.csv")
     assert len(rows) == len(phases) * 2 * len(workdir.config.cluster.methods)
     for row in rows:
         assert 0 < row["bound"] <= row["observed"] * (1 + 1e-5) < 4
         assert row["converged"]
-    assert workdir.lesions.exists() == (name not in WITHOUT_LESIONS)
+    assert (workdir.path / "lesions.csv").exists() == (name not in WITHOUT_LESIONS)
     # Trained networks know their digits, where there is something to know and so little training shows it.
     last = [row["test_accuracy"] for row in metrics if row["phase"] == "unpruned" and row["epoch"] == 2]
     if name in ("mnist", "mnist_l1", "mnist_l2", "fashion_mnist", "halves_same", "cifar10"):

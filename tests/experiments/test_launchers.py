@@ -52,7 +52,7 @@ def place(tmp_path_factory):
     (place / "plain" / "mnist" / TRAIN_IMAGES).write_bytes(gzip.decompress(images.read_bytes())[:-1])
     config = from_dict({"data": {"name": "digits"}, "model": {"widths": [64, 10]}, "train": {"num_seeds": 4}})
     create_workdir(place / "started", config, "x")
-    create_workdir(place / "trained", config, "x").metrics.touch()
+    (create_workdir(place / "trained", config, "x").path / "metrics.csv").touch()
     (place / "damaged").mkdir()
     (place / "damaged" / "config.json").write_text('{"train": ')
     (place / "empty").mkdir()

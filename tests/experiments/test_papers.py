@@ -32,7 +32,7 @@ def fake_run(values):
             for seed, ncut in enumerate(values[path.name])
             for method, z in (("layer", -3.0 - seed), ("layer_nonzero", -2.0))
         ]
-        write_csv(workdir.clusterability, rows, workdirs.CLUSTER_COLUMNS)
+        write_csv(workdir.path / "clusterability.csv", rows, workdirs.CLUSTER_COLUMNS)
         return workdir
 
     return run
@@ -110,7 +110,7 @@ def test_a_learning_curve_against_one_published_network(tmp_path):
             for phase, epoch, ncut in points
             for seed in range(5)
         ]
-        write_csv(workdir.learning_curve, rows, ("seed", "phase", "epoch", "num_clusters", "observed"))
+        write_csv(workdir.path / "learning_curve.csv", rows, ("seed", "phase", "epoch", "num_clusters", "observed"))
         return workdir
 
     rows = reproduce.run_table("learning_curve", tmp_path, {"mnist": RunConfig()}, run)
@@ -139,8 +139,8 @@ def lesion_run(path, config, table, donors):
         for seed in range(3)
         for a, b, found in ((0, 0, True), (0, 1, True), (0, 2, seed == 0), (2, 2, False))
     ]
-    write_csv(workdir.lesions, singles, list(singles[0]))
-    write_csv(workdir.double_lesions, doubles, list(doubles[0]))
+    write_csv(workdir.path / "lesions.csv", singles, list(singles[0]))
+    write_csv(workdir.path / "double_lesions.csv", doubles, list(doubles[0]))
     return workdir
 
 

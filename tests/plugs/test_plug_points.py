@@ -56,21 +56,21 @@ def run(tmp_path_factory):
 
 
 def test_each_stands_in_the_tables(run):
-    rows = read_csv(run.clusterability)
+    rows = read_csv(run.path / "clusterability.csv")
     places = {(row["phase"], row["graph"], row["measure"], row["method"]) for row in rows}
     assert len(rows) == 2 * len(places) == 2 * 16
     phases, graphs, measures, methods = map(set, zip(*places, strict=True))
     assert (phases, graphs) == ({"init", "descended"}, {"weights", GRAPH})
     assert (measures, methods) == ({"ncut", MEASURE}, {"layer", METHOD})
-    assert {row["phase"] for row in read_csv(run.metrics)} == {"init", "descended"}
-    curve = read_csv(run.learning_curve)
+    assert {row["phase"] for row in read_csv(run.path / "metrics.csv")} == {"init", "descended"}
+    curve = read_csv(run.path / "learning_curve.csv")
     assert {(row["phase"], row["epoch"]) for row in curve} == {("init", 0), ("descended", 1), ("descended", 3)}
     assert {(row["graph"], row["measure"]) for row in curve} == {(g, m) for g in graphs for m in measures}
 
 
 def test_the_architecture_and_the_recipe_are_what_was_trained(run):
     samples = load_samples(run.config)
-    last = [row for row in read_csv(run.metrics) if row["epoch"] == 3]
+    last = [row for row in read_csv(run.path / "metrics.csv") if row["epoch"] == 3]
     for row, params in zip(last, load_params(run, "descended"), strict=True):
         assert set(params) == {"bypass", "first", "second"}
         logits = apply(ARCHITECTURE.module(run.config.model), params, samples.x_test)
@@ -88,7 +88,9 @@ def test_the_measure_and_the_graph_are_what_was_measured(run):
             labels = arrays[f"seed_{seed}/{name}/{MEASURE}/k_3/labels"]
             dense = nets.dense(graph)
             inside = sum(dense[np.ix_(labels == c, labels == c)].sum() for c in range(3))
-            rows = [r for r in read_csv(run.clusterability) if r["phase"] == "descended" and r["seed"] == seed]
+            rows = [
+                r for r in read_csv(run.path / "clusterability.csv") if r["phase"] == "descended" and r["seed"] == seed
+            ]
             row, _ = [r for r in rows if (r["graph"], r["measure"]) == (name, MEASURE)]
             assert row["observed"] == pytest.approx(inside / dense.sum(), rel=1e-5)
             assert row["bound"] is None

@@ -19,9 +19,9 @@ from modularity_jax.report.findings.audit import (
 from modularity_jax.report.frames import records
 from modularity_jax.report.prose import say
 from modularity_jax.report.published import published
-from modularity_jax.runs.cluster_files import comparison_of
 from modularity_jax.runs.tables import write_csv
 from tests.report import made
+from tests.runs.workdirs import comparison_of
 
 
 def network(controls, *, ncut=2.0, seed=0, phase="pruned", k=4, method="layer"):

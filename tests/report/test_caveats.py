@@ -11,9 +11,9 @@ from modularity_jax.report.findings import caveats, find
 from modularity_jax.report.findings.comparisons import compare
 from modularity_jax.report.frames import read_run, with_p
 from modularity_jax.report.terminal import terminal_table
-from modularity_jax.runs.cluster_files import Comparison
 from modularity_jax.runs.stages.cluster import CLUSTERABILITY_COLUMNS, row_of
 from modularity_jax.runs.tables import read_csv, write_csv
+from modularity_jax.runs.workdir import Comparison
 from tests.metric import nets
 from tests.report import made
 from tests.runs import workdirs

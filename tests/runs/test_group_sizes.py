@@ -12,7 +12,6 @@ from modularity_jax.metric import group_sizes as rules
 from modularity_jax.nets.group_sizes import networks_at_once, samples_at_once
 from modularity_jax.runs.config import GROUP_SIZES, RunConfig, from_dict
 from modularity_jax.runs.group_sizes import _RULES, naming, resolve
-from modularity_jax.runs.lending import as_donor
 from modularity_jax.runs.stages import cluster as clustering
 from modularity_jax.runs.stages import lesion as lesions
 from modularity_jax.runs.stages import train as training
@@ -131,7 +130,7 @@ def test_the_same_command_goes_on_on_another_platform(tmp_path, accelerator):
 
 def test_a_fork_takes_the_sizes_of_what_it_copies():
     donor = resolve(config(train={"seeds_per_group": 4}, cluster={"shuffles_per_group": 8}))
-    assert sizes(as_donor(config(cluster={"num_shuffles": 9}), donor)) == (4, 8, 500)
+    assert sizes(resolve(config(cluster={"num_shuffles": 9}), like=donor)) == (4, 8, 500)
 
 
 def test_a_workdir_of_an_earlier_version_that_left_it_open(tmp_path):

@@ -10,8 +10,7 @@ import pytest
 from modularity_jax.metric.items import partition_controls
 from modularity_jax.probes.lesion_test import double_lesion_test, lesion_test
 from modularity_jax.runs import signals
-from modularity_jax.runs.lending import check_donor, take_from
-from modularity_jax.runs.session import opened
+from modularity_jax.runs.session import check_donor, opened, take_from
 from modularity_jax.runs.stages import cluster as clustering
 from modularity_jax.runs.stages import lesion as lesions
 from modularity_jax.runs.stages.cluster import cluster_stage
@@ -152,7 +151,7 @@ def test_the_bytes_of_a_run_that_began_with_nothing(old, tmp_path, computed, nam
     assert content(old.path) == before
     # What was taken is here to stay.
     shutil.rmtree(tmp_path / "fresh")
-    made.metrics.unlink()
+    (made.path / "metrics.csv").unlink()
     for noted in computed.values():
         noted.clear()
     (made.path / "versions.json").unlink()
@@ -171,7 +170,7 @@ def test_what_is_noted(old, tmp_path, caplog):
 
 @pytest.mark.parametrize("piece", ["network", "curve", "controls", "clustering", "lesions"])
 def test_a_damaged_piece_is_named_and_made_anew(old, copy, tmp_path, caplog, piece):
-    path = min(copy.pieces.glob(f"{piece}-*"))
+    path = min(copy.path.glob(f"pieces/{piece}-*"))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     damaged = path.read_bytes()
     made = borrowing(tmp_path / "new", copy, CONFIG)
@@ -197,8 +196,8 @@ def test_a_training_under_way_lends_its_finished_phases(old, tmp_path, monkeypat
     made = borrowing(tmp_path / "new", started, change(CONFIG, "lesion", joint=3))
     train_stage(made)
     assert computed["epochs"] == [("pruned", 1)]
-    assert made.metrics.read_bytes() == old.metrics.read_bytes()
-    assert made.weights("pruned").read_bytes() == old.weights("pruned").read_bytes()
+    assert (made.path / "metrics.csv").read_bytes() == (old.path / "metrics.csv").read_bytes()
+    assert (made.path / "weights/pruned.npz").read_bytes() == (old.path / "weights/pruned.npz").read_bytes()
 
 
 def test_the_second_command_goes_on(old, tmp_path, monkeypatch, computed):
@@ -220,8 +219,8 @@ def test_pieces_without_results_do_not_claim_the_directory(old, tmp_path, comput
     made = borrowing(tmp_path / "new", old, CONFIG)
     train_stage(made)
     assert lose_pieces(made, "*", keep=1)
-    made.metrics.unlink()
-    made.learning_curve.unlink()
+    (made.path / "metrics.csv").unlink()
+    (made.path / "learning_curve.csv").unlink()
     again = create_workdir(made.path, change(CONFIG, "train", seed=4), "a command")
     assert again.config.train.seed == 4
 

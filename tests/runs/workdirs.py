@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from modularity_jax.runs.tables import write_csv
+from modularity_jax.runs.workdir import Comparison
 
 PHASES = ("init", "unpruned", "pruned")
 METHODS = ("layer", "layer_nonzero")
@@ -43,6 +44,11 @@ CLUSTER_COLUMNS = (
     "num_components",
     "test_accuracy",
 )
+
+
+def comparison_of(row: dict) -> Comparison:
+    """The test of a row of clusterability.csv."""
+    return Comparison(*(row[name] for name in Comparison._fields))
 
 
 def make_workdir(

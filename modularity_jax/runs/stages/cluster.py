@@ -12,7 +12,6 @@ from modularity_jax.metric.items import partition_controls
 from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with
 from modularity_jax.runs import signals
-from modularity_jax.runs.cluster_files import Comparison
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
@@ -30,7 +29,7 @@ from modularity_jax.runs.stages.inputs import (
 from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.store import Store
 from modularity_jax.runs.tables import Row, is_readable, read_table, write_arrays, write_csv
-from modularity_jax.runs.workdir import Workdir
+from modularity_jax.runs.workdir import Comparison, Workdir
 
 CLUSTERABILITY_COLUMNS = (
     "seed", "phase", "graph", "measure", "num_clusters", "method", "observed", "bound", "shuffled_mean", "shuffled_std",
@@ -55,8 +54,8 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """
     config = workdir.config
     phases = [phase for phase in config.phases if phase in config.cluster.phases]
-    files = [workdir.clusterability, *map(workdir.clusters, phases)]
-    if told_by_first(lambda: all(map(is_readable, files))):
+    names = ["clusterability.csv", *(f"clusters/{phase}.npz" for phase in phases)]
+    if told_by_first(lambda: all(is_readable(workdir.path / name) for name in names)):
         logging.info("%s holds its clusterings already", workdir.path)
         return
     networks = load_networks(workdir, phases, config.cluster.graphs)
@@ -138,11 +137,11 @@ def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[Comparison,
                 arrays[f"{case.prefix}/labels"] = test.clustering.labels
                 arrays[f"{case.prefix}/eigenvalues"] = test.clustering.eigenvalues
                 arrays[f"{case.prefix}/{case.method}/controls"] = test.controls
-        write_arrays(workdir.clusters(phase), dict(sorted(arrays.items())))
+        write_arrays(workdir.path / f"clusters/{phase}.npz", dict(sorted(arrays.items())))
     metrics = read_table(workdir.path, "metrics.csv", ("seed", "phase", "test_accuracy"))
     accuracy = {(row["phase"], row["seed"]): row["test_accuracy"] for row in metrics}  # of a phase's last epoch
     rows = [row_of(case, test, accuracy[case[:2]]) for case, test in tests.items()]
-    write_csv(workdir.clusterability, rows, CLUSTERABILITY_COLUMNS)
+    write_csv(workdir.path / "clusterability.csv", rows, CLUSTERABILITY_COLUMNS)
 
 
 def row_of(case: Comparison, test: ShuffleTest, accuracy: float) -> Row:

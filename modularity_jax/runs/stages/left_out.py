@@ -44,13 +44,14 @@ def impossible(graphs: Mapping[Case, Graph]) -> dict[Case, str]:
 
 def note(workdir: Workdir, stage: str, reasons: Mapping[Case, str]) -> None:
     """Put a stage's reasons into the table, whatever the other stage has there, and name them in the log."""
-    there = read_csv(workdir.left_out, COLUMNS) if is_readable(workdir.left_out) else []
+    file = workdir.path / "left_out.csv"
+    there = read_csv(file, COLUMNS) if is_readable(file) else []
     mine = [{"stage": stage, **case._asdict(), "reason": why} for case, why in reasons.items()]
     rows = [row for row in there if row["stage"] != stage] + mine
     rows.sort(key=lambda row: (row["graph"], row["num_clusters"], row["seed"]))
     rows.sort(key=lambda row: ([*_TESTS].index(row["stage"]), workdir.config.phases.index(row["phase"])))
     if rows != there:
-        write_csv(workdir.left_out, rows, COLUMNS)
+        write_csv(file, rows, COLUMNS)
     for sentence in sentences(mine):
         logging.warning("%s %s", sentence, _FLAGS[stage])
 

@@ -15,7 +15,6 @@ from modularity_jax.nets.training import Samples
 from modularity_jax.probes.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 from modularity_jax.probes.measure import Keep
 from modularity_jax.runs import signals
-from modularity_jax.runs.cluster_files import Comparison
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
@@ -34,7 +33,7 @@ from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.stages.lesion_tables import DOUBLE_LESION_COLUMNS, LESION_COLUMNS, as_piece
 from modularity_jax.runs.store import Store, digest, unpacked
 from modularity_jax.runs.tables import Row, is_readable, read_arrays, write_arrays, write_csv
-from modularity_jax.runs.workdir import Workdir
+from modularity_jax.runs.workdir import Comparison, Workdir
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
 _LESION_STREAM = 2**32 - 2
@@ -73,8 +72,8 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """
     config = workdir.config
     phases = [phase for phase in config.phases if phase in config.lesion.phases and config.lesion.num_shuffles]
-    files = [workdir.double_lesions, workdir.lesions, *map(workdir.lesion_arrays, phases)]
-    if told_by_first(lambda: all(map(is_readable, files))):
+    names = ["double_lesions.csv", "lesions.csv", *(f"lesions/{phase}.npz" for phase in phases)]
+    if told_by_first(lambda: all(is_readable(workdir.path / name) for name in names)):
         logging.info("%s holds its lesions already", workdir.path)
         return
     networks = load_networks(workdir, phases, (GRAPH,))
@@ -204,15 +203,15 @@ def _collate(
                 }
                 arrays |= {f"{prefix}/{case.kind}/{name}": array for name, array in own.items()}
                 labels[f"{Comparison(*case[:2], GRAPH, MEASURE, count, '').prefix}/labels"] = found[case[:2]]
-        write_arrays(workdir.lesion_arrays(phase), dict(sorted(arrays.items())))
-        file = workdir.clusters(phase)
-        there = read_arrays(workdir.path, f"clusters/{phase}.npz") if is_readable(file) else {}
+        write_arrays(workdir.path / f"lesions/{phase}.npz", dict(sorted(arrays.items())))
+        name = f"clusters/{phase}.npz"
+        there = read_arrays(workdir.path, name) if is_readable(workdir.path / name) else {}
         if labels.keys() - there.keys():
-            write_arrays(file, dict(sorted((labels | there).items())))
+            write_arrays(workdir.path / name, dict(sorted((labels | there).items())))
     rows = {case: unpacked(piece["rows"]) for case, piece in pieces.items()}
     by_class = tuple(f"accuracy_{c}" for c in range(stage.config.model.widths[-1]))
-    write_csv(workdir.double_lesions, _rows(rows, KINDS), DOUBLE_LESION_COLUMNS)
-    write_csv(workdir.lesions, _rows(rows, ("single",)), LESION_COLUMNS + by_class)
+    write_csv(workdir.path / "double_lesions.csv", _rows(rows, KINDS), DOUBLE_LESION_COLUMNS)
+    write_csv(workdir.path / "lesions.csv", _rows(rows, ("single",)), LESION_COLUMNS + by_class)
 
 
 def _rows(rows: Mapping[LesionCase, list[Row]], kinds: Sequence[str]) -> list[Row]:

@@ -99,12 +99,12 @@ def collate_networks(workdir: Workdir) -> None:
     for phase in config.phases:
         params, rows, points = read_phase(store, config, phase, range(config.train.num_seeds))
         arrays = {f"seed_{seed}/{name}": array for seed, own in params.items() for name, array in own.items()}
-        write_arrays(workdir.weights(phase), arrays)
+        write_arrays(workdir.path / f"weights/{phase}.npz", arrays)
         metrics += rows
         curve += points
     if config.cluster.curve_epochs:
-        write_csv(workdir.learning_curve, curve, CURVE_COLUMNS)
-    write_csv(workdir.metrics, metrics, METRICS_COLUMNS)
+        write_csv(workdir.path / "learning_curve.csv", curve, CURVE_COLUMNS)
+    write_csv(workdir.path / "metrics.csv", metrics, METRICS_COLUMNS)
 
 
 def check_losses(rows: list[Row], config: RunConfig) -> None:
@@ -127,5 +127,6 @@ def check_losses(rows: list[Row], config: RunConfig) -> None:
 def is_trained(workdir: Workdir) -> bool:
     """Whether the training stage has left all its files, none of them damaged."""
     config = workdir.config
-    tables = [workdir.metrics] + [workdir.learning_curve] * bool(config.cluster.curve_epochs)
-    return all(map(is_readable, (*tables, *map(workdir.weights, config.phases))))
+    curve = ["learning_curve.csv"] if config.cluster.curve_epochs else []
+    names = ["metrics.csv", *curve, *(f"weights/{phase}.npz" for phase in config.phases)]
+    return all(is_readable(workdir.path / name) for name in names)

@@ -28,27 +28,27 @@ def test_in_whatever_order_reasons_come_the_file_is_the_same(tmp_path):
         workdir = Workdir(tmp_path / str(name), RunConfig())
         for stage, reasons in order:
             left_out.note(workdir, stage, reasons)
-        contents.add(workdir.left_out.read_bytes())
+        contents.add((workdir.path / "left_out.csv").read_bytes())
     assert len(contents) == 1
-    assert [(row["stage"], row["phase"], row["seed"]) for row in read_csv(workdir.left_out)] == [
+    assert [(row["stage"], row["phase"], row["seed"]) for row in read_csv(workdir.path / "left_out.csv")] == [
         ("cluster", "init", 3), ("cluster", "pruned", 2), ("cluster", "pruned", 10), ("lesion", "pruned", 1),
     ]  # fmt: skip
-    before = workdir.left_out.stat().st_mtime_ns
+    before = (workdir.path / "left_out.csv").stat().st_mtime_ns
     left_out.note(workdir, *NOTES[0])
-    assert workdir.left_out.stat().st_mtime_ns == before
+    assert (workdir.path / "left_out.csv").stat().st_mtime_ns == before
 
 
 def test_nothing_left_out_makes_no_file(tmp_path):
     workdir = Workdir(tmp_path, RunConfig())
     left_out.note(workdir, "cluster", {})
-    assert not workdir.left_out.exists()
+    assert not (workdir.path / "left_out.csv").exists()
 
 
 def test_sentences_take_seeds_together(tmp_path):
     workdir = Workdir(tmp_path, RunConfig())
     for stage, reasons in NOTES:
         left_out.note(workdir, stage, reasons)
-    assert left_out.sentences(read_csv(workdir.left_out)) == [
+    assert left_out.sentences(read_csv(workdir.path / "left_out.csv")) == [
         "The init network of seed 3 could not be clustered at k = 12: c, d.",
         "The pruned networks of seeds 2, 10 could not be clustered at k = 4: a.",
         "The pruned network of seed 1 could not be damaged at k = 10: b.",

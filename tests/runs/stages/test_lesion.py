@@ -80,9 +80,9 @@ def expected_tests(workdir, seed):
 
 
 def test_tables_equal_the_tests_on_the_exported_weights(workdir):
-    assert workdir.lesions.read_text().splitlines()[0] == LESIONS
-    assert workdir.double_lesions.read_text().splitlines()[0] == DOUBLE_LESIONS
-    singles, doubles = read_csv(workdir.lesions), read_csv(workdir.double_lesions)
+    assert (workdir.path / "lesions.csv").read_text().splitlines()[0] == LESIONS
+    assert (workdir.path / "double_lesions.csv").read_text().splitlines()[0] == DOUBLE_LESIONS
+    singles, doubles = read_csv(workdir.path / "lesions.csv"), read_csv(workdir.path / "double_lesions.csv")
     arrays = read_arrays(workdir.path, "lesions/pruned.npz")
     for seed in (0, 1):
         tests = expected_tests(workdir, seed)
@@ -111,8 +111,8 @@ def test_tables_equal_the_tests_on_the_exported_weights(workdir):
 
 
 def test_undamaged_accuracy_is_that_of_training(workdir):
-    last = {(row["phase"], row["seed"]): row["test_accuracy"] for row in read_csv(workdir.metrics)}
-    for row in read_csv(workdir.lesions):
+    last = {(row["phase"], row["seed"]): row["test_accuracy"] for row in read_csv(workdir.path / "metrics.csv")}
+    for row in read_csv(workdir.path / "lesions.csv"):
         assert row["accuracy"] - row["diff"] == pytest.approx(last["pruned", row["seed"]], abs=1e-6)
 
 
@@ -145,18 +145,18 @@ def test_what_the_config_leaves_out(copy):
     for name in NAMES:
         (copy.path / name).unlink()
     lesions.lesion_stage(with_lesion(copy, num_shuffles=0))
-    assert not copy.lesions.exists()
+    assert not (copy.path / "lesions.csv").exists()
     lesions.lesion_stage(with_lesion(copy, joint=0, num_shuffles=3))
-    assert {row["kind"] for row in read_csv(copy.double_lesions)} == {"conditional"}
-    assert {row["num_shuffles"] for row in read_csv(copy.lesions)} == {3}
+    assert {row["kind"] for row in read_csv(copy.path / "double_lesions.csv")} == {"conditional"}
+    assert {row["num_shuffles"] for row in read_csv(copy.path / "lesions.csv")} == {3}
 
 
 def test_too_many_clusters_leave_out_the_lesions(copy, caplog):
     for name in NAMES:
         (copy.path / name).unlink()
     lesions.lesion_stage(with_lesion(copy, num_clusters=129))
-    assert not copy.lesions.exists()
-    assert [(row["seed"], row["num_clusters"]) for row in read_csv(copy.left_out)] == [(0, 129), (1, 129)]
+    assert not (copy.path / "lesions.csv").exists()
+    assert [(row["seed"], row["num_clusters"]) for row in read_csv(copy.path / "left_out.csv")] == [(0, 129), (1, 129)]
     assert "could not be damaged at k = 129: num_clusters must be at most the number of connected" in caplog.text
 
 
@@ -179,7 +179,7 @@ def test_a_network_that_cannot_be_tested_leaves_the_others(workdir, copy, monkey
     expected = [
         {"stage": "lesion", "phase": "pruned", "seed": 0, "graph": "weights", "num_clusters": 3, "reason": reason}
     ]
-    assert read_csv(copy.left_out) == expected
+    assert read_csv(copy.path / "left_out.csv") == expected
     assert f"The pruned network of seed 0 could not be damaged at k = 3: {reason}." in caplog.text
     monkeypatch.setattr(lesions, "load_samples", None)
     lesions.lesion_stage(copy)
@@ -194,7 +194,7 @@ def test_a_network_without_hidden_layers_has_no_lesions(tmp_path, caplog):
     made = create_workdir(tmp_path / "flat", config, "a command")
     train_stage(made)
     lesions.lesion_stage(made)
-    assert not made.lesions.exists()
+    assert not (made.path / "lesions.csv").exists()
     assert "could not be damaged at k = 3: there is no hidden layer whose neurons could be damaged" in caplog.text
 
 

@@ -13,7 +13,6 @@ from modularity_jax.metric.items import partition_controls
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.report import write_report
 from modularity_jax.runs import checkpoints, signals
-from modularity_jax.runs.cluster_files import comparison_of
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.stages import cluster as clustering
 from modularity_jax.runs.stages import inputs as stages
@@ -25,6 +24,7 @@ from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.store import Store
 from modularity_jax.runs.tables import read_arrays, read_csv, read_json
 from modularity_jax.runs.workdir import create_workdir
+from tests.runs.workdirs import comparison_of
 
 WIDTHS = (64, 16, 12, 10)
 CONFIG = from_dict(
@@ -72,7 +72,7 @@ def lose_results(workdir, *stages):
 
 def lose_pieces(workdir, pattern="*", keep=0):
     """Removes pieces, of which the first few may stay; how many are gone."""
-    files = sorted(workdir.pieces.glob(pattern))[keep:]
+    files = sorted((workdir.path / "pieces").glob(pattern))[keep:]
     for file in files:
         file.unlink()
     return len(files)
@@ -128,8 +128,8 @@ def test_files_of_a_run(workdir):
 
 
 def test_metrics(workdir):
-    assert workdir.metrics.read_text().splitlines()[0] == METRICS
-    rows = read_csv(workdir.metrics)
+    assert (workdir.path / "metrics.csv").read_text().splitlines()[0] == METRICS
+    rows = read_csv(workdir.path / "metrics.csv")
     # 300 samples in batches of 128: 3 steps per epoch.
     expected = [("init", 0, 0), ("unpruned", 1, 3), ("unpruned", 2, 6), ("pruned", 1, 3)]
     assert [(r["seed"], r["phase"], r["epoch"], r["step"]) for r in rows] == [(s, *e) for e in expected for s in (0, 1)]
@@ -156,7 +156,7 @@ def test_weights(workdir):
 
 def test_the_accuracies_are_those_of_the_exported_weights(workdir):
     digits = data.load("digits")
-    rows = read_csv(workdir.metrics)
+    rows = read_csv(workdir.path / "metrics.csv")
     last = {(row["phase"], row["seed"]): row for row in rows}
     for phase in ("init", "unpruned", "pruned"):
         arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
@@ -167,13 +167,15 @@ def test_the_accuracies_are_those_of_the_exported_weights(workdir):
                 x = np.maximum(x, 0) if i < 2 else x
             accuracy = (x.argmax(1) == digits.y_test).mean()
             assert last[phase, seed]["test_accuracy"] == pytest.approx(accuracy, rel=1e-6)
-            clustered = [r for r in read_csv(workdir.clusterability) if (r["phase"], r["seed"]) == (phase, seed)]
+            clustered = [
+                r for r in read_csv(workdir.path / "clusterability.csv") if (r["phase"], r["seed"]) == (phase, seed)
+            ]
             assert {r["test_accuracy"] for r in clustered} == {last[phase, seed]["test_accuracy"]}
 
 
 def test_clusterability_equals_the_metric_on_the_exported_weights(workdir):
-    assert workdir.clusterability.read_text().splitlines()[0] == CLUSTERABILITY
-    rows = read_csv(workdir.clusterability)
+    assert (workdir.path / "clusterability.csv").read_text().splitlines()[0] == CLUSTERABILITY
+    rows = read_csv(workdir.path / "clusterability.csv")
     assert [(r["phase"], r["seed"], r["num_clusters"], r["method"]) for r in rows] == [
         (phase, seed, 3, method)
         for phase in ("init", "unpruned", "pruned")
@@ -261,7 +263,7 @@ def test_a_file_of_the_training_that_is_missing_is_made_of_pieces(workdir, copy,
 
 
 def test_without_pieces_training_starts_again(copy, forbidden):
-    copy.metrics.unlink()
+    (copy.path / "metrics.csv").unlink()
     lose_pieces(copy)
     with pytest.raises(AssertionError, match="computed already"):
         train_stage(copy)
@@ -270,7 +272,7 @@ def test_without_pieces_training_starts_again(copy, forbidden):
 @pytest.mark.parametrize("seeds", [(0, 1), (1,)])
 def test_a_finished_phase_is_not_trained_again(workdir, copy, monkeypatch, seeds):
     """The end was cut short within the last phase, for both networks or for one."""
-    copy.metrics.unlink()
+    (copy.path / "metrics.csv").unlink()
     for seed in seeds:
         copy.store().drop(networks._network_key(CONFIG, "pruned", seed))
     trained = note_epochs(monkeypatch)
@@ -281,7 +283,11 @@ def test_a_finished_phase_is_not_trained_again(workdir, copy, monkeypatch, seeds
 
 def test_too_many_clusters_for_some_networks_leave_out_these(workdir, copy, forbidden, caplog):
     """The initial networks have 102 connected neurons, the pruned ones fewer: each of them for itself."""
-    connected = {102 - r["num_isolated"]: r["seed"] for r in read_csv(workdir.clusterability) if r["phase"] == "pruned"}
+    connected = {
+        102 - r["num_isolated"]: r["seed"]
+        for r in read_csv(workdir.path / "clusterability.csv")
+        if r["phase"] == "pruned"
+    }
     few, seed = min(connected.items())
     lose_results(copy, "cluster")
     cluster = dataclasses.replace(CONFIG.cluster, num_clusters=(3, few + 1), phases=("pruned",))
@@ -299,7 +305,7 @@ def test_too_many_clusters_for_some_networks_leave_out_these(workdir, copy, forb
             "reason": reason,
         }
     ]
-    assert read_csv(copy.left_out) == expected
+    assert read_csv(copy.path / "left_out.csv") == expected
     told = f"The pruned network of seed {seed} could not be clustered at k = {few + 1}: {reason}."
     assert f"{told} --config.cluster.phases and --config.cluster.num_clusters can leave them out" in caplog.text
 
@@ -321,10 +327,10 @@ def test_pruned_networks_without_an_edge_leave_the_others_and_the_report(workdir
     for stage in (train_stage, cluster_stage, lesion_stage):
         stage(made)
     page = write_report(made.path).read_text()
-    rows = [row for row in read_csv(workdir.clusterability) if row["phase"] != "pruned"]
-    assert read_csv(made.clusterability) == rows
-    assert {row["phase"] for row in read_csv(made.learning_curve)} == {"init", "unpruned"}
-    assert [(r["stage"], r["phase"], r["seed"], r["num_clusters"]) for r in read_csv(made.left_out)] == [
+    rows = [row for row in read_csv(workdir.path / "clusterability.csv") if row["phase"] != "pruned"]
+    assert read_csv(made.path / "clusterability.csv") == rows
+    assert {row["phase"] for row in read_csv(made.path / "learning_curve.csv")} == {"init", "unpruned"}
+    assert [(r["stage"], r["phase"], r["seed"], r["num_clusters"]) for r in read_csv(made.path / "left_out.csv")] == [
         ("cluster", "pruned", 0, 3), ("cluster", "pruned", 1, 3), ("lesion", "pruned", 0, 10),
         ("lesion", "pruned", 1, 10),
     ]  # fmt: skip
@@ -340,13 +346,13 @@ def test_pruned_networks_without_an_edge_leave_the_others_and_the_report(workdir
 
 
 def test_results_under_other_settings_of_jax_are_not_gone_on_with(copy, forbidden):
-    copy.clusterability.unlink()
+    (copy.path / "clusterability.csv").unlink()
     with jax.enable_x64(True), pytest.raises(ValueError, match=r"jax_enable_x64: False and True"):
         cluster_stage(copy)
 
 
 def test_only_the_phases_that_the_config_asks_for(copy, monkeypatch):
-    copy.clusterability.unlink()
+    (copy.path / "clusterability.csv").unlink()
     lose_pieces(copy, "controls-*")
     seen = []
 
@@ -369,8 +375,8 @@ def test_clustering_without_networks_names_the_command(tmp_path, workdir, copy):
         FileNotFoundError, match=rf"no metrics.csv; run `python -m experiments.train --workdir={empty.path}`"
     ):
         cluster_stage(empty)
-    copy.clusterability.unlink()
-    copy.weights("pruned").unlink()
+    (copy.path / "clusterability.csv").unlink()
+    (copy.path / "weights/pruned.npz").unlink()
     with pytest.raises(FileNotFoundError, match=r"no weights/pruned.npz; run `python -m experiments.train "):
         cluster_stage(copy)
 
@@ -388,13 +394,13 @@ def test_a_learning_curve(tmp_path, workdir):
     cluster = dataclasses.replace(CONFIG.cluster, curve_epochs=(1,))
     made = create_workdir(tmp_path / "curve", dataclasses.replace(CONFIG, cluster=cluster), "a command")
     train_stage(made)
-    rows = read_csv(made.learning_curve)
+    rows = read_csv(made.path / "learning_curve.csv")
     assert [(r["seed"], r["phase"], r["epoch"]) for r in rows] == [
         (seed, phase, epoch)
         for phase, epoch in (("init", 0), ("unpruned", 1), ("unpruned", 2), ("pruned", 1))
         for seed in (0, 1)
     ]
-    ends = {(r["phase"], r["seed"]): r for r in read_csv(workdir.clusterability) if r["method"] == "layer"}
+    ends = {(r["phase"], r["seed"]): r for r in read_csv(workdir.path / "clusterability.csv") if r["method"] == "layer"}
     for row in (r for r in rows if (r["phase"], r["epoch"]) != ("unpruned", 1)):
         end = ends[row["phase"], row["seed"]]
         for name in ("num_clusters", "observed", "bound", "num_isolated", "test_accuracy"):
@@ -419,12 +425,12 @@ def test_a_learning_curve(tmp_path, workdir):
         )
     assert [row["sparsity"] for row in rows[-2:]] == pytest.approx([0.9, 0.9], abs=0.01)
     # Nothing is trained again where the table is there, and everything where it is not.
-    before = made.metrics.stat().st_mtime_ns
+    before = (made.path / "metrics.csv").stat().st_mtime_ns
     train_stage(made)
-    assert made.metrics.stat().st_mtime_ns == before
-    made.learning_curve.unlink()
+    assert (made.path / "metrics.csv").stat().st_mtime_ns == before
+    (made.path / "learning_curve.csv").unlink()
     train_stage(made)
-    assert read_csv(made.learning_curve) == rows
+    assert read_csv(made.path / "learning_curve.csv") == rows
 
 
 def interrupt(monkeypatch, stage, workdir, pieces):
@@ -460,8 +466,8 @@ def test_a_long_test_in_chunks_goes_on_to_the_same_bytes(workdir, tmp_path, copy
     monkeypatch.setattr(clustering, "CHUNK", 4)
     interrupt(monkeypatch, cluster_stage, copy, 2)
     interrupt(monkeypatch, cluster_stage, copy, 3)
-    assert not copy.clusterability.exists()
-    assert len(list(copy.pieces.glob("controls-*"))) == 3
+    assert not (copy.path / "clusterability.csv").exists()
+    assert len(list(copy.path.glob("pieces/controls-*"))) == 3
     firsts = []
 
     def counted(*given, first, **more):
@@ -488,8 +494,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(workdir, tmp_
     train_stage(other)
     assert f"checkpoint {newest} is damaged" in caplog.text
     assert "goes on after epoch 1 of the unpruned phase" in caplog.text
-    assert other.weights("pruned").read_bytes() == workdir.weights("pruned").read_bytes()
-    assert other.metrics.read_bytes() == workdir.metrics.read_bytes()
+    assert (other.path / "weights/pruned.npz").read_bytes() == (workdir.path / "weights/pruned.npz").read_bytes()
+    assert (other.path / "metrics.csv").read_bytes() == (workdir.path / "metrics.csv").read_bytes()
 
 
 def test_a_checkpoint_of_other_settings_is_not_taken(tmp_path, monkeypatch):
@@ -526,8 +532,8 @@ def test_a_checkpoint_of_some_networks(workdir, tmp_path, monkeypatch):
     alone = training._shares(other, None)
     assert [(share.seeds, share.resume and share.resume.phase) for share in alone] == [([1], None), ([0], "unpruned")]
     train_stage(other)
-    assert other.weights("pruned").read_bytes() == workdir.weights("pruned").read_bytes()
-    assert other.metrics.read_bytes() == workdir.metrics.read_bytes()
+    assert (other.path / "weights/pruned.npz").read_bytes() == (workdir.path / "weights/pruned.npz").read_bytes()
+    assert (other.path / "metrics.csv").read_bytes() == (workdir.path / "metrics.csv").read_bytes()
     assert not (other.path / "checkpoints").exists()
 
 
@@ -570,16 +576,16 @@ def test_a_network_whose_loss_is_not_finite_is_marked_and_left_out(workdir, tmp_
     made = make(tmp_path / "lost", dataclasses.replace(CONFIG, cluster=cluster))
     train_stage(made)
     assert caplog.text.count("seed 1: the loss is not finite at step 5 of the unpruned phase; the network is left") == 1
-    marks = {(r["seed"], r["phase"], r["epoch"]): r["nonfinite_step"] for r in read_csv(made.metrics)}
+    marks = {(r["seed"], r["phase"], r["epoch"]): r["nonfinite_step"] for r in read_csv(made.path / "metrics.csv")}
     steps = 3  # of an epoch
     assert {place: step for place, step in marks.items() if step} == {
         (1, "unpruned", 2): steps + 2, (1, "pruned", 1): 2,
     }  # fmt: skip
-    curve = {(r["seed"], r["phase"], r["epoch"]) for r in read_csv(made.learning_curve)}
+    curve = {(r["seed"], r["phase"], r["epoch"]) for r in read_csv(made.path / "learning_curve.csv")}
     assert {place for place in curve if place[0] == 1} == {(1, "init", 0), (1, "unpruned", 1)}
     cluster_stage(made)
-    whole = {comparison_of(row): row for row in read_csv(workdir.clusterability)}
-    rows = {comparison_of(row): row for row in read_csv(made.clusterability)}
+    whole = {comparison_of(row): row for row in read_csv(workdir.path / "clusterability.csv")}
+    rows = {comparison_of(row): row for row in read_csv(made.path / "clusterability.csv")}
     assert {group[:2] for group in whole.keys() - rows.keys()} == {("unpruned", 1), ("pruned", 1)}
     assert all(whole[group] == row for group, row in rows.items())
 
@@ -591,9 +597,11 @@ def test_no_network_with_a_finite_loss(workdir, tmp_path, monkeypatch, caplog):
     train_stage(made)
     cluster_stage(made)
     assert "no unpruned network has a finite loss, and none is tested; try a lower train.learning_rate" in caplog.text
-    assert read_csv(made.clusterability) == [r for r in read_csv(workdir.clusterability) if r["phase"] == "init"]
+    assert read_csv(made.path / "clusterability.csv") == [
+        r for r in read_csv(workdir.path / "clusterability.csv") if r["phase"] == "init"
+    ]
     only = dataclasses.replace(made.config, cluster=dataclasses.replace(made.config.cluster, phases=("unpruned",)))
-    made.clusterability.unlink()
+    (made.path / "clusterability.csv").unlink()
     with pytest.raises(ValueError, match=r"no network can be clustered: none has a finite loss; try a lower train"):
         cluster_stage(dataclasses.replace(made, config=only))
 
