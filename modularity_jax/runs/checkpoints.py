@@ -1,6 +1,5 @@
 """Work that is under way, saved by Orbax so that a killed run goes on; every process saves and reads its part."""
 
-import contextlib
 import json
 import pathlib
 import shutil
@@ -28,16 +27,15 @@ class Saved(NamedTuple):
 
 
 class Checkpoints:
-    """Checkpoints of one stage, in `checkpoints/<stage>` of a workdir; each is whole or not there.
+    """A training's checkpoints, in `checkpoints/train` of a workdir; each is whole or not there.
 
     Args:
       workdir: the run's directory, the same for all processes.
-      stage: what is under way.
       settings: what decides its results, as JSON can hold it; a checkpoint of other settings is passed over.
     """
 
-    def __init__(self, workdir: pathlib.Path, stage: str, settings: Mapping[str, Any]) -> None:
-        self._path = (workdir / "checkpoints" / stage).absolute()
+    def __init__(self, workdir: pathlib.Path, settings: Mapping[str, Any]) -> None:
+        self._path = (workdir / "checkpoints" / "train").absolute()
         self._settings = json.loads(json.dumps(settings))
         self._saved_at = time.monotonic()
 
@@ -72,9 +70,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Remove them: the stage has left its results."""
-        shutil.rmtree(self._path, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self._path.parent.rmdir()
+        shutil.rmtree(self._path.parent, ignore_errors=True)
 
     def _restored(self, manager: ocp.CheckpointManager, step: int) -> Saved | None:
         """A checkpoint, its arrays whole on the host; None for one of other settings."""

@@ -6,7 +6,6 @@
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import NamedTuple, Self
 
 import jax.monitoring
@@ -54,9 +53,7 @@ class CompileWatch:
         jax.monitoring.register_event_duration_secs_listener(self._end)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         jax.monitoring.unregister_event_duration_listener(self._end)
         jax.monitoring.unregister_scalar_listener(self._begin)
 

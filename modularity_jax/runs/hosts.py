@@ -10,7 +10,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -131,20 +131,12 @@ def disconnect(code: int = 0) -> None:
 
 
 def _from_first(said: bytes) -> bytes:
-    """Of process 0, in all. Lengths are rounded up, since each is a program."""
-    head = np.zeros(_MESSAGE, np.uint8)
-    head[:8] = np.frombuffer(len(said).to_bytes(8, "little"), np.uint8)
-    short = said[: _MESSAGE - 8]
-    head[8 : 8 + len(short)] = np.frombuffer(short, np.uint8)
-    head = _broadcast(head)
-    length = int.from_bytes(head[:8].tobytes(), "little")
-    found = head[8:].tobytes()
-    if length > len(found):
-        rest = np.zeros(1 << (length - len(found) - 1).bit_length(), np.uint8)
-        rest[: len(said) - len(short)] = np.frombuffer(said[len(short) :], np.uint8)
-        found += _broadcast(rest).tobytes()
-    return found[:length]
+    """Of process 0, in all: its length, and then itself in a length that is rounded up, since each is a program."""
+    length = int.from_bytes(_broadcast(len(said).to_bytes(8, "little")), "little")
+    room = max(_MESSAGE, 1 << length.bit_length())
+    return _broadcast(said.ljust(room, b"\0"))[:length]
 
 
-def _broadcast(x: np.ndarray) -> Any:
-    return np.asarray(multihost_utils.broadcast_one_to_all(x))
+def _broadcast(said: bytes) -> bytes:
+    """Of process 0; all have something of one length."""
+    return np.asarray(multihost_utils.broadcast_one_to_all(np.frombuffer(said, np.uint8))).tobytes()

@@ -15,7 +15,7 @@ from modularity_jax.runs.compilation import CompileWatch
 from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.store import Key, Store
-from modularity_jax.runs.workdir import Workdir, check_jax_settings, record_seconds
+from modularity_jax.runs.workdir import Workdir, check_jax_settings, read_versions, record_seconds
 
 # Seconds that each stage of the demo compiles on 2 cores where no compiled programs are kept: what a user is told.
 COMPILE_SECONDS = {"train": 8, "cluster": 2, "lesion": 3}
@@ -46,7 +46,7 @@ def results(
       StoppedError: between two pieces, if it was asked to stop.
       ValueError: if JAX is set otherwise than it was for the run's other results.
     """
-    told_by_first(lambda: check_jax_settings(workdir))
+    told_by_first(lambda: check_jax_settings(workdir.path, read_versions(workdir.path).get("jax_settings", {})))
     store = workdir.store()
     left = told_by_first(lambda: [case for case, own in keys.items() if not all(key in store for key in own)])
     with Progress(title, len(left), compiling=COMPILE_SECONDS[stage]) as progress:

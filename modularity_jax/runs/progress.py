@@ -2,7 +2,6 @@
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 from absl import logging
@@ -33,25 +32,18 @@ class Progress:
         self._start = self._logged = time.monotonic()
         self._watch = CompileWatch(self._name_program)
         self._bar = tqdm(
-            total=total,
-            initial=done,
-            desc=title,
-            bar_format=_BAR,
-            disable=not sys.stderr.isatty(),
-            dynamic_ncols=True,
+            total=total, initial=done, desc=title, bar_format=_BAR, disable=not sys.stderr.isatty(), dynamic_ncols=True
         )
 
     def __enter__(self) -> Self:
         self._watch.__enter__()
-        self._show(self._text)
+        self._bar.set_postfix_str(self._text)
         if self._bar.disable:
-            logging.info("%s: %d of %d, %s", self._title, self._done, self._total, self._text)
+            self._log()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._watch.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._watch.__exit__()
         self._bar.close()
 
     def advance(self, what: str) -> None:
@@ -65,11 +57,11 @@ class Progress:
         self._bar.update()
         if self._bar.disable and (now - self._logged > LOG_SECONDS or self._done == self._total):
             self._logged = now
-            logging.info("%s: %d of %d, %s", self._title, self._done, self._total, self._text)
+            self._log()
 
     def _name_program(self, name: str) -> None:
         """On a terminal, what is being compiled, in place of how things stood."""
-        self._show(f"compiling {name}; {self._text}" if name else self._text)
+        self._bar.set_postfix_str(f"compiling {name}; {self._text}" if name else self._text)
 
-    def _show(self, text: str) -> None:
-        self._bar.set_postfix_str(text)
+    def _log(self) -> None:
+        logging.info("%s: %d of %d, %s", self._title, self._done, self._total, self._text)

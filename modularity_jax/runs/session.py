@@ -16,7 +16,7 @@ from modularity_jax.runs.lock import locked
 from modularity_jax.runs.workdir import (
     PACKAGES,
     Workdir,
-    check_same_settings,
+    check_jax_settings,
     create_workdir,
     jax_settings,
     open_workdir,
@@ -85,20 +85,20 @@ def take_from(workdir: Workdir, donors: Sequence[pathlib.Path]) -> None:
     The pieces' keys decide what of them is valid here.
     Networks of other versions or devices are taken too, with a warning, since they round differently.
     """
-    known = read_versions(workdir).get("lenders", [])
+    known = read_versions(workdir.path).get("lenders", [])
     new = [donor for donor in donors if str(donor.absolute()) not in known and (donor / "pieces").is_dir()]
     for donor in new:
         logging.info("%s takes from %s what is valid here", workdir.path, donor)
-        theirs, mine = (read_versions(Workdir(path, workdir.config)) for path in (donor, workdir.path))
+        theirs, mine = map(read_versions, (donor, workdir.path))
         differ = [name for name in (*PACKAGES, "devices") if theirs.get(name) != mine.get(name)]
         if differ:
             logging.warning("%s was made with another %s and may round differently", donor, ", ".join(differ))
     if new:
-        record(workdir, {"lenders": [*known, *(str(donor.absolute()) for donor in new)]})
+        record(workdir.path, {"lenders": [*known, *(str(donor.absolute()) for donor in new)]})
 
 
 def _check_same(workdir: Workdir, config: RunConfig | None, settings: dict[str, object]) -> None:
     """This process is as process 0, whose settings of JAX these are."""
-    check_same_settings(workdir.path, settings)
+    check_jax_settings(workdir.path, settings)
     if config and (fields := differences(workdir.config, resolve(config, workdir.config))):
         raise ValueError(f"all processes must have one config, got (process 0's and mine): {'; '.join(fields)}")

@@ -35,13 +35,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path` that takes its place when the block ends without an error.
 
     A reader sees the old file or the whole new one, never a part, even after the machine has lost its power. The
-    temporary name keeps the suffix, because `np.savez` and `Figure.savefig` look at it.
-
-    Args:
-      path: the file to write; its folder is made where it is missing.
-
-    Yields:
-      The path to write to.
+    temporary name keeps the suffix, because `Figure.savefig` looks at it. A folder that is missing is made.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,19 +49,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_csv(
-    path: str | os.PathLike[str],
-    rows: Sequence[Mapping[str, Any]],
-    columns: Sequence[str],
-) -> None:
-    """Writes rows as a CSV file that is the same, byte for byte, whenever the values are the same.
+def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Writes rows as a CSV file, atomically, with the same bytes whenever the values are the same.
 
     Floats get the fewest digits that give the same number back in their own precision; None is an empty cell.
-
-    Args:
-      path: the file; written atomically.
-      rows: one mapping per row, with exactly the keys of `columns`.
-      columns: the header, in order.
 
     Raises:
       ValueError: if a row lacks a column or has another one.
@@ -168,15 +153,10 @@ def read_arrays(
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes named arrays as an .npz file that is the same, byte for byte, whenever they are the same.
-
-    Args:
-      path: the file; written atomically.
-      arrays: by name.
-    """
+    """Writes named arrays as an .npz file, atomically, with the same bytes whenever they are the same."""
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
         for name, array in arrays.items():
-            # A ZipInfo has a fixed date, where NumPy's own writer takes the present one.
+            # Under a fixed date, and nothing pickled: NumPy's own writer promises neither.
             with file.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 

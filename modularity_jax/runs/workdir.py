@@ -40,7 +40,7 @@ class Workdir:
 
     def store(self) -> Store:
         """The finished pieces, with those of the runs that lend theirs."""
-        lenders = read_versions(self).get("lenders", [])
+        lenders = read_versions(self.path).get("lenders", [])
         return Store(self.path / "pieces", [pathlib.Path(path) / "pieces" for path in lenders])
 
 
@@ -78,24 +78,21 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
     path, config = pathlib.Path(path), from_dict(config.to_dict())  # plain values, whatever it was made of
     file = path / "config.json"
     there = open_workdir(path).config if file.exists() else None
-    claimed = there is not None and any(map(any, map(path.glob, _RESULTS)))
-    config = resolve(config, like=there if claimed else None)
-    if there is not None:
-        fields = differences(there, config)
-        if fields and claimed:
+    begun = there if any(map(any, map(path.glob, _RESULTS))) else None
+    config = resolve(config, like=begun)
+    if begun:
+        if fields := differences(begun, config):
             raise ValueError(
                 f"workdir {path} holds a run with another config (there and asked for): {'; '.join(fields)}; "
                 "take a new --workdir, or --fork_workdir=NEW, which copies what is still valid"
             )
-        if fields:  # what was noted speaks of results that did not come to be
-            (path / "versions.json").unlink(missing_ok=True)
-        if claimed:
-            check_jax_settings(Workdir(path, config))
+        check_jax_settings(path, read_versions(path).get("jax_settings", {}))
+    elif there != config:  # what was noted speaks of results that did not come to be
+        (path / "versions.json").unlink(missing_ok=True)
     path.mkdir(parents=True, exist_ok=True)
     write_json(file, config.to_dict())
-    workdir = Workdir(path, config)
-    write_json(path / "versions.json", read_versions(workdir) | describe_machine() | {"command": command})
-    return workdir
+    record(path, describe_machine() | {"command": command})
+    return Workdir(path, config)
 
 
 def open_workdir(path: str | pathlib.Path) -> Workdir:
@@ -111,22 +108,17 @@ def open_workdir(path: str | pathlib.Path) -> Workdir:
     return Workdir(path, resolve(from_dict(read_json(path, file.name))))  # earlier versions left sizes open
 
 
-def read_versions(workdir: Workdir) -> dict[str, Any]:
+def read_versions(path: pathlib.Path) -> dict[str, Any]:
     """What versions.json says; nothing where it is missing."""
-    return read_json(workdir.path, "versions.json") if (workdir.path / "versions.json").exists() else {}
+    return read_json(path, "versions.json") if (path / "versions.json").exists() else {}
 
 
-def check_jax_settings(workdir: Workdir) -> None:
-    """JAX is set as it was when the run was begun; what that was is not known of runs by earlier versions.
+def check_jax_settings(path: pathlib.Path, noted: Mapping[str, Any]) -> None:
+    """JAX is set as it was when a run was begun; what that was is not known of runs by earlier versions.
 
     Raises:
       ValueError: that names what is set otherwise, and how to set it.
     """
-    check_same_settings(workdir.path, read_versions(workdir).get("jax_settings", {}))
-
-
-def check_same_settings(path: pathlib.Path, noted: Mapping[str, Any]) -> None:
-    """As `check_jax_settings`, for what a run's directory notes."""
     now = jax_settings()
     differ = [name for name in JAX_SETTINGS if name in noted and noted[name] != now[name]]
     if differ:
@@ -147,14 +139,14 @@ def jax_settings() -> dict[str, Any]:
 
 def record_seconds(workdir: Workdir, stage: str, seconds: float, compiled: float) -> None:
     """Note in versions.json a stage's wall-clock time and the time that compilation took of it."""
-    versions = read_versions(workdir)
+    versions = read_versions(workdir.path)
     times = {"stage_seconds": seconds, "compile_seconds": compiled}
-    record(workdir, {name: dict(versions.get(name, {}), **{stage: round(t, 2)}) for name, t in times.items()})
+    record(workdir.path, {name: versions.get(name, {}) | {stage: round(t, 2)} for name, t in times.items()})
 
 
-def record(workdir: Workdir, facts: Mapping[str, Any]) -> None:
+def record(path: pathlib.Path, facts: Mapping[str, Any]) -> None:
     """Add to versions.json what a run's results depend on."""
-    write_json(workdir.path / "versions.json", read_versions(workdir) | dict(facts))
+    write_json(path / "versions.json", read_versions(path) | dict(facts))
 
 
 def describe_machine() -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_a_run_that_does_not_say_how_jax_was_set_goes_on(tmp_path):
     (tmp_path / "versions.json").write_text(json.dumps(versions))
     with jax.enable_x64(True):
         workdir.create_workdir(tmp_path, CONFIG, "second")
-        workdir.check_jax_settings(made)
+        workdir.check_jax_settings(tmp_path, workdir.read_versions(tmp_path).get("jax_settings", {}))
 
 
 def test_a_config_without_results_gives_way_to_another(tmp_path):

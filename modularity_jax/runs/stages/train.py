@@ -54,7 +54,7 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
       StoppedError: after a checkpoint, if it was asked to stop.
     """
     config = workdir.config
-    checkpoints = Checkpoints(workdir.path, "train", config.to_dict())
+    checkpoints = Checkpoints(workdir.path, config.to_dict())
     if told_by_first(lambda: is_trained(workdir)):
         logging.info("%s holds its trained networks already", workdir.path)
         told_by_first(checkpoints.clear)  # a process may have ended between the results and this
