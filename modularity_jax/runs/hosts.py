@@ -83,8 +83,7 @@ def connect(coordinator: str | None, num_processes: int | None, process_id: int 
     Args:
       coordinator: "host:port" of process 0. This and the other two are None where JAX finds them out by itself, which
         it does under Slurm, Open MPI, on Cloud TPU and on GKE.
-      num_processes: how many.
-      process_id: this one's number, from 0.
+      num_processes, process_id: how many there are, and this one's number, from 0.
 
     Raises:
       ValueError: if they do not fit each other, or are missing where JAX detects no cluster.
@@ -114,8 +113,7 @@ def connect(coordinator: str | None, num_processes: int | None, process_id: int 
 def disconnect(code: int = 0) -> None:
     """Part from the other processes, where there are any; call it at the end.
 
-    Args:
-      code: of the exit. With another one than 0 the process ends here, without waiting long for the others.
+    With another exit code than 0 the process ends here, without waiting long for the others.
     """
     if not jax.distributed.is_initialized():
         return

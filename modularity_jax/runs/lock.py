@@ -25,13 +25,10 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.
 
 @contextlib.contextmanager
 def locked(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Holds a directory's lock, the file `lock`, which says who has it.
+    """Holds the lock of a directory, which is made where it is missing: the file `lock`, which says who has it.
 
     The operating system frees the lock of a process that ends, however it ends, so that nothing is left to clean up.
     Where there are no locks the log says that nothing guards the directory.
-
-    Args:
-      path: the directory; it is made where it is missing.
 
     Raises:
       ValueError: if another process has the lock; the message names it.

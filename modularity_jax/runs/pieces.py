@@ -12,6 +12,8 @@ from modularity_jax.probes.measure import Sums
 from modularity_jax.runs import signals
 from modularity_jax.runs.checkpoints import SECONDS
 from modularity_jax.runs.compilation import CompileWatch
+from modularity_jax.runs.config import GROUP_SIZES
+from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.store import Key, Store
@@ -35,9 +37,7 @@ def results(
     """The result of each case, in their order.
 
     Args:
-      workdir: the run's directory.
-      title: of what is done.
-      stage: its name.
+      workdir, title, stage: where it is done, and what.
       keys: of the pieces that a case's result is made of.
       result_of: the result, of pieces in the store, where it puts what is missing, with `signals.check` between two.
       told: a result in words.
@@ -59,9 +59,14 @@ def results(
 
 @contextlib.contextmanager
 def timed(workdir: Workdir, stage: str) -> Iterator[Any]:
-    """Logs and notes a stage's time, and how much of it went to compilation or to fetching compiled programs."""
+    """Logs and notes a stage's time, and how much of it went to compilation or to fetching compiled programs.
+
+    Raises:
+      MemoryError: where the memory runs out; it names the flag to lower.
+    """
     start = time.monotonic()
-    with CompileWatch() as watch:
+    (setting,) = (name for name in GROUP_SIZES if name.startswith(stage))
+    with CompileWatch() as watch, naming(workdir.config, setting):
         yield
     seconds = time.monotonic() - start
     logging.info("%s took %.1f s, of which compilation %.1f s", stage, seconds, watch.seconds)

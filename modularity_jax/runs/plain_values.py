@@ -1,7 +1,7 @@
 """Values of settings as Python's own plain types, whatever NumPy, JAX, JSON or a flag made of them."""
 
-import math
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,19 +54,12 @@ def _scalar(name: str, given: Any, default: Any) -> Any:
         # A number is whole or it is not: 10.0 for a count is as likely a mistake as 10.5.
         if isinstance(value, kind):
             return kind(value)
-        if kind is float and math.isfinite(as_float := _to_float(int(value))):
-            return as_float
+        if kind is float and abs(value) <= sys.float_info.max:
+            return float(value)
     if kind is str:
         if value is None and not default:
             return default
-        if isinstance(value, str | os.PathLike) and isinstance(text := os.fspath(value), str):
-            return str(text)
+        if isinstance(value, str | os.PathLike):
+            return os.fsdecode(value)
     hint = f"; write {value:.0f}" if kind is int and isinstance(value, float) and value.is_integer() else ""
     raise ValueError(f"{name} must be of type {kind.__name__}, got {value!r}{hint}")
-
-
-def _to_float(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf

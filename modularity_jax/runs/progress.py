@@ -20,8 +20,7 @@ class Progress:
     Compilation is named while it lasts, and the time left is that of the pieces alone.
 
     Args:
-      title: what is being done.
-      total: number of pieces.
+      title, total: what is being done, and in how many pieces.
       done: how many of them an earlier process has finished.
       compiling: seconds that compilation takes about the first time, on 2 cores; 0 says nothing of it.
     """

@@ -30,7 +30,6 @@ def opened(path: pathlib.Path, config: RunConfig | None = None, donor: pathlib.P
     """The directory, which nobody else may write meanwhile.
 
     Args:
-      path: the directory.
       config: makes the directory where it is missing; None takes one that is there as it is.
       donor: a run of another config, of which all that is valid here is copied.
 

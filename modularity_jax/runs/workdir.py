@@ -64,12 +64,8 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
     """Make the directory, or open it if it holds the same config already.
 
     Where nothing is computed yet, a new config takes the old one's place: a typo must not claim a directory. What the
-    config leaves open of group sizes is settled here, or taken as it was when the results began.
-
-    Args:
-      path: the directory.
-      config: the run's settings.
-      command: what the user typed, for the report.
+    config leaves open of group sizes is settled here, or taken as it was when the results began. The report quotes the
+    command.
 
     Raises:
       ValueError: if it holds results of other settings, of ours or of JAX; the message names them.

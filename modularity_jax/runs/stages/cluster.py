@@ -13,7 +13,6 @@ from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with
 from modularity_jax.runs import signals
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.pieces import results, timed
 from modularity_jax.runs.plain_values import plain_row
@@ -70,14 +69,10 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
         raise ValueError(f"{workdir.path}: no network can be clustered: {first}")
     store = workdir.store()
     keys = {case: _keys(networks[case[:2]], config, case) for case in cases}
-    with timed(workdir, "cluster"), naming(config, "cluster.shuffles_per_group"):
+    with timed(workdir, "cluster"):
+        title = f"clustering {len({case[:2] for case in cases})} networks"
         tests = results(
-            workdir,
-            f"clustering {len({case[:2] for case in cases})} networks",
-            "cluster",
-            keys,
-            lambda case: _test(store, networks[case[:2]], case, config, mesh),
-            _told,
+            workdir, title, "cluster", keys, lambda case: _test(store, networks[case[:2]], case, config, mesh), _told
         )
         told_by_first(lambda: _collate(workdir, phases, tests))
 

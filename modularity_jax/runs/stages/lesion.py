@@ -16,7 +16,6 @@ from modularity_jax.probes.lesion_test import KINDS, DoubleLesionTest, LesionTes
 from modularity_jax.probes.measure import Keep
 from modularity_jax.runs import signals
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.pieces import KeptSums, results, timed
 from modularity_jax.runs.stages import left_out
@@ -90,7 +89,7 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     stage = _Stage(workdir.store(), config, networks, samples, drawn_on, mesh)
     keys = {case: [_key(stage, case)] for case in cases}
     title = f"damaging {len(networks)} networks"
-    with timed(workdir, "lesion"), naming(config, "lesion.samples_per_batch"):
+    with timed(workdir, "lesion"):
         pieces = results(workdir, title, "lesion", keys, lambda case: _piece(stage, case), _told)
         failed = {case: unpacked(piece["reason"]) for case, piece in pieces.items() if "reason" in piece}
         pieces = {case: piece for case, piece in pieces.items() if case not in failed}
@@ -197,11 +196,8 @@ def _collate(
         labels: dict[str, np.ndarray] = {}
         for case, piece in pieces.items():
             if case.phase == phase:
-                prefix = f"seed_{case.seed}/k_{count}"
-                own = {
-                    name.removeprefix("arrays/"): array for name, array in piece.items() if name.startswith("arrays/")
-                }
-                arrays |= {f"{prefix}/{case.kind}/{name}": array for name, array in own.items()}
+                start, own = f"seed_{case.seed}/k_{count}/{case.kind}/", "arrays/"
+                arrays |= {start + name[len(own) :]: array for name, array in piece.items() if name.startswith(own)}
                 labels[f"{Comparison(*case[:2], GRAPH, MEASURE, count, '').prefix}/labels"] = found[case[:2]]
         write_arrays(workdir.path / f"lesions/{phase}.npz", dict(sorted(arrays.items())))
         name = f"clusters/{phase}.npz"

@@ -23,9 +23,7 @@ DOUBLE_LESION_COLUMNS = (
 def as_piece(head: Mapping[str, Any], test: LesionTest | DoubleLesionTest | str) -> dict[str, np.ndarray]:
     """A test's rows, as JSON, arrays and outcome in words; or the reason why the network does not allow it.
 
-    Args:
-      head: seed, phase and number of clusters, and the kind of a test of pairs.
-      test: its result, or that reason.
+    Rows begin with `head`: seed, phase and number of clusters, and the kind of a test of pairs.
     """
     if isinstance(test, str):
         return {"outcome": packed(f"left out, {test}"), "reason": packed(test)}

@@ -15,7 +15,6 @@ from modularity_jax.nets.training import Samples, TrainState, steps_per_epoch
 from modularity_jax.runs import signals
 from modularity_jax.runs.checkpoints import Checkpoints, Saved
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.group_sizes import naming
 from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.pieces import COMPILE_SECONDS, timed
 from modularity_jax.runs.plain_values import plain
@@ -63,8 +62,7 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     saved = checkpoints.latest()
     with timed(workdir, "train"):
         for share in _shares(workdir, saved):
-            with naming(config, "train.seeds_per_group"):
-                _train(workdir, share, checkpoints, samples, mesh)
+            _train(workdir, share, checkpoints, samples, mesh)
         told_by_first(lambda: collate_networks(workdir))
         told_by_first(checkpoints.clear)
 
