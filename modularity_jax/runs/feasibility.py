@@ -28,12 +28,11 @@ def check_feasible(config: RunConfig) -> list[str]:
             f"cluster.phases must name one of {', '.join(config.phases)}, got {', '.join(config.cluster.phases)}; "
             "train.epochs=0 and prune.epochs=0 leave out a phase"
         )
-    few = [count for count in config.cluster.num_clusters if count > _connected(config)]
+    few = [count for count in config.cluster.num_clusters if count > _connected(config) and "pruned" in phases]
+    sparse = _too_sparse(config, "cluster.num_clusters", few)
     if phases == ["pruned"] and len(few) == len(config.cluster.num_clusters):
-        raise ValueError(
-            f"{_too_sparse(config, 'cluster.num_clusters', few)}; lower it, or ask for other cluster.phases"
-        )
-    left_out = [f"{_too_sparse(config, 'cluster.num_clusters', few)}: left out"] if few and "pruned" in phases else []
+        raise ValueError(f"{sparse}; lower it, or ask for other cluster.phases")
+    left_out = [f"{sparse}: left out"] if few else []
     return left_out + (list(_check_lesions(config)) if config.lesion.num_shuffles else [])
 
 

@@ -55,9 +55,13 @@ def _open(
     """As `opened`, in the process that reads and writes; the stack gets the lock."""
     if config is None:
         open_workdir(path)  # or an error, before the lock makes the directory
-    if donor:
-        check_donor(donor, path)  # the same
-        config = config and resolve(config, like=open_workdir(donor).config)
+    if donor:  # the same
+        if donor.resolve() == path.resolve():
+            raise ValueError(f"--fork_workdir must name another directory than --workdir, got {path} for both")
+        if not (donor / "config.json").exists():
+            raise ValueError(f"--fork_workdir copies from the run in --workdir, but {donor} holds no config.json")
+        theirs = open_workdir(donor).config
+        config = config and resolve(config, like=theirs)
     stack.enter_context(locked(path))
     workdir = create_workdir(path, config, command_line()) if config else open_workdir(path)
     if donor:
@@ -65,24 +69,11 @@ def _open(
     return workdir
 
 
-def check_donor(donor: pathlib.Path, path: pathlib.Path) -> None:
-    """Another run's directory, to take from, and a new one's.
-
-    Raises:
-      ValueError: if they are the same, or the other holds no readable config.json.
-    """
-    if donor.resolve() == path.resolve():
-        raise ValueError(f"--fork_workdir must name another directory than --workdir, got {path} for both")
-    if not (donor / "config.json").exists():
-        raise ValueError(f"--fork_workdir copies from the run in --workdir, but {donor} holds no config.json")
-    open_workdir(donor)
-
-
 def take_from(workdir: Workdir, donors: Sequence[pathlib.Path]) -> None:
     """Have the run's store look into those of other runs, which are only read; `versions.json` notes which.
 
-    The pieces' keys decide what of them is valid here.
-    Networks of other versions or devices are taken too, with a warning, since they round differently.
+    The pieces' keys decide what of them is valid here. Networks of other versions or devices are taken too, with a
+    warning, since they round differently.
     """
     known = read_versions(workdir.path).get("lenders", [])
     new = [donor for donor in donors if str(donor.absolute()) not in known and (donor / "pieces").is_dir()]

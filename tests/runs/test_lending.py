@@ -10,7 +10,7 @@ import pytest
 from modularity_jax.metric.items import partition_controls
 from modularity_jax.probes.lesion_test import double_lesion_test, lesion_test
 from modularity_jax.runs import signals
-from modularity_jax.runs.session import check_donor, opened, take_from
+from modularity_jax.runs.session import opened, take_from
 from modularity_jax.runs.stages import cluster as clustering
 from modularity_jax.runs.stages import lesion as lesions
 from modularity_jax.runs.stages.cluster import cluster_stage
@@ -226,8 +226,9 @@ def test_pieces_without_results_do_not_claim_the_directory(old, tmp_path, comput
 
 
 def test_what_is_no_donor(old, tmp_path):
-    with pytest.raises(ValueError, match="--fork_workdir must name another directory than --workdir"):
-        check_donor(old.path, old.path / ".." / "old")
+    message = "--fork_workdir must name another directory than --workdir"
+    with pytest.raises(ValueError, match=message), opened(old.path / ".." / "old", CONFIG, old.path):
+        pass
     message = f"--fork_workdir copies from the run in --workdir, but {tmp_path / 'nothing'} holds no config.json"
     with pytest.raises(ValueError, match=message), opened(tmp_path / "new", CONFIG, tmp_path / "nothing"):
         pass

@@ -155,13 +155,8 @@ def _test(stage: _Stage, case: LesionCase, keep: Keep) -> LesionTest | DoubleLes
     labels = _labels(stage, case)
     stream = jax.random.fold_in(cluster_key(stage.config, case.seed), _LESION_STREAM)
     keys = dict(zip(("single", *KINDS), jax.random.split(stream, 1 + len(KINDS)), strict=True))
-    shared: dict[str, Any] = {
-        "num_clusters": settings.num_clusters,
-        "correction": settings.correction,
-        "samples_per_batch": settings.samples_per_batch,
-        "mesh": stage.mesh,
-        "keep": keep,
-    }
+    shared: dict[str, Any] = {"mesh": stage.mesh, "keep": keep}
+    shared |= {name: getattr(settings, name) for name in ("num_clusters", "correction", "samples_per_batch")}
     given = network.params, labels, stage.samples.x_test, stage.samples.y_test, keys[case.kind]
     try:
         if case.kind == "single":

@@ -15,7 +15,7 @@ from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.stages.curve import CURVE_COLUMNS, NUM_CONTROLS
 from modularity_jax.runs.stages.inputs import BITS
 from modularity_jax.runs.store import Store, packed, unpacked
-from modularity_jax.runs.tables import Row, is_readable, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir, jax_settings
 
 METRICS_COLUMNS = (
@@ -122,11 +122,3 @@ def check_losses(rows: list[Row], config: RunConfig) -> None:
             raise ValueError(f"{where} (train.on_nan is 'fail'); a lower train.learning_rate may help")
         if step > row["step"] - row["step"] // row["epoch"]:
             logging.warning("%s; the network is left out of what follows", where)
-
-
-def is_trained(workdir: Workdir) -> bool:
-    """Whether the training stage has left all its files, none of them damaged."""
-    config = workdir.config
-    curve = ["learning_curve.csv"] if config.cluster.curve_epochs else []
-    names = ["metrics.csv", *curve, *(f"weights/{phase}.npz" for phase in config.phases)]
-    return all(is_readable(workdir.path / name) for name in names)

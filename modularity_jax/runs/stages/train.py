@@ -24,12 +24,11 @@ from modularity_jax.runs.stages.inputs import load_samples
 from modularity_jax.runs.stages.networks import (
     check_losses,
     collate_networks,
-    is_trained,
     keep_networks,
     num_phases,
     read_phase,
 )
-from modularity_jax.runs.tables import Row
+from modularity_jax.runs.tables import Row, is_readable
 from modularity_jax.runs.workdir import Workdir
 
 
@@ -54,7 +53,9 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """
     config = workdir.config
     checkpoints = Checkpoints(workdir.path, config.to_dict())
-    if told_by_first(lambda: is_trained(workdir)):
+    names = ["metrics.csv", *(f"weights/{phase}.npz" for phase in config.phases)]
+    names += ["learning_curve.csv"] if config.cluster.curve_epochs else []
+    if told_by_first(lambda: all(is_readable(workdir.path / name) for name in names)):
         logging.info("%s holds its trained networks already", workdir.path)
         told_by_first(checkpoints.clear)  # a process may have ended between the results and this
         return
