@@ -32,7 +32,7 @@ class ModelConfig:
         weights = sum(int(a) * int(b) for a, b in zip(self.widths, self.widths[1:], strict=False))
         if weights > MAX_COUNT:
             raise ValueError(f"model.widths must give at most {MAX_COUNT} weights, got {self.widths} with {weights}")
-        check_in_range("model.dropout_rate", self.dropout_rate, 0, 1, closed_above=False)
+        _check_below("model.dropout_rate", self.dropout_rate, 0, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,15 +52,11 @@ class TrainConfig:
     seeds_per_group: int = 0  # networks under one vmap; 0 (auto): 1 on CPU cores, what fills an accelerator
 
     def __post_init__(self) -> None:
-        ranges = {
-            "num_seeds": (1, MAX_SEEDS),
-            "seed": (0, MAX_SEED),
-            "epochs": (0, MAX_EPOCHS),
-            "batch_size": (1, MAX_COUNT),
-            "seeds_per_group": (0, MAX_GROUP),
-        }
-        for name, bounds in ranges.items():
-            check_between(f"train.{name}", getattr(self, name), *bounds)
+        check_between("train.num_seeds", self.num_seeds, 1, MAX_SEEDS)
+        check_between("train.seed", self.seed, 0, MAX_SEED)
+        check_between("train.epochs", self.epochs, 0, MAX_EPOCHS)
+        check_between("train.batch_size", self.batch_size, 1, MAX_COUNT)
+        check_between("train.seeds_per_group", self.seeds_per_group, 0, MAX_GROUP)
         check_choice("train.on_nan", self.on_nan, ON_NAN)
         if not self.learning_rate > 0:
             raise ValueError(f"train.learning_rate must be above 0, got {self.learning_rate}")
@@ -80,8 +76,8 @@ class PruneConfig:
     def __post_init__(self) -> None:
         check_between("prune.epochs", self.epochs, 0, MAX_EPOCHS)
         check_between("prune.frequency", self.frequency, 1, MAX_COUNT)
-        check_in_range("prune.initial_sparsity", self.initial_sparsity, 0, 1, closed_above=False)
-        check_in_range("prune.final_sparsity", self.final_sparsity, self.initial_sparsity, 1, closed_above=False)
+        _check_below("prune.initial_sparsity", self.initial_sparsity, 0, 1)
+        _check_below("prune.final_sparsity", self.final_sparsity, self.initial_sparsity, 1)
 
 
 def check_between(name: str, value: int, least: int, most: int) -> None:
@@ -102,13 +98,7 @@ def _check_float32(name: str, value: float) -> None:
         raise ValueError(f"{name} must be 0 or a number that float32 holds, {low:.3g} to {high:.3g}, got {value}")
 
 
-def check_in_range(name: str, value: float, low: float, high: float, *, closed_above: bool = True) -> None:
-    """A number in [low, high], or in [low, high).
-
-    Raises:
-      ValueError: that names the setting and what it got.
-    """
-    if not (low <= value <= high) or (value == high and not closed_above):
-        raise ValueError(
-            f"{name} must be at least {low} and {'at most' if closed_above else 'below'} {high}, got {value}"
-        )
+def _check_below(name: str, value: float, low: float, high: float) -> None:
+    """A number in [low, high)."""
+    if not low <= value < high:
+        raise ValueError(f"{name} must be at least {low} and below {high}, got {value}")

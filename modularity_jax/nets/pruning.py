@@ -35,7 +35,7 @@ def without_masks(epochs: int) -> PhasePlan:
     return PhasePlan(None, (None,) * epochs)
 
 
-def plan_masks(prune: PruneConfig, sizes: Sequence[int], *, steps_per_epoch: int) -> PhasePlan:
+def plan_masks(prune: PruneConfig, sizes: Sequence[int], steps_per_epoch: int) -> PhasePlan:
     """When the masks of a pruning phase come, and how much they keep; sizes [L] are the kernels'.
 
     They come before the first step, every prune.frequency steps and after the last: in an epoch ceil(steps / frequency)

@@ -53,12 +53,7 @@ def train_then_prune(train: TrainConfig, prune: PruneConfig) -> list[Phase]:
     """The study's phases: trained, then pruned from there on."""
     return [
         Phase("unpruned", train.epochs, ("train",), lambda sizes, steps: without_masks(train.epochs)),
-        Phase(
-            "pruned",
-            prune.epochs,
-            ("train", "prune"),
-            lambda sizes, steps: plan_masks(prune, sizes, steps_per_epoch=steps),
-        ),
+        Phase("pruned", prune.epochs, ("train", "prune"), lambda sizes, steps: plan_masks(prune, sizes, steps)),
     ]
 
 

@@ -1,6 +1,5 @@
 """Work that is under way, saved by Orbax so that a killed run goes on; every process saves and reads its part."""
 
-import json
 import pathlib
 import shutil
 import time
@@ -29,14 +28,14 @@ class Saved(NamedTuple):
 class Checkpoints:
     """A training's checkpoints, in `checkpoints/train` of a workdir; each is whole or not there.
 
+    They are of the workdir's config, which cannot change while there are any.
+
     Args:
       workdir: the run's directory, the same for all processes.
-      settings: what decides its results, as JSON can hold it; a checkpoint of other settings is passed over.
     """
 
-    def __init__(self, workdir: pathlib.Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, workdir: pathlib.Path) -> None:
         self._path = (workdir / "checkpoints" / "train").absolute()
-        self._settings = json.loads(json.dumps(settings))
         self._saved_at = time.monotonic()
 
     def is_due(self) -> bool:
@@ -45,10 +44,9 @@ class Checkpoints:
 
     def save(self, arrays: Mapping[str, jax.Array], facts: Mapping[str, Any]) -> None:
         """Save arrays, on whichever devices, and plain facts as the newest checkpoint; the oldest give way."""
-        told = {"settings": self._settings, **facts}
         with self._manager() as manager:
             step = 1 + max(manager.all_steps(), default=0)
-            parts = {"arrays": ocp.args.PyTreeSave(dict(arrays)), "facts": ocp.args.JsonSave(told)}
+            parts = {"arrays": ocp.args.PyTreeSave(dict(arrays)), "facts": ocp.args.JsonSave(dict(facts))}
             manager.save(step, args=ocp.args.Composite(**parts), force=True)
         self._saved_at = time.monotonic()
 
@@ -59,28 +57,23 @@ class Checkpoints:
         with self._manager() as manager:
             for step in sorted(manager.all_steps(), reverse=True):
                 try:
-                    found = self._restored(manager, step)
+                    return self._restored(manager, step)
                 except Exception as error:  # whatever Orbax and what it builds on raise for a damaged file
                     file, why = self._path / str(step), one_line(repr(error))[:200]
                     logging.warning("checkpoint %s is damaged and passed over: %s", file, why)
-                    continue
-                if found:
-                    return found
         return None
 
     def clear(self) -> None:
         """Remove them: the stage has left its results."""
         shutil.rmtree(self._path.parent, ignore_errors=True)
 
-    def _restored(self, manager: ocp.CheckpointManager, step: int) -> Saved | None:
-        """A checkpoint, its arrays whole on the host; None for one of other settings."""
-        facts = manager.restore(step, args=ocp.args.Composite(facts=ocp.args.JsonRestore()))["facts"]
-        if facts.pop("settings", None) != self._settings:
-            return None
+    def _restored(self, manager: ocp.CheckpointManager, step: int) -> Saved:
+        """A checkpoint, its arrays whole on the host."""
         names = manager.item_metadata(step)["arrays"]
         whole = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
-        part = ocp.args.PyTreeRestore(restore_args=whole)
-        return Saved(dict(manager.restore(step, args=ocp.args.Composite(arrays=part))["arrays"]), facts)
+        parts = {"arrays": ocp.args.PyTreeRestore(restore_args=whole), "facts": ocp.args.JsonRestore()}
+        found = manager.restore(step, args=ocp.args.Composite(**parts))
+        return Saved(dict(found["arrays"]), found["facts"])
 
     def _manager(self) -> ocp.CheckpointManager:
         handlers = {"arrays": ocp.PyTreeCheckpointHandler(), "facts": ocp.JsonCheckpointHandler()}

@@ -62,22 +62,18 @@ def _size(config: RunConfig, setting: str) -> int:
     return int(getattr(getattr(config, section), name))
 
 
-def _networks(config: RunConfig) -> int:
-    return networks_at_once(kernel_shapes(config.model), config.train.num_seeds, jax.device_count())
-
-
 def _shuffles(config: RunConfig) -> int:
     graph, settings = graph_shape(config.model), config.cluster
     most = controls_at_once(graph.size, graph.num_nodes, max(settings.num_clusters), settings.num_restarts)
     return min(most, -(-settings.num_shuffles // jax.device_count()))  # each device has a group of a test's
 
 
-def _samples(config: RunConfig) -> int:
-    return samples_at_once(config.model.widths, config.lesion.num_clusters, jax.device_count())
-
-
 _RULES: dict[str, Callable[[RunConfig], int]] = {
-    "train.seeds_per_group": _networks,
+    "train.seeds_per_group": lambda config: networks_at_once(
+        kernel_shapes(config.model), config.train.num_seeds, jax.device_count()
+    ),
     "cluster.shuffles_per_group": _shuffles,
-    "lesion.samples_per_batch": _samples,
+    "lesion.samples_per_batch": lambda config: samples_at_once(
+        config.model.widths, config.lesion.num_clusters, jax.device_count()
+    ),
 }

@@ -48,12 +48,10 @@ def _check_same_data(mine: str, first: str, config: RunConfig) -> None:
         raise ValueError(f"data.dir={config.data.dir!r} holds another {config.data.name} here than for process 0")
 
 
-def load_params(workdir: Workdir, phase: str, seeds: Sequence[int] | None = None) -> list[Params]:
-    """Parameters of each seed's network at the end of a phase, as Flax has them; of all seeds by default."""
-    arrays = read_arrays(workdir.path, f"weights/{phase}.npz")
-    wanted = range(workdir.config.train.num_seeds) if seeds is None else seeds
-    networks = nested(arrays)
-    return [networks[f"seed_{seed}"] for seed in wanted]
+def load_params(workdir: Workdir, phase: str) -> list[Params]:
+    """Parameters of each seed's network at the end of a phase, as Flax has them."""
+    networks = nested(read_arrays(workdir.path, f"weights/{phase}.npz"))
+    return [networks[f"seed_{seed}"] for seed in range(workdir.config.train.num_seeds)]
 
 
 class TrainedNetwork(NamedTuple):
@@ -75,9 +73,11 @@ def load_networks(
     """
 
     def read() -> dict[tuple[str, int], Params]:
-        seeds = {phase: finite_seeds(workdir, phase) for phase in phases}
-        params = {phase: load_params(workdir, phase, own) for phase, own in seeds.items()}
-        return {(phase, seed): own for phase in phases for seed, own in zip(seeds[phase], params[phase], strict=True)}
+        found: dict[tuple[str, int], Params] = {}
+        for phase in phases:
+            seeds, params = finite_seeds(workdir, phase), load_params(workdir, phase)
+            found |= {(phase, seed): params[seed] for seed in seeds}
+        return found
 
     found, config = {}, workdir.config
     for (phase, seed), params in told_by_first(read).items():

@@ -52,7 +52,7 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
       StoppedError: after a checkpoint, if it was asked to stop.
     """
     config = workdir.config
-    checkpoints = Checkpoints(workdir.path, config.to_dict())
+    checkpoints = Checkpoints(workdir.path)
     names = ["metrics.csv", *(f"weights/{phase}.npz" for phase in config.phases)]
     names += ["learning_curve.csv"] if config.cluster.curve_epochs else []
     if told_by_first(lambda: all(is_readable(workdir.path / name) for name in names)):
