@@ -21,13 +21,7 @@ from modularity_jax.runs.plain_values import plain
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages.curve import curve_rows
 from modularity_jax.runs.stages.inputs import load_samples
-from modularity_jax.runs.stages.networks import (
-    check_losses,
-    collate_networks,
-    keep_networks,
-    num_phases,
-    read_phase,
-)
+from modularity_jax.runs.stages.networks import check_losses, collate_networks, keep_networks, num_phases, read_phase
 from modularity_jax.runs.tables import Row, is_readable
 from modularity_jax.runs.workdir import Workdir
 
