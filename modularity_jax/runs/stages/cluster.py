@@ -100,22 +100,16 @@ def _test(store: Store, network: TrainedNetwork, case: Comparison, config: RunCo
     Raises:
       StoppedError: between two of them, if it was asked to stop.
     """
-    parts, settings = [], clustering_settings(config, case.measure, case.num_clusters)
+    settings, size = clustering_settings(config, case.measure, case.num_clusters), config.cluster.shuffles_per_group
+    given = network.graphs[case.graph], cluster_key(config, case.seed), settings
+    parts = []
     observed = kept_clustering(store, network, config, case.graph, settings, mesh)
     for key in _keys(network, config, case):
         part = store.get(key)
         if part is None:
             signals.check()
-            found = partition_controls(
-                network.graphs[case.graph],
-                cluster_key(config, case.seed),
-                settings,
-                method=case.method,
-                first=key["first"],
-                count=key["count"],
-                group_size=config.cluster.shuffles_per_group,
-                mesh=mesh,
-            )
+            which = {name: key[name] for name in ("method", "first", "count")}
+            found = partition_controls(*given, **which, group_size=size, mesh=mesh)
             part = {name: np.asarray(values) for name, values in found._asdict().items()}
             store.put(key, part)
         parts.append(part)

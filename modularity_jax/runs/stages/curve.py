@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -68,16 +69,9 @@ def curve_rows(
 def _measured(graph: Graph, config: RunConfig, seed: int, settings: Settings, mesh: Mesh | None) -> Row:
     """The graph's value, and mean and sd of its controls'; None where none of these can be cut into so many parts."""
     found = cluster_network(graph, config, seed, settings, mesh)
-    controls = partition_controls(
-        graph,
-        cluster_key(config, seed),
-        settings,
-        method=METHOD,
-        first=0,
-        count=NUM_CONTROLS,
-        group_size=config.cluster.shuffles_per_group,
-        mesh=mesh,
-    ).value
+    key, size = cluster_key(config, seed), config.cluster.shuffles_per_group
+    which: dict[str, Any] = {"method": METHOD, "first": 0, "count": NUM_CONTROLS}
+    controls = partition_controls(graph, key, settings, **which, group_size=size, mesh=mesh).value
     compared = controls[~np.isnan(controls)]
     mean, sd = (compared.mean(), compared.std()) if compared.size else (None, None)
     row = {"observed": found.value, "bound": found.bound, "num_isolated": found.num_isolated}
