@@ -24,7 +24,9 @@ HEARTBEAT_SECONDS = 30  # after which a process that is not heard of is taken fo
 PARTING_SECONDS = 5.0  # that one which ends with an error waits for the others to come to the same
 
 _TOLD = ValueError, OSError, ImportError, MemoryError
-_MESSAGE = 2**12  # bytes of an exchange, at least, so that most have one shape and so one program
+# Bytes of an exchange, at least, so that most have one shape and so one program. A much smaller one XLA computes on a
+# CPU at once, and would raise a ValueError, and no error of JAX's own, where a process is gone.
+_MESSAGE = 2**12
 _speaks_alone = False
 
 
@@ -130,7 +132,7 @@ def disconnect(code: int = 0) -> None:
 
 def _from_first(said: bytes) -> bytes:
     """Of process 0, in all: its length, and then itself in a length that is rounded up, since each is a program."""
-    length = int.from_bytes(_broadcast(len(said).to_bytes(8, "little")), "little")
+    length = int.from_bytes(_broadcast(len(said).to_bytes(_MESSAGE, "little")), "little")
     room = max(_MESSAGE, 1 << length.bit_length())
     return _broadcast(said.ljust(room, b"\0"))[:length]
 
