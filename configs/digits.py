@@ -19,6 +19,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         "train.num_seeds": 5,
         "train.epochs": 40,  # 12 steps each: the set is 40 times smaller than MNIST
         "prune.epochs": 40,
+        "cluster.measures": ("ncut", "modularity"),
         "cluster.num_clusters": (4,),
         "cluster.num_shuffles": 100,
         "lesion.num_clusters": 4,  # the study's 10 would leave a dozen neurons to a sub-module

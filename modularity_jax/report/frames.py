@@ -34,7 +34,13 @@ DRAWN = "weights/ncut"  # the graph and the measure whose modules are drawn
 _CLUSTERABILITY = _NETWORK | {"graph": "str", "measure": "str", "num_clusters": "int64", "method": "str"}
 _CLUSTERABILITY |= dict.fromkeys(("observed", "bound", "shuffled_mean", "z_score", "p_value", "p_opposite"), "float64")
 _CLUSTERABILITY |= {"num_shuffles": "Int64"}
-_OPTIONAL = {"effect_size": "float64", "test_accuracy": "float64", "num_left_out": "Int64", "converged": "boolean"}
+_OPTIONAL = {
+    "effect_size": "float64",
+    "depth_share": "float64",
+    "test_accuracy": "float64",
+    "num_left_out": "Int64",
+    "converged": "boolean",
+}
 _LESIONS = _NETWORK | {"num_clusters": "int64", "layer": "int64", "cluster": "int64", "num_units": "int64"}
 _LESIONS |= dict.fromkeys(("share", "accuracy", "diff", "control_mean", "z_score", "p_value", "p_adjusted"), "float64")
 _LESIONS |= {"taxonomy": "str", "taxonomy_adjusted": "str"}

@@ -7,7 +7,7 @@ import pytest
 
 import modularity_jax as mj
 from modularity_jax.metric.shuffle_test import compare_with
-from modularity_jax.report.findings import caveats, find
+from modularity_jax.report.findings import caveats, depths, find
 from modularity_jax.report.findings.comparisons import compare
 from modularity_jax.report.frames import read_run, with_p
 from modularity_jax.report.terminal import terminal_table
@@ -89,3 +89,15 @@ def test_the_report_says_so_and_a_run_without_any_p_has_none(tmp_path):
         ValueError, match=r"holds no test with a p: .*19 of 19 controls of seeds 0, 1 have fewer than 4"
     ):
         find(read_run(path))
+
+
+def test_the_depth_of_partitions_is_told():
+    rows = [row(seed, [2.0, 2.1]) | {"depth_share": share} for seed, share in ((0, 0.9), (1, 0.8))]
+    rows += [own | {"measure": "modularity", "depth_share": 0.01} for own in rows]
+    rows += [own | {"phase": "init", "depth_share": 0.3} for own in rows[:1]]
+    earlier_last = made.table_of(rows[-1:] + rows[:-1])
+    assert depths(earlier_last) == [
+        "Of what the pruned networks' partitions tell, the layer has 85% by n-cut at k = 3 (little more than depth) and "
+        "1% by modularity at k = 3: depth is a good cut of any layered network, but no modularity."
+    ]
+    assert depths(made.table_of([own | {"depth_share": None} for own in rows])) == []

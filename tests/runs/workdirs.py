@@ -40,6 +40,7 @@ CLUSTER_COLUMNS = (
     "p_high",
     "effect_size",
     "num_shuffles",
+    "depth_share",
     "num_isolated",
     "num_components",
     "test_accuracy",
@@ -96,7 +97,9 @@ def make_workdir(
                         "num_clusters": k,
                         "method": method,
                     }
-                    rows.append(common | row | {"num_isolated": isolates, "test_accuracy": accuracy})
+                    rows.append(
+                        common | row | {"depth_share": 0.4, "num_isolated": isolates, "test_accuracy": accuracy}
+                    )
         np.savez(path / "weights" / f"{phase}.npz", **weights)
         np.savez(path / "clusters" / f"{phase}.npz", **clusters)
     write_csv(path / "clusterability.csv", rows, CLUSTER_COLUMNS)

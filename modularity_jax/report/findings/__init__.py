@@ -15,7 +15,7 @@ class Findings(NamedTuple):
 
     compared: pd.DataFrame  # see `compare`
     audit: pd.DataFrame  # see `audit_run`
-    caveats: list[str]  # what weakens the tests
+    caveats: list[str]  # what weakens the tests, and how much of the partitions is depth
 
 
 def find(run: Run) -> Findings:
@@ -23,7 +23,7 @@ def find(run: Run) -> Findings:
     weak = caveats(run.clusterability)
     if run.tests.empty and not run.clusterability.empty:
         raise ValueError(f"{run.workdir} holds no test with a p: {' '.join(weak)}")
-    return Findings(compare(run.tests), audit_run(run), weak)
+    return Findings(compare(run.tests), audit_run(run), weak + depths(run.clusterability))
 
 
 def caveats(clusterability: pd.DataFrame) -> list[str]:
@@ -40,3 +40,10 @@ def caveats(clusterability: pd.DataFrame) -> list[str]:
         if not unsure.empty:
             sentences.append(say("not_converged", key, list(unsure["seed"])))
     return sentences
+
+
+def depths(clusterability: pd.DataFrame) -> list[str]:
+    """How much of the last phase's partitions is depth; nothing where that is not known."""
+    last = clusterability[clusterability["phase"] == clusterability["phase"].max()].dropna(subset="depth_share")
+    means = last.groupby(KEYS[:-1], observed=True)["depth_share"].mean()
+    return [say("depths", [(*key, share) for key, share in means.items()])] if len(means) else []

@@ -33,7 +33,7 @@ from modularity_jax.runs.workdir import Comparison, Workdir
 CLUSTERABILITY_COLUMNS = (
     "seed", "phase", "graph", "measure", "num_clusters", "method", "observed", "bound", "shuffled_mean", "shuffled_std",
     "z_score", "p_value", "p_opposite", "p_low", "p_high", "effect_size", "num_shuffles", "num_left_out",
-    "num_isolated", "num_components", "num_empty", "converged", "test_accuracy",
+    "depth_share", "num_isolated", "num_components", "num_empty", "converged", "test_accuracy",
 )  # fmt: skip
 
 # Controls of one piece.

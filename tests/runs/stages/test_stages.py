@@ -45,7 +45,7 @@ CONFIG = from_dict(
 METRICS = "seed,phase,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,sparsity,nonfinite_step"
 CLUSTERABILITY = (
     "seed,phase,graph,measure,num_clusters,method,observed,bound,shuffled_mean,shuffled_std,z_score,p_value,p_opposite,"
-    "p_low,p_high,effect_size,num_shuffles,num_left_out,num_isolated,num_components,num_empty,converged,test_accuracy"
+    "p_low,p_high,effect_size,num_shuffles,num_left_out,depth_share,num_isolated,num_components,num_empty,converged,test_accuracy"
 )
 
 
