@@ -81,8 +81,8 @@ def test_the_report_says_so_and_a_run_without_any_p_has_none(tmp_path):
     marked = [r | {"num_left_out": 0, "converged": r["seed"] > 0} for r in rows]
     write_csv(path / "clusterability.csv", marked, list(marked[0]))
     found = find(read_run(path)).caveats
-    assert found
-    assert all("the eigenvectors of seed 0 or of controls did not converge" in text for text in found)
+    assert len(found) > 1
+    assert all("the eigenvectors of seed 0 or of controls did not converge" in text for text in found[:-1])
     gone = [r | {"num_left_out": 19, "p_value": None} for r in marked]
     write_csv(path / "clusterability.csv", gone, list(gone[0]))
     with pytest.raises(
@@ -97,7 +97,7 @@ def test_the_depth_of_partitions_is_told():
     rows += [own | {"phase": "init", "depth_share": 0.3} for own in rows[:1]]
     earlier_last = made.table_of(rows[-1:] + rows[:-1])
     assert depths(earlier_last) == [
-        "Of what the pruned networks' partitions tell, the layer has 85% by n-cut at k = 3 (little more than depth) and "
-        "1% by modularity at k = 3: depth is a good cut of any layered network, but no modularity."
+        "Of what the pruned networks' partitions tell, the layer has 85% by n-cut at k = 3 (little more than depth) "
+        "and 1% by modularity at k = 3: depth is a good cut of any layered network, but no modularity."
     ]
     assert depths(made.table_of([own | {"depth_share": None} for own in rows])) == []
