@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
@@ -31,8 +32,6 @@ Array = jax.Array
 
 WEIGHTINGS = ("weight", "layer")
 
-# Starts of k-means that are moved on, the best by Q.
-NUM_MOVED = 2
 # A round that gains less than this share of all weight is rounding.
 LEAST_GAIN = 1e-7
 
@@ -93,9 +92,10 @@ def modularity_of_members(graph: Adjacency, members: Array, gamma: ArrayLike) ->
 def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) -> Partition:
     """The partition with the highest Q that is found, into num_clusters parts or fewer; no check, no jit.
 
-    The K - 1 leading eigenvectors of D^-1/2 (A - null) D^-1/2 and k-means with restarts give starts. The best of them
-    are moved: rounds in which every vertex goes where Q gains most (Barber 2007). Then, again and again, the two
-    clusters that fit best become one and the rest is moved, down to two; the best of all partitions passed is kept.
+    The K - 1 leading eigenvectors of D^-1/2 (A - null) D^-1/2 give two starts: the best restart of k-means, and the
+    signs of the leading ones. Both are moved: rounds in which every vertex goes where Q gains most (Barber 2007). Then,
+    again and again, the two clusters that fit best become one and the rest is moved, down to two; the best of all
+    partitions passed is kept.
     """
     connected, size = graph.degrees() > 0, settings.num_clusters
     excess = Excess(graph, graph.null())
@@ -110,8 +110,9 @@ def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) ->
         num_clusters=size,
         num_restarts=settings.num_restarts,
     ).labels
-    _, chosen = jax.lax.top_k(batched_modularity(graph, starts, num_clusters=size), min(NUM_MOVED, len(starts)))
-    found = _through_all_sizes(excess, starts[chosen], size)
+    best = batched_modularity(graph, starts, num_clusters=size).argmax()
+    moved = jnp.stack([starts[best], _signs(embedding.points, size)])
+    found = _through_all_sizes(excess, moved, size)
     best = found.value.argmax()
     labels = jnp.where(connected, found.labels[best], -1)
     slack = dimensions - embedding.lower_bound - embedding.eigenvalues.sum()
@@ -125,6 +126,13 @@ def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) ->
         num_empty=jnp.zeros((), jnp.int32),
         converged=embedding.converged,
     )
+
+
+def _signs(points: Array, num_clusters: int) -> Array:
+    """Clusters [N] by the signs of the leading coordinates of points [N, D], as many as num_clusters have room for."""
+    number = min(num_clusters.bit_length() - 1, points.shape[1])
+    powers = 2 ** np.arange(number, dtype=np.int32)
+    return (points[:, :number] > 0).astype(jnp.int32) @ powers
 
 
 def _through_all_sizes(excess: Excess, starts: Array, num_clusters: int) -> Found:
