@@ -5,6 +5,7 @@ isolate more; degrees tell, and everything downstream leaves them out again.
 """
 
 import functools
+from collections.abc import Sequence
 from typing import TypeVar
 
 import jax
@@ -14,9 +15,12 @@ from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
+from modularity_jax.graphs.sides import in_shapes
 from modularity_jax.metric.methods import METHODS, method_of
 from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
 from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
+from modularity_jax.metric.strengths import Model, with_strengths
+from modularity_jax.metric.trades import traded_places
 from modularity_jax.parallel import outside_explicit_mesh
 from modularity_jax.plug_points import entry
 from modularity_jax.programs import program
@@ -71,6 +75,8 @@ def deal(stock: Stock, key: Array, keep_places: ArrayLike, size: int, *, resampl
     stock = jax.tree.map(jnp.asarray, stock)  # without jit it is NumPy's
     place_key, value_key = jax.random.split(key)
     words = random_words(place_key)
+    if stock.trades is not None:
+        stock = _traded(stock, value_key)
     values = _resampled(stock, value_key) if resample else stock.values.values
     given, last = stock.values._replace(values=(values, stock.values.values)), stock.table.size - 1
 
@@ -98,12 +104,29 @@ def deal(stock: Stock, key: Array, keep_places: ArrayLike, size: int, *, resampl
         )
 
     weights = jax.lax.fori_loop(0, stock.turns[0], move, jnp.zeros(size, values.dtype))
-    return jax.lax.fori_loop(0, stock.turns[1], bring_back, weights)
+    weights = jax.lax.fori_loop(0, stock.turns[1], bring_back, weights)
+    return weights if stock.models is None else _with_strengths(stock.models, weights)
 
 
 @functools.partial(program, static_argnums=4)
 def _shuffle(graph: G, made: Stock, key: Array, keep_places: ArrayLike, resample: bool) -> G:
     return graph.with_weights(deal(made, key, keep_places, graph.size, resample=resample))
+
+
+def _traded(stock: Stock, key: Array) -> Stock:
+    """The stock with its values' places after trades."""
+    assert stock.trades is not None
+    given = stock.values
+    places = traded_places(stock.trades, stock.num_values, key)
+    at = given.line_start + numbers_of(given.cells).astype(jnp.int32)
+    table = stock.table.at[jnp.where(given.values > 0, at, stock.table.size)].set(places, mode="drop")
+    return stock._replace(table=table)
+
+
+def _with_strengths(models: Sequence[Model], residuals: Array) -> Array:
+    """Weights [size] of all blocks from their residuals."""
+    blocks = in_shapes(residuals, [(model.rows.size, model.columns.size) for model in models])
+    return jnp.concatenate([with_strengths(*own).reshape(-1) for own in zip(models, blocks, strict=True)])
 
 
 def check_method(graph: Graph, method: str) -> None:

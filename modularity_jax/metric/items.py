@@ -103,10 +103,10 @@ def partition_with_controls(
     The graph comes before control 0, so that it shares a group with controls.
     """
     made = on_all_devices(stock(graph, method, in_form=True), mesh)
-    how: dict[str, Any] = {"made": made, "group_size": group_size, "mesh": mesh}
-    if method_of(method).resampled or not _is_item(graph, key):
-        alone = partition_graph(graph, key, settings, **how)
-        return alone, partition_controls(graph, key, settings, method=method, first=0, count=count, **how)
+    how: dict[str, Any] = {"group_size": group_size, "mesh": mesh}
+    if method_of(method).resampled or made.trades or not _is_item(graph, key):
+        alone = partition_graph(graph, key, settings, made=None if made.trades else made, **how)
+        return alone, partition_controls(graph, key, settings, method=method, made=made, first=0, count=count, **how)
     parts = list(_calls(graph, made, key, settings, method, OBSERVED, 1 + count, group_size, mesh))
     return _first(graph, parts[0][1]), jax.tree.map(lambda x: x[1:], _joined([found for found, _ in parts]))
 
@@ -196,7 +196,9 @@ def _run(
         shuffle_key, cluster_key = jax.random.split(folded)
         words = jnp.where(itself, jax.random.key_data(folded), jax.random.key_data(cluster_key))
         weights = deal(made, shuffle_key, which.keep_places | itself, graph.size, resample=resample)
-        found = partition(graph.form().build(weights), jax.random.wrap_key_data(words, impl=checks.THREEFRY), settings)
+        # Weights of blocks, or in the graph's form.
+        built = graph.form().build(weights) if made.models is None else graph.with_weights(weights).formed()
+        found = partition(built, jax.random.wrap_key_data(words, impl=checks.THREEFRY), settings)
         return Items(jnp.where(found.num_empty > 0, jnp.nan, found.value), found.converged), found
 
     return grouped_range(

@@ -25,7 +25,7 @@ class Lines(NamedTuple):
     flat: Array  # [M], its weights
     rank: Array  # [M] int32, of each place in its line
     place_of: Array  # [stride] int32, of each rank of the first line; M for none
-    size: Array  # [] uint32, ranks of a line that has any
+    size: Array  # [] uint32, ranks of a line that has any; [lines] where they differ
     live: Array  # [lines] bool, those that have
     stride: int  # places from a line's begin to the next one's
 
@@ -44,6 +44,8 @@ class Method:
       resampled: draws new values from a Gaussian kernel density of the old ones.
       in_place: values stand where the graph's do.
       of_lists: is defined for edges that are a list, too, which have no place without a weight.
+      traded: all non-zero weights trade places first, see `trades`; the places of its lines are those of the values.
+      modelled: what moves are the residuals of a model of the strengths, which are restored, see `strengths`.
     """
 
     lines: MakeLines
@@ -51,6 +53,8 @@ class Method:
     resampled: bool = False
     in_place: bool = False
     of_lists: bool = False
+    traded: bool = False
+    modelled: bool = False
 
 
 def everywhere(xp: ModuleType, block: Array, rows: Array, columns: Array) -> Lines:
@@ -72,6 +76,16 @@ def within_rows(xp: ModuleType, block: Array, rows: Array, columns: Array) -> Li
     return Lines(flat, rank, marked(xp, columns, columns.size, flat.size), _count(xp, columns), rows, columns.size)
 
 
+def among_values_of_rows(xp: ModuleType, block: Array, rows: Array, columns: Array) -> Lines:
+    """A line for each row of the places that hold a weight, whichever they are."""
+    del rows, columns
+    kept = block > 0
+    size = kept.sum(axis=1, dtype=xp.uint32)
+    rank = xp.cumsum(kept, axis=1, dtype=xp.int32) - kept.astype(xp.int32)
+    nowhere = xp.full(block.shape[1], block.size, xp.int32)
+    return Lines(block.reshape(-1), rank.reshape(-1), nowhere, size, size > 0, block.shape[1])
+
+
 #: The controls that `shuffle` and `shuffle_test` take, by name; see `shuffle` for what each keeps.
 METHODS: dict[str, Method] = {
     "layer": Method(everywhere),
@@ -80,6 +94,8 @@ METHODS: dict[str, Method] = {
     "column": Method(within_rows, turned=True),
     "layer_nonzero_distribution": Method(among_values, resampled=True, in_place=True, of_lists=True),
     "layer_all_distribution": Method(everywhere, resampled=True),
+    "degrees": Method(among_values_of_rows, traded=True),
+    "strengths": Method(among_values, traded=True, modelled=True),
 }
 
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.methods import Lines, method_of
-from modularity_jax.metric.permutation import Cells, cells_of, grid_of, hash32, num_outside, numbers_of
+from modularity_jax.metric.permutation import Cells, Grid, cells_of, grid_of, hash32, num_outside, numbers_of
+from modularity_jax.metric.strengths import Model, fit
+from modularity_jax.metric.trades import Trades
 from modularity_jax.programs import is_concrete
 
 Array = Any  # NumPy's or JAX's
@@ -31,6 +33,7 @@ class Values(NamedTuple):
     values: Array
     cells: Cells  # of the rank of each value's place in its line
     line_start: Array  # int32, where the line begins in `Stock.table`
+    cell: Any = None  # int32, number of the value's place in all blocks, where it is traded
 
 
 class Outside(NamedTuple):
@@ -50,6 +53,8 @@ class Stock(NamedTuple):
     outside: Outside
     num_values: Array  # [blocks] int32
     turns: Array  # [2] int32, of `VALUES_AT_ONCE` and of `OUTSIDE_AT_ONCE`, that hold all values and all cells outside
+    trades: Trades | None = None  # of a method whose places are traded; the table is then made by them
+    models: tuple[Model, ...] | None = None  # of the blocks, whose residuals are the values
 
 
 NOWHERE = np.iinfo(np.int32).max
@@ -61,35 +66,43 @@ def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock:
     Args:
       graph: as `shuffle` takes it.
       method: of `METHODS`.
-      in_form: places are those of the graph's form, not of its blocks one after the other.
+      in_form: places are those of the graph's form, not of its blocks one after the other, if the method allows it:
+        strengths are restored block by block.
     """
-    xp = np if is_concrete(graph) else jnp
+    xp, used = np if is_concrete(graph) else jnp, method_of(method)
     weights, rows, columns = _blocks(graph, xp)
-    ends = np.cumsum([0, *(block.size for block in weights)])
-    places = [np.arange(start, end, dtype=np.int32) for start, end in itertools.pairwise(ends)]
-    if in_form:
+    bounds = np.cumsum([0, *(block.size for block in weights)])
+    places = [np.arange(start, end, dtype=np.int32) for start, end in itertools.pairwise(bounds)]
+    if in_form and not used.modelled:
         places = graph.form().places()
+    places = [own.reshape(block.shape) for own, block in zip(places, weights, strict=True)]
+    if used.turned:
+        weights, rows, columns = [block.T for block in weights], columns, rows
+        places = [own.T for own in places]
+    models = None
+    if used.modelled:
+        models, weights = zip(*(fit(xp, block) for block in weights), strict=True)
     made, outside, tables = [], [], []
     first_line = first_place = 0
-    for index, (block, own_rows, own_columns) in enumerate(zip(weights, rows, columns, strict=True)):
-        turned = method_of(method).turned
-        given = (block.T, own_columns, own_rows) if turned else (block, own_rows, own_columns)
-        lines = method_of(method).lines(xp, *given)
-        place = places[index].reshape(block.shape)
-        tables.append(_table(xp, lines, (place.T if turned else place).reshape(-1)))
-        made.append(_values(xp, lines, first_line, first_place))
+    for block, own_rows, own_columns, place, first_cell in zip(weights, rows, columns, places, bounds[:-1], strict=True):
+        lines = used.lines(xp, block, own_rows, own_columns)
+        tables.append(_table(xp, lines, place.reshape(-1)))
+        made.append(_values(xp, lines, first_line, first_place, first_cell if used.traded else None))
         outside.append(_outside(xp, lines, first_line, first_place))
         first_line, first_place = first_line + sum(block.shape), first_place + tables[-1].size
+    known = [own.values > 0 for own in made]
     capacity = sum(block.size for block in weights)
-    num_values = xp.stack([(own.values > 0).sum(dtype=xp.int32) for own in made])
-    values, value_turns = _joined(xp, made, [own.values > 0 for own in made], capacity, VALUES_AT_ONCE)
+    num_values = xp.stack([own.sum(dtype=xp.int32) for own in known])
+    values, value_turns = _joined(xp, made, known, capacity, VALUES_AT_ONCE)
     capacity = sum(_num_outside(block.shape) for block in weights)
     beyond, outside_turns = _joined(xp, outside, [own.size > 0 for own in outside], capacity, OUTSIDE_AT_ONCE)
     length = sum(block.size + _num_outside(block.shape) for block in weights)
     table = xp.concatenate([*tables, xp.full(length - first_place, NOWHERE, xp.int32)])
     at = values.line_start + numbers_of(values.cells).astype(xp.int32)
     index_of = _scatter(xp, length, xp.where(values.values > 0, at, length), values.values.size)
-    return Stock(values, table, index_of, beyond, num_values, xp.stack([value_turns, outside_turns]))
+    trades = _trades(xp, [block.shape for block in weights], places, values.cell, models) if used.traded else None
+    turns = xp.stack([value_turns, outside_turns])
+    return Stock(values, table, index_of, beyond, num_values, turns, trades, models)
 
 
 def _length(lines: Lines) -> int:
@@ -107,27 +120,52 @@ def _table(xp: ModuleType, lines: Lines, places: np.ndarray) -> Array:
     return xp.concatenate([own.astype(xp.int32), padding], axis=1).reshape(-1)
 
 
-def _values(xp: ModuleType, lines: Lines, first_line: int, first_place: int) -> Values:
+def _values(xp: ModuleType, lines: Lines, first_line: int, first_place: int, first_cell: int | None) -> Values:
     """The block's values; all of its places where it is not known which of them are 0."""
     at: Array = np.flatnonzero(lines.flat > 0) if xp is np else jnp.arange(lines.flat.size, dtype=jnp.int32)
     line = (at // lines.stride).astype(xp.int32)
     grid = grid_of(xp.maximum(lines.size, xp.uint32(1)), xp)
+    if lines.size.ndim:
+        grid = Grid(grid.rows[line], grid.columns[line])
     cells = cells_of(lines.rank[at].astype(xp.uint32), grid, _salt(xp, line, first_line))
     starts = (first_place + line * _length(lines)).astype(xp.int32)
-    return Values(lines.flat[at], cells, starts)
+    cell = None if first_cell is None else (first_cell + at).astype(xp.int32)
+    return Values(lines.flat[at], cells, starts, cell)
 
 
 def _outside(xp: ModuleType, lines: Lines, first_line: int, first_place: int) -> Outside:
     """The cells outside of each line, [O]."""
-    size = xp.maximum(lines.size, xp.uint32(1))
+    size = xp.maximum(lines.size, xp.uint32(1)).reshape(-1, 1)
     grid = grid_of(size, xp)
     beyond = xp.arange(num_outside(lines.stride), dtype=xp.uint32)
-    numbers = xp.broadcast_to((size + beyond)[None, :], (lines.live.size, beyond.size))
+    numbers = xp.broadcast_to(size + beyond, (lines.live.size, beyond.size))
     there = lines.live[:, None] & (numbers < grid.rows * grid.columns)
     line = xp.broadcast_to(xp.arange(lines.live.size, dtype=xp.int32)[:, None], numbers.shape)
     cells = cells_of(numbers, grid, _salt(xp, line, first_line))
     starts = (first_place + line * _length(lines)).astype(xp.int32)
     return jax.tree.map(lambda x: x.reshape(-1), Outside(cells, xp.where(there, size, xp.uint32(0)), starts))
+
+
+def _trades(
+    xp: ModuleType, shapes: list[tuple[int, int]], places: list[np.ndarray], cell: Array, models: Any
+) -> Trades:
+    """Where the values [C] stand, by the numbers of their cells."""
+    heights, widths = np.array(shapes, np.int32).T
+    starts = np.cumsum(heights * widths, dtype=np.int32) - heights * widths
+    rows, columns = np.cumsum(heights, dtype=np.int32) - heights, np.cumsum(widths, dtype=np.int32) - widths
+    block = xp.searchsorted(xp.asarray(starts[1:]), cell, side="right").astype(xp.int32)
+    row, column = xp.divmod(cell - xp.asarray(starts)[block], xp.asarray(widths)[block])
+    row_start = np.concatenate(
+        [start + width * np.arange(height) - first for start, width, height, first in zip(starts, widths, heights, columns, strict=True)]
+    )
+    effects = models and tuple(xp.concatenate([own[side] for own in models]) for side in (0, 1))
+    return Trades(
+        xp.asarray(rows)[block] + row,
+        xp.asarray(columns)[block] + column,
+        xp.asarray(row_start, xp.int32),
+        xp.concatenate([place.reshape(-1) for place in places]).astype(xp.int32),
+        effects,
+    )
 
 
 def _joined(xp: ModuleType, parts: list[T], there: list[Array], capacity: int, at_once: int) -> tuple[T, Array]:
