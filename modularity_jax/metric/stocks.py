@@ -155,14 +155,12 @@ def _trades(
     rows, columns = np.cumsum(heights, dtype=np.int32) - heights, np.cumsum(widths, dtype=np.int32) - widths
     block = xp.searchsorted(xp.asarray(starts[1:]), cell, side="right").astype(xp.int32)
     row, column = xp.divmod(cell - xp.asarray(starts)[block], xp.asarray(widths)[block])
-    row_start = np.concatenate(
-        [start + width * np.arange(height) - first for start, width, height, first in zip(starts, widths, heights, columns, strict=True)]
-    )
+    column += xp.asarray(columns)[block]
     effects = models and tuple(xp.concatenate([own[side] for own in models]) for side in (0, 1))
     return Trades(
         xp.asarray(rows)[block] + row,
-        xp.asarray(columns)[block] + column,
-        xp.asarray(row_start, xp.int32),
+        column,
+        cell - column,
         xp.concatenate([place.reshape(-1) for place in places]).astype(xp.int32),
         effects,
     )

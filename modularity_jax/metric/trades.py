@@ -19,13 +19,15 @@ from modularity_jax.metric.strengths import log_odds
 
 Array = Any  # NumPy's or JAX's
 
-# After 8 rounds no statistic that was looked at tells a network of the study from one after 100 rounds.
+# From the study's networks pruned to 90% zeros, 24 rounds leave .002 more of the old places than 100 do, which leave .35.
 NUM_ROUNDS = 24
-# Pairs of one turn of a loop.
-PAIRS_AT_ONCE = 2**14
+# Pairs of one turn of a loop; all are of one block.
+PAIRS_AT_ONCE = 2**10
 
 # How often a cell is touched: once by the weight in it, and by each that would come.
 _HELD, _ASKED = 1, 2
+# Odds are looked up: the logarithm of a scale has so many steps to a unit, and so many units on each side of 0.
+_STEPS, _UNITS = 128, 8
 
 
 class Trades(NamedTuple):
@@ -33,19 +35,18 @@ class Trades(NamedTuple):
 
     row: Array  # [C] int32, of each value
     column: Array  # [C] int32
-    row_start: Array  # [rows] int32, what a column's number is added to for its cell in the row
+    row_start: Array  # [C] int32, what a column's number is added to for its cell in the value's row
     places: Array  # [E] int32, of each cell in the control's weights
     effects: Any = None  # of rows and of columns on the odds of a place, see `log_odds`; None where all are as likely
 
 
 class _Pairs(NamedTuple):
-    """Pairs of values [P] and the cells that they hold and ask for, two [P] each."""
+    """Pairs of values [P] and the cells that they hold and ask for."""
 
-    first: Array
-    second: Array
-    held: tuple[Array, Array]
+    values: tuple[Array, Array]  # C for none
+    columns: tuple[Array, Array]
+    held: tuple[Array, Array]  # E for none
     asked: tuple[Array, Array]
-    number: Array
 
 
 def traded_places(trades: Trades, num_values: Array, key: jax.Array) -> Array:
@@ -59,66 +60,78 @@ def traded_places(trades: Trades, num_values: Array, key: jax.Array) -> Array:
     about_key, coin_key = jax.random.split(key)
     about = jax.random.randint(about_key, (NUM_ROUNDS, num_values.size), 0, num_values | 1, jnp.int32)
     coins = jax.random.bits(coin_key, (NUM_ROUNDS,), jnp.uint32)
-    ends = jnp.cumsum(_num_pairs(num_values), dtype=jnp.int32)
-    turns = -(-ends[-1] // PAIRS_AT_ONCE)
+    turns = num_values // (2 * PAIRS_AT_ONCE) + 1
+    ends, starts = jnp.cumsum(turns, dtype=jnp.int32), jnp.cumsum(num_values, dtype=jnp.int32) - num_values
+    odds = None if trades.effects is None else _odds(trades.effects)
 
     def next_round(index: Array, columns: Array) -> Array:
         def pairs(turn: Array) -> _Pairs:
-            return _paired(trades, columns, num_values, ends, turn, about[index])
+            block = jnp.searchsorted(ends[:-1], turn, side="right", method="compare_all")
+            first = (turn - ends[block] + turns[block]) * PAIRS_AT_ONCE
+            return _paired(trades, columns, starts[block], num_values[block], about[index, block], first)
 
         def touch(turn: Array, touched: Array) -> Array:
             made = pairs(turn)
-            touched = touched.at[jnp.concatenate(made.held)].add(_HELD, mode="drop")
-            return touched.at[jnp.concatenate(made.asked)].add(_ASKED, mode="drop")
+            touched = touched.at[jnp.concatenate(made.held)].add(_HELD)
+            return touched.at[jnp.concatenate(made.asked)].add(_ASKED)
 
         def trade(turn: Array, traded: Array) -> Array:
             made = pairs(turn)
-            ready = _ready(touched, made) & _drawn(trades, columns, made, coins[index])
-            taken = columns[made.second], columns[made.first]
-            at = [jnp.where(ready, own, columns.size) for own in (made.first, made.second)]
-            return traded.at[jnp.concatenate(at)].set(jnp.concatenate(taken), mode="drop")
+            ready = _ready(touched, made)
+            if odds is not None:
+                ready &= _drawn(odds, trades.row, made, coins[index] + turn.astype(jnp.uint32))
+            taken = [jnp.where(ready, made.columns[1 - i], made.columns[i]) for i in (0, 1)]
+            return traded.at[jnp.concatenate(made.values)].set(jnp.concatenate(taken))
 
-        touched = jax.lax.fori_loop(0, turns, touch, jnp.zeros(trades.places.size, jnp.int32))
-        return jax.lax.fori_loop(0, turns, trade, columns)
+        untouched = jnp.zeros(trades.places.size + 1, jnp.int32)
+        touched = jax.lax.fori_loop(0, ends[-1], touch, untouched)
+        return jax.lax.fori_loop(0, ends[-1], trade, columns)
 
-    columns = jax.lax.fori_loop(0, NUM_ROUNDS, next_round, trades.column)
-    return trades.places[jnp.clip(trades.row_start[trades.row] + columns, 0, trades.places.size - 1)]
-
-
-def _num_pairs(num_values: Array) -> Array:
-    """Of each block, which is mirrored with an odd length, so that any two can meet: so one meets itself."""
-    return num_values // 2 + 1
+    columns = jax.lax.fori_loop(0, NUM_ROUNDS, next_round, jnp.append(trades.column, 0))[:-1]
+    return trades.places[jnp.clip(trades.row_start + columns, 0, trades.places.size - 1)]
 
 
-def _paired(trades: Trades, columns: Array, num_values: Array, ends: Array, turn: Array, about: Array) -> _Pairs:
-    """The pairs of one turn; what there is not, beyond the values, holds and asks for a cell beyond all."""
-    number = turn * PAIRS_AT_ONCE + jnp.arange(min(PAIRS_AT_ONCE, columns.size + 1), dtype=jnp.int32)
-    block = jnp.searchsorted(ends[:-1], number, side="right", method="compare_all")
-    size, start = num_values[block], (jnp.cumsum(num_values, dtype=jnp.int32) - num_values)[block]
-    offset = number - (ends - _num_pairs(num_values))[block]
-    ranks = [(about[block] + shift) % (size | 1) for shift in (offset, -1 - offset)]
-    there = [(rank < size) & (number < ends[-1]) for rank in ranks]
-    first, second = (jnp.where(known, start + rank, 0) for known, rank in zip(there, ranks, strict=True))
-    rows = [trades.row_start[trades.row[own]] for own in (first, second)]
-    nowhere = trades.places.size
-    held = [jnp.where(there[i], rows[i] + columns[own], nowhere) for i, own in enumerate((first, second))]
-    asked = [jnp.where(there[0] & there[1], rows[i] + columns[own], nowhere) for i, own in enumerate((second, first))]
-    return _Pairs(first, second, (held[0], held[1]), (asked[0], asked[1]), number)
+def _paired(trades: Trades, columns: Array, start: Array, size: Array, about: Array, first: Array) -> _Pairs:
+    """Pairs of a block's values, mirrored about one of them.
+
+    Its length is made odd, so that any two can meet; so one meets itself, and where the size is even one meets none.
+    """
+    offset = first + jnp.arange(PAIRS_AT_ONCE, dtype=jnp.int32)
+    length, after, before = size | 1, about + offset, about - 1 - offset
+    ranks = jnp.where(after >= length, after - length, after), jnp.where(before < 0, before + length, before)
+    there = [(rank < size) & (offset <= size // 2) for rank in ranks]
+    both, nowhere = there[0] & there[1], trades.places.size
+    values = [jnp.where(known, start + rank, 0) for known, rank in zip(there, ranks, strict=True)]
+    rows, own = [trades.row_start[value] for value in values], [columns[value] for value in values]
+    held = [jnp.where(there[i], rows[i] + own[i], nowhere) for i in (0, 1)]
+    asked = [jnp.where(both, rows[i] + own[1 - i], nowhere) for i in (0, 1)]
+    named = [jnp.where(both, value, trades.column.size) for value in values]
+    return _Pairs((named[0], named[1]), (own[0], own[1]), (held[0], held[1]), (asked[0], asked[1]))
 
 
 def _ready(touched: Array, made: _Pairs) -> Array:
     """Whether no other pair touches a pair's cells, and those asked for are free."""
-    held = [touched.at[cell].get(mode="fill", fill_value=0) == _HELD for cell in made.held]
-    asked = [touched.at[cell].get(mode="fill", fill_value=0) == _ASKED for cell in made.asked]
+    held = [touched[cell] == _HELD for cell in made.held]
+    asked = [touched[cell] == _ASKED for cell in made.asked]
     return held[0] & held[1] & asked[0] & asked[1]
 
 
-def _drawn(trades: Trades, columns: Array, made: _Pairs, coin: Array) -> Array:
+def _odds(effects: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+    """Logarithms of odds, and of rows and of columns what adds up to an index of them."""
+    table = log_odds(jnp.arange(-_UNITS * _STEPS, _UNITS * _STEPS + 1) / _STEPS)
+    rows, columns = (jnp.round(own * _STEPS).astype(jnp.int32) for own in effects)
+    return table, rows + _UNITS * _STEPS, columns
+
+
+def _drawn(odds: tuple[Array, Array, Array], row: Array, made: _Pairs, coin: Array) -> Array:
     """Whether a pair trades by the odds of the cells."""
-    if trades.effects is None:
-        return jnp.asarray(True)
-    rows, others = (trades.effects[0][trades.row[own]] for own in (made.first, made.second))
-    own, theirs = (trades.effects[1][columns[at]] for at in (made.first, made.second))
-    gain = log_odds(rows + theirs) + log_odds(others + own) - log_odds(rows + own) - log_odds(others + theirs)
-    uniform = (hash32(made.number.astype(jnp.uint32) ^ coin) >> 8).astype(gain.dtype) * 2**-24
+    table, rows, columns = odds
+
+    def log_odds_of(value: int, column: int) -> Array:
+        at = rows[row[jnp.minimum(made.values[value], row.size - 1)]] + columns[made.columns[column]]
+        return table[jnp.clip(at, 0, table.size - 1)]
+
+    gain = log_odds_of(0, 1) + log_odds_of(1, 0) - log_odds_of(0, 0) - log_odds_of(1, 1)
+    number = jnp.arange(PAIRS_AT_ONCE, dtype=jnp.uint32)
+    uniform = (hash32(number ^ hash32(coin)) >> 8).astype(gain.dtype) * 2**-24
     return uniform < jnp.exp(jnp.minimum(gain, 0))
