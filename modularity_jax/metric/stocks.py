@@ -79,12 +79,13 @@ def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock:
     if used.turned:
         weights, rows, columns = [block.T for block in weights], columns, rows
         places = [own.T for own in places]
-    models = None
-    if used.modelled:
-        models, weights = zip(*(fit(xp, block) for block in weights), strict=True)
+    fitted = [fit(xp, block) for block in weights] if used.modelled else []
+    models, weights = tuple(model for model, _ in fitted) or None, [own for _, own in fitted] or weights
     made, outside, tables = [], [], []
     first_line = first_place = 0
-    for block, own_rows, own_columns, place, first_cell in zip(weights, rows, columns, places, bounds[:-1], strict=True):
+    for block, own_rows, own_columns, place, first_cell in zip(
+        weights, rows, columns, places, bounds[:-1], strict=True
+    ):
         lines = used.lines(xp, block, own_rows, own_columns)
         tables.append(_table(xp, lines, place.reshape(-1)))
         made.append(_values(xp, lines, first_line, first_place, first_cell if used.traded else None))
@@ -138,7 +139,7 @@ def _outside(xp: ModuleType, lines: Lines, first_line: int, first_place: int) ->
     size = xp.maximum(lines.size, xp.uint32(1)).reshape(-1, 1)
     grid = grid_of(size, xp)
     beyond = xp.arange(num_outside(lines.stride), dtype=xp.uint32)
-    numbers = xp.broadcast_to(size + beyond, (lines.live.size, beyond.size))
+    numbers = xp.broadcast_to(size + beyond[None, :], (lines.live.size, beyond.size))
     there = lines.live[:, None] & (numbers < grid.rows * grid.columns)
     line = xp.broadcast_to(xp.arange(lines.live.size, dtype=xp.int32)[:, None], numbers.shape)
     cells = cells_of(numbers, grid, _salt(xp, line, first_line))

@@ -1,11 +1,15 @@
 """A model of a block's weights in which all structure is that of its neurons' strengths, pruning included.
 
-A magnitude is x = (y s_i t_j)^(1/k), in units of the least one that is left, with y from an exponential distribution:
-Weibull's law of shape k around the neurons' scales. What falls below 1 is pruned. So a weight is left with probability
-exp(-1 / (s_i t_j)), and of what is left (x^k - 1) / (s_i t_j) is exponential again: residuals that may change places.
+Between neurons of scales s_i and t_j a magnitude exceeds x, in units of the least one that is left, with probability
 
-Where a neuron's strength depends on which of its weights were left, places with the same numbers of weights are not
-equally likely: strong neurons meet too many or too few strong ones. The model gives their odds.
+    exp(-h(x^k / (s_i t_j))),  h(v) = v + .6 v^2,
+
+which for k = 1 is a Gaussian weight's to 4%, for other k a lighter or heavier tail. What falls below 1 is pruned: a
+weight is left with probability exp(-h(1 / (s_i t_j))), and of those left h(x^k / (s_i t_j)) - h(1 / (s_i t_j)) is
+exponential whatever the scales: residuals that may change places.
+
+Where a weight had to exceed a threshold, places with the same numbers of weights are not equally likely: strong neurons
+meet strong ones less often than their numbers of weights let expect. The model gives the odds.
 """
 
 from types import ModuleType
@@ -18,8 +22,10 @@ from modularity_jax.graphs.numerics import full_precision
 
 Array = Any  # NumPy's or JAX's
 
+# Of the square in h.
+SQUARE = 0.6
 # Newton's steps of rows, columns and shape in turn; a step changes no logarithm by more than 1.
-NUM_STEPS = 25
+NUM_STEPS = 12
 # Of rows and columns in turn, until both have their strengths.
 NUM_SCALINGS = 40
 # Weights further below the largest one count as that small: float32 has squares of no wider range.
@@ -44,26 +50,28 @@ def fit(xp: ModuleType, block: Array) -> tuple[Model, Array]:
     least = xp.maximum(xp.where(kept, block, most).min() * 0.999, most * SMALLEST)
     units = xp.where(kept, xp.maximum(block / least, 1), 1)
     logs, known = xp.log(units), kept.any(axis=1)[:, None] & kept.any(axis=0)[None, :]
-    start = xp.zeros_like(block[:, 0]), xp.zeros_like(block[0]), xp.full_like(block[0, 0], 2)
+    typical = logs.sum() / xp.maximum(kept.sum(), 1).astype(block.dtype)
+    start = xp.full_like(block[:, 0], typical), xp.zeros_like(block[0]), xp.ones_like(block[0, 0])
     rows, columns, shape = _repeated(xp, lambda state: _step(xp, state, logs, kept, known), start)
-    scale = rows[:, None] + columns[None, :]
-    residuals = xp.where(kept, xp.maximum(xp.expm1(shape * logs) * xp.exp(-scale), 1e-30), 0)
+    rate = xp.exp(-rows)[:, None] * xp.exp(-columns)[None, :]
+    residuals = xp.where(kept, xp.maximum(_hazard(xp.exp(shape * logs) * rate) - _hazard(rate), 1e-30), 0)
     beyond = units - 1
     return Model(rows, columns, shape, least, beyond.sum(axis=1), beyond.sum(axis=0)), residuals
 
 
 def log_odds(log_scale: Array) -> Array:
     """Logarithm of the odds that a weight of this scale is left."""
-    rate = jnp.exp(-log_scale)
-    return -rate - jnp.log(-jnp.expm1(-rate))
+    hazard = _hazard(jnp.exp(-log_scale))
+    return -hazard - jnp.log(-jnp.expm1(-hazard))
 
 
 @full_precision
 def with_strengths(model: Model, residuals: Array) -> Array:
     """Weights [a, b] with these residuals whose rows and columns have the strengths of the model's block."""
-    scale = model.rows[:, None] + model.columns[None, :]
-    kept = residuals > 0
-    beyond = jnp.where(kept, jnp.exp(jnp.log1p(residuals * jnp.exp(scale)) / model.shape) - 1, 0)
+    rate = jnp.exp(-model.rows)[:, None] * jnp.exp(-model.columns)[None, :]
+    kept, hazard = residuals > 0, residuals + _hazard(rate)
+    value = 2 * hazard / (1 + jnp.sqrt(1 + 4 * SQUARE * hazard))  # whose hazard it is
+    beyond = jnp.where(kept, (value / rate) ** (1 / model.shape) - 1, 0)
 
     def share(given: Array, found: Array) -> Array:
         return jnp.where(found > 0, given / jnp.where(found > 0, found, 1), 0)
@@ -85,21 +93,33 @@ def _step(xp: ModuleType, state: Any, logs: Array, kept: Array, known: Array) ->
         first, second = (x.sum(axis=axis) for x in slopes)
         step = xp.clip(first / (second + 1e-9), -1, 1)
         rows, columns = (rows + step, columns) if axis == 1 else (rows, columns + step)
-    ratio = xp.where(kept, xp.exp(shape * logs - rows[:, None] - columns[None, :]), 0)
+    value = xp.exp(xp.minimum(shape * logs - rows[:, None] - columns[None, :], 40))
+    first, second = _of_values(value)
     count = kept.sum()
-    first = (count / shape + (logs * (1 - ratio)).sum()) / (count / shape**2 + (ratio * logs**2).sum() + 1e-9)
-    return rows, columns, xp.clip(shape + xp.clip(first, -0.3, 0.3), 0.5, 4)
+    slope = count / shape - xp.where(kept, logs * first, 0).sum()
+    curvature = count / shape**2 + xp.where(kept, logs**2 * second, 0).sum() + 1e-9
+    return rows, columns, xp.clip(shape + xp.clip(slope / curvature, -0.3, 0.3), 0.3, 4)
 
 
-def _slopes(
-    xp: ModuleType, scale: Array, shape: Array, logs: Array, kept: Array, known: Array
-) -> tuple[Array, Array]:
-    """First and negative second derivatives of each entry's log-likelihood by the logarithm of its scale."""
-    rate, ratio = xp.exp(-scale), xp.exp(xp.minimum(shape * logs - scale, 80))
-    gone = xp.maximum(-xp.expm1(-rate), 1e-30)
-    pull = rate * xp.exp(-rate) / gone
-    first, second = xp.where(kept, ratio - 1, -pull), xp.where(kept, ratio, pull * (rate / gone - 1))
+def _slopes(xp: ModuleType, scale: Array, shape: Array, logs: Array, kept: Array, known: Array) -> tuple[Array, Array]:
+    """First and, nearly, negative second derivatives of each entry's log-likelihood by the logarithm of its scale."""
+    rate, value = xp.exp(xp.clip(-scale, -40, 40)), xp.exp(xp.minimum(shape * logs - scale, 40))
+    gone = xp.maximum(-xp.expm1(-_hazard(rate)), 1e-30)
+    pull, odds = rate + 2 * SQUARE * rate**2, xp.exp(-_hazard(rate)) / gone
+    first, second = _of_values(value)
+    first = xp.where(kept, first, -pull * odds)
+    second = xp.where(kept, second, odds * (pull**2 / gone - rate - 4 * SQUARE * rate**2))
     return xp.where(known, first, 0), xp.where(known, second, 0)
+
+
+def _of_values(value: Array) -> tuple[Array, Array]:
+    """The same derivatives where there is a weight, of x^k / (s t)."""
+    twice = 2 * SQUARE * value
+    return value * (1 + twice) - (1 + 2 * twice) / (1 + twice), value * (1 + 2 * twice)
+
+
+def _hazard(value: Array) -> Array:
+    return value + SQUARE * value**2
 
 
 def _repeated(xp: ModuleType, step: Any, state: Any) -> Any:

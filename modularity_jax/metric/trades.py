@@ -19,7 +19,7 @@ from modularity_jax.metric.strengths import log_odds
 
 Array = Any  # NumPy's or JAX's
 
-# From the study's networks pruned to 90% zeros, 24 rounds leave .002 more of the old places than 100 do, which leave .35.
+# On 256 x 256 places, 90% empty, 24 rounds leave .354 of the weights where they were and 96 leave .352.
 NUM_ROUNDS = 24
 # Pairs of one turn of a loop; all are of one block.
 PAIRS_AT_ONCE = 2**10
@@ -58,7 +58,7 @@ def traded_places(trades: Trades, num_values: Array, key: jax.Array) -> Array:
       key: typed PRNG key, consumed.
     """
     about_key, coin_key = jax.random.split(key)
-    about = jax.random.randint(about_key, (NUM_ROUNDS, num_values.size), 0, num_values | 1, jnp.int32)
+    about = jax.random.randint(about_key, (NUM_ROUNDS, num_values.size), 0, num_values[None] | 1, jnp.int32)
     coins = jax.random.bits(coin_key, (NUM_ROUNDS,), jnp.uint32)
     turns = num_values // (2 * PAIRS_AT_ONCE) + 1
     ends, starts = jnp.cumsum(turns, dtype=jnp.int32), jnp.cumsum(num_values, dtype=jnp.int32) - num_values

@@ -16,7 +16,7 @@ LIST_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
 
 shuffle = jax.jit(mj.shuffle, static_argnames="method")
 
-KEEP_VALUES = ("layer", "layer_nonzero", "row", "column")
+KEEP_VALUES = ("layer", "layer_nonzero", "row", "column", "degrees")
 KEEP_PLACES = ("layer_nonzero", "layer_nonzero_distribution")
 
 
@@ -63,7 +63,7 @@ def test_number_of_weights_stays(method):
         assert ((kernels > 0).sum(axis=(1, 2)) == (before > 0).sum()).all()
 
 
-@pytest.mark.parametrize(("method", "axis"), [("row", 2), ("column", 1)])
+@pytest.mark.parametrize(("method", "axis"), [("row", 2), ("column", 1), ("degrees", 2)])
 def test_neuron_keeps_its_weights_on_one_side(method, axis):
     for kernels, before in zip(shuffles(method), originals(), strict=True):
         expected = np.broadcast_to(np.sort(before, axis=axis - 1), kernels.shape)
@@ -71,7 +71,7 @@ def test_neuron_keeps_its_weights_on_one_side(method, axis):
         np.testing.assert_allclose(kernels.sum(axis=axis), expected.sum(axis=axis), rtol=1e-6)
 
 
-@pytest.mark.parametrize("method", ["layer", "row", "column", "layer_all_distribution"])
+@pytest.mark.parametrize("method", ["layer", "row", "column", "layer_all_distribution", "degrees", "strengths"])
 def test_places_of_the_weights_change(method):
     for kernels, before in zip(shuffles(method), originals(), strict=True):
         assert ((kernels > 0) != (before > 0)).any(axis=(1, 2)).mean() > 0.9
@@ -93,7 +93,7 @@ def test_no_two_shuffles_are_equal(method):
     assert not (flat == np.concatenate([w.ravel() for w in originals()])).all(axis=1).any()
 
 
-@pytest.mark.parametrize("method", ["layer", "column", "layer_all_distribution"])
+@pytest.mark.parametrize("method", ["layer", "column", "layer_all_distribution", "degrees"])
 def test_shuffle_does_not_depend_on_the_batch(method):
     alone = shuffle(holed(), nets.keys(0, 200)[17], method=method)
     for kernels, one in zip(shuffles(method), alone.affinities, strict=True):
@@ -204,12 +204,13 @@ def test_net_without_a_weight_in_one_layer(method):
 def test_unknown_method_of_a_layered_graph(method):
     known = (
         r"method must be one of layer, layer_nonzero, row, column, layer_nonzero_distribution, layer_all_distribution, "
+        r"degrees, strengths, "
     )
     with pytest.raises(ValueError, match=known + f"got '{method}'"):
         mj.shuffle(holed(), jax.random.key(0), method=method)
 
 
-@pytest.mark.parametrize("method", ["layer", "row", "column", "layer_all_distribution", "rows"])
+@pytest.mark.parametrize("method", ["layer", "row", "column", "layer_all_distribution", "degrees", "strengths", "rows"])
 def test_method_that_a_sparse_graph_does_not_have(method):
     known = r"method \(of a SparseGraph\) must be one of layer_nonzero, layer_nonzero_distribution, "
     with pytest.raises(ValueError, match=known + f"got '{method}'"):

@@ -58,10 +58,13 @@ def assert_block(after, before, method):
     assert np.isfinite(after).all()
     assert (after >= 0).all()
     assert np.count_nonzero(after) == np.count_nonzero(before)
+    if method in ("degrees", "strengths"):
+        for axis in (0, 1):
+            np.testing.assert_array_equal((after > 0).sum(axis=axis), (before > 0).sum(axis=axis))
     if method in ("layer", "layer_nonzero"):
         np.testing.assert_array_equal(np.sort(after, axis=None), np.sort(before, axis=None))
-    if method in ("row", "column"):
-        axis = 1 if method == "row" else 0
+    if method in ("row", "column", "degrees"):
+        axis = 0 if method == "column" else 1
         np.testing.assert_array_equal(np.sort(after, axis=axis), np.sort(before, axis=axis))
     if method in ("layer_nonzero", "layer_nonzero_distribution"):
         np.testing.assert_array_equal(after > 0, before > 0)
