@@ -44,7 +44,15 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
       method: "layer" permutes all weights between the connected neurons of two layers; "layer_nonzero" permutes the
         non-zero ones among their places; "row" ("column") permutes within each neuron's outgoing (incoming) weights,
         so that its strength on that side stays; "layer_nonzero_distribution" draws new values in the same places from
-        a Gaussian kernel density of the non-zero ones (bandwidth 0.01); "layer_all_distribution" permutes those too.
+        a Gaussian kernel density of the non-zero ones (bandwidth 0.01); "layer_all_distribution" permutes those too;
+        "degrees" keeps how many non-zero weights each neuron has in and out of each layer: their places are any with
+        these numbers, equally likely, and each neuron's outgoing weights go to its new places in any order;
+        "strengths" keeps those numbers and the sums of the weights, in and out, by a model of the pruned weights.
+
+    With "strengths" the sums are kept to rounding where weights at the new places can have them; that fails for a few
+    neurons with a handful of weights. The distribution of the weights is kept nearly. The control was measured on
+    networks of 256 neurons a layer without structure but uneven strengths: their layered modularity lies .2 +- .3
+    standard deviations above these controls where 90% of the weights are pruned, and .5 +- .4 where none are.
 
     A graph without an edge is its own control. The scale of the weights does not matter to the methods that permute;
     the bandwidth of the other two is fixed, as in the papers, and far smaller weights are mostly noise to them.

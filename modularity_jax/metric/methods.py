@@ -45,7 +45,8 @@ class Method:
       in_place: values stand where the graph's do.
       of_lists: is defined for edges that are a list, too, which have no place without a weight.
       traded: all non-zero weights trade places first, see `trades`; the places of its lines are those of the values.
-      modelled: what moves are the residuals of a model of the strengths, which are restored, see `strengths`.
+      modelled: what moves are the residuals of a model of the strengths, which are restored, see `strengths`;
+        not of a turned block.
     """
 
     lines: MakeLines

@@ -23,6 +23,8 @@ _METHOD_COLOURS = {
     "column": "#CC79A7",
     "layer_nonzero_distribution": "#999933",
     "layer_all_distribution": "#332288",
+    "degrees": "#D55E00",
+    "strengths": "#0072B2",
 }
 OTHER_COLOUR = "#555555"
 ISOLATED_COLOUR = "#D4D4D4"
