@@ -157,7 +157,7 @@ def _trades(
     block = xp.searchsorted(xp.asarray(starts[1:]), cell, side="right").astype(xp.int32)
     row, column = xp.divmod(cell - xp.asarray(starts)[block], xp.asarray(widths)[block])
     column += xp.asarray(columns)[block]
-    effects = models and tuple(xp.concatenate([own[side] for own in models]) for side in (0, 1))
+    effects = models and tuple(xp.concatenate([own.effects[side] for own in models]) for side in (0, 1))
     return Trades(
         xp.asarray(rows)[block] + row,
         column,

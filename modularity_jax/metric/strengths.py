@@ -41,6 +41,7 @@ class Model(NamedTuple):
     least: Array  # [], the unit of weights
     outgoing: Array  # [a], sums of rows beyond the least of each weight, in units
     incoming: Array  # [b], sums of columns
+    effects: tuple[Array, Array]  # rows and columns, less what is noise in them: of which the odds of places are made
 
 
 def fit(xp: ModuleType, block: Array) -> tuple[Model, Array]:
@@ -55,8 +56,10 @@ def fit(xp: ModuleType, block: Array) -> tuple[Model, Array]:
     rows, columns, shape = _repeated(xp, lambda state: _step(xp, state, logs, kept, known), start)
     rate = xp.exp(-rows)[:, None] * xp.exp(-columns)[None, :]
     residuals = xp.where(kept, xp.maximum(_hazard(xp.exp(shape * logs) * rate) - _hazard(rate), 1e-30), 0)
+    slopes = _slopes(xp, rows[:, None] + columns[None, :], shape, logs, kept, known)
+    effects = _shrunk(xp, rows, slopes[1].sum(axis=1)), _shrunk(xp, columns, slopes[1].sum(axis=0))
     beyond = units - 1
-    return Model(rows, columns, shape, least, beyond.sum(axis=1), beyond.sum(axis=0)), residuals
+    return Model(rows, columns, shape, least, beyond.sum(axis=1), beyond.sum(axis=0), effects), residuals
 
 
 def log_odds(log_scale: Array) -> Array:
@@ -83,6 +86,17 @@ def with_strengths(model: Model, residuals: Array) -> Array:
     start = jnp.ones_like(model.rows), jnp.ones_like(model.columns)
     rows, columns = jax.lax.fori_loop(0, NUM_SCALINGS, scaled, start)
     return model.least * jnp.where(kept, 1 + rows[:, None] * beyond * columns[None, :], 0)
+
+
+def _shrunk(xp: ModuleType, found: Array, information: Array) -> Array:
+    """Logarithms of scales, nearer to their mean by the share of their variance that their information lets expect."""
+    known = information > 1e-3
+    count = xp.maximum(known.sum(), 1).astype(found.dtype)
+    mean = xp.where(known, found, 0).sum() / count
+    variance = xp.where(known, (found - mean) ** 2, 0).sum() / count
+    noise = xp.where(known, 1 / xp.where(known, information, 1), 0).sum() / count
+    share = xp.clip(1 - noise / xp.maximum(variance, 1e-9), 0, 1)
+    return mean + share * (found - mean)
 
 
 def _step(xp: ModuleType, state: Any, logs: Array, kept: Array, known: Array) -> Any:

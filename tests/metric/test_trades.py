@@ -104,7 +104,7 @@ def test_places_are_drawn_by_the_odds_of_the_model(monkeypatch):
     monkeypatch.setattr(trades, "NUM_ROUNDS", 96)  # few of these trades are likely
     known = matrices((2, 2, 2, 2), (2, 2, 2, 2))
     made = stock(mj.LayeredGraph.from_weights([known[7].astype(float)]), "strengths")
-    rows, columns = np.array([0, 0.25, 0.5, 1]), np.array([0, 0.25, 0.5, 1])
+    rows, columns = np.array([-0.5, 0, 0.5, 1]), np.array([-0.25, 0, 0.25, 1])
     made = jax.tree.map(jnp.asarray, made._replace(trades=made.trades._replace(effects=(rows, columns))))
     draw = jax.jit(jax.vmap(lambda key: trades.traded_places(made.trades, made.num_values, key)))
     odds = (known * np.asarray(log_odds(rows[:, None] + columns[None, :]))).sum(axis=(1, 2))
