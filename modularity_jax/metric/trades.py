@@ -21,6 +21,8 @@ Array = Any  # NumPy's or JAX's
 
 # On 256 x 256 places, 90% empty, 24 rounds leave .354 of the weights where they were and 96 leave .352.
 NUM_ROUNDS = 24
+# Blocks of a handful of weights, where most pairs stand in each other's way, have more: so many over all places.
+NUM_EXTRA = 2**12
 # Pairs of one turn of a loop; all are of one block.
 PAIRS_AT_ONCE = 2**10
 
@@ -58,8 +60,9 @@ def traded_places(trades: Trades, num_values: Array, key: jax.Array) -> Array:
       key: typed PRNG key, consumed.
     """
     about_key, coin_key = jax.random.split(key)
-    about = jax.random.randint(about_key, (NUM_ROUNDS, num_values.size), 0, num_values[None] | 1, jnp.int32)
-    coins = jax.random.bits(coin_key, (NUM_ROUNDS,), jnp.uint32)
+    num_rounds = NUM_ROUNDS + NUM_EXTRA // trades.column.size
+    about = jax.random.randint(about_key, (num_rounds, num_values.size), 0, num_values[None] | 1, jnp.int32)
+    coins = jax.random.bits(coin_key, (num_rounds,), jnp.uint32)
     turns = num_values // (2 * PAIRS_AT_ONCE) + 1
     ends, starts = jnp.cumsum(turns, dtype=jnp.int32), jnp.cumsum(num_values, dtype=jnp.int32) - num_values
     odds = None if trades.effects is None else _odds(trades.effects)
@@ -87,7 +90,7 @@ def traded_places(trades: Trades, num_values: Array, key: jax.Array) -> Array:
         touched = jax.lax.fori_loop(0, ends[-1], touch, untouched)
         return jax.lax.fori_loop(0, ends[-1], trade, columns)
 
-    columns = jax.lax.fori_loop(0, NUM_ROUNDS, next_round, jnp.append(trades.column, 0))[:-1]
+    columns = jax.lax.fori_loop(0, num_rounds, next_round, jnp.append(trades.column, 0))[:-1]
     return trades.places[jnp.clip(trades.row_start + columns, 0, trades.places.size - 1)]
 
 

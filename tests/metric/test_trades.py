@@ -100,8 +100,7 @@ def test_places_with_these_degrees_are_equally_likely(rows, columns):
     nets.assert_counts(counts_of(places, known), 8_000 / len(known))
 
 
-def test_places_are_drawn_by_the_odds_of_the_model(monkeypatch):
-    monkeypatch.setattr(trades, "NUM_ROUNDS", 96)  # few of these trades are likely
+def test_places_are_drawn_by_the_odds_of_the_model():
     known = matrices((2, 2, 2, 2), (2, 2, 2, 2))
     made = stock(mj.LayeredGraph.from_weights([known[7].astype(float)]), "strengths")
     rows, columns = np.array([-0.5, 0, 0.5, 1]), np.array([-0.25, 0, 0.25, 1])
