@@ -1,0 +1,1 @@
+"""Measures of modules against tasks whose modules are known."""

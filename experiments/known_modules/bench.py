@@ -1,0 +1,87 @@
+"""All measures on all tasks: the rows of `truth.csv` and `curves.csv`."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from experiments.known_modules.fits import Fit, Item, fit, with_controls
+from experiments.known_modules.measures import CONTROLS, WAYS
+from experiments.known_modules.networks import Networks
+from experiments.known_modules.scores import adjusted_rand
+from experiments.known_modules.tasks import TASKS, Sizes, Task, plant
+from modularity_jax.runs.compilation import CompileWatch
+from modularity_jax.runs.tables import Row
+
+# Compared with a p-value that is a whole number over (R + 1).
+LEVEL = 0.05 + 1e-6
+# Of the figure: those that need no samples, at K clusters.
+CURVED = ("n-cut", "corrected spectral", "Newman Q", "layered Q")
+
+
+def task_rows(name: str, sizes: Sizes, advance: Callable[[str], None]) -> Iterator[Row]:
+    """A row for each measure and control of a task, whose networks are made first."""
+    task = TASKS[name]
+    networks = task.make(sizes)
+    advance(f"networks of {name}")
+    for control in CONTROLS:
+        items = with_controls(networks, control, sizes.num_controls)
+        for way in WAYS:
+            yield {"task": name, "twin": int(task.twin), "measure": way, "control": control} | _row(
+                task, networks, items, way
+            )
+            advance(f"{way} on {name}")
+
+
+def curve_rows(num_kernels: int, num_modules: int, sizes: Sizes, advance: Callable[[str], None]) -> Iterator[Row]:
+    """A row for each measure and crossing share of planted networks."""
+    for way in CURVED:
+        for share in sizes.shares:
+            networks = plant(sizes.curve_seeds, share, (32,) * (num_kernels + 1), num_modules)
+            found = fit(with_controls(networks, CONTROLS[0], 0), way=way, num_clusters=num_modules)
+            ari = _mean([adjusted_rand(*pair) for pair in zip(found.labels, networks.truth, strict=True)])
+            yield {"kernels": num_kernels, "modules": num_modules, "measure": way, "share": share, "ari": ari}
+        advance(f"{way} on planted networks of {num_kernels} kernels")
+
+
+def _row(task: Task, networks: Networks, items: Item, way: str) -> Row:
+    size = task.num_modules * (len(networks.widths) if WAYS[way].by_depth else 1)
+    start = time.monotonic()
+    with CompileWatch() as watch:
+        found = fit(items, way=way, num_clusters=size)
+    seconds = time.monotonic() - start - watch.seconds - watch.tracing
+    row: Row = {"num_clusters": size, "networks": len(found.labels), "controls": int(items.numbers[:, 1].max())}
+    row |= {"accuracy": networks.accuracy}
+    row |= _agreement(networks, found, twin=task.twin)
+    row |= {"p_value": float(np.mean(found.p_values)), "significant": float(np.mean(found.p_values <= LEVEL))}
+    return row | {"seconds": round(seconds, 2)}
+
+
+def _agreement(networks: Networks, found: Fit, *, twin: bool) -> Row:
+    """Adjusted Rand indices, means over networks, of units whose module is known, or that have a weight."""
+    layer = np.repeat(np.arange(len(networks.widths)), networks.widths)
+    hidden = (layer > 0) & (layer < layer.max())
+    strengths = _strengths(networks)
+    scores: dict[str, list[float]] = {name: [] for name in ("ari", "ari_hidden", "ari_weighted", "ari_layer")}
+    for labels, truth, strength in zip(found.labels, networks.truth, strengths, strict=True):
+        known = (truth >= 0) & (not twin)
+        scores["ari"].append(adjusted_rand(labels[known], truth[known]))
+        scores["ari_hidden"].append(adjusted_rand(labels[known & hidden], truth[known & hidden]))
+        scores["ari_weighted"].append(adjusted_rand(labels[known], truth[known], strength[known]))
+        connected = labels >= 0
+        scores["ari_layer"].append(adjusted_rand(labels[connected], layer[connected]))
+    return {name: _mean(values) for name, values in scores.items()}
+
+
+def _strengths(networks: Networks) -> np.ndarray:
+    """Sum of the magnitudes of each unit's weights, [S, N]."""
+    kernels = [np.abs(kernel) for kernel, _ in networks.layers]
+    sent = [kernel.sum(axis=2) for kernel in kernels] + [np.zeros_like(networks.layers[-1][1])]
+    received = [np.zeros(networks.x.shape[::2], np.float32)] + [kernel.sum(axis=1) for kernel in kernels]
+    return np.concatenate([a + b for a, b in zip(sent, received, strict=True)], axis=1)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    """Of those that are defined; None where none is."""
+    defined = [value for value in values if value == value]
+    return float(np.mean(defined)) if defined else None

@@ -1,0 +1,143 @@
+"""The measures that are put to the test, by name, and the controls that each is compared with."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import modularity_jax as mj
+from experiments.known_modules.roles import Layers, activations
+from modularity_jax.graphs.nulls import Null, null_of_degrees
+from modularity_jax.graphs.numerics import count, near_one
+from modularity_jax.graphs.protocol import Adjacency
+from modularity_jax.metric.embedding import embed, num_draws
+from modularity_jax.metric.excess import Excess
+from modularity_jax.metric.kmeans import kmeans, num_uniforms
+from modularity_jax.metric.measures import Measure, measure_of
+from modularity_jax.metric.modularity import batched_modularity, partition_by_modularity
+from modularity_jax.metric.ncut import batched_ncut
+from modularity_jax.metric.settings import Partition, Settings
+
+Array = jax.Array
+NUM_RESTARTS = 10
+
+
+class Found(NamedTuple):
+    """Modules that a measure finds."""
+
+    labels: Array  # [N] int32, -1 on isolated units
+    value: Array  # [], higher is more modular; NaN where so many modules cannot be had
+
+
+class Way(NamedTuple):
+    """A way to modules.
+
+    Attributes:
+      find: (layers, x, key, num_clusters) -> `Found`, of a network and samples [n, d_0].
+      by_depth: takes as many clusters as there are modules in each layer of units.
+    """
+
+    find: Callable[[Layers, Array, Array, int], Found]
+    by_depth: bool = False
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Whole:
+    """A graph as its adjacency matrix [N, N], with Newman's null for all of it (see `Adjacency`)."""
+
+    matrix: Array
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.matrix)
+
+    def degrees(self) -> Array:
+        return self.matrix.sum(axis=1)
+
+    def matvec(self, x: Array) -> Array:
+        return x @ self.matrix
+
+    def sides(self) -> None:
+        return None
+
+    def null(self) -> Null:
+        return null_of_degrees(self.degrees())
+
+
+def _newman(graph: Adjacency, key: Array, settings: Settings) -> Partition:
+    return partition_by_modularity(_Whole(graph.matvec(jnp.eye(graph.num_nodes))), key, settings)
+
+
+def _corrected(graph: Adjacency, key: Array, settings: Settings) -> Partition:
+    """Spectral clustering with the layered null subtracted: the start of the layered modularity, without its moves."""
+    excess, size = Excess(graph, graph.null()), settings.num_clusters
+    connected, split = graph.degrees() > 0, num_draws(excess, size - 1)
+    draws = jax.random.uniform(key, (split + num_uniforms(size, settings.num_restarts),))
+    embedding = embed(excess, draws[:split], num_clusters=size - 1, solver=settings.solver)
+    found = kmeans(
+        near_one(embedding.points),
+        draws[split:],
+        live=connected,
+        num_clusters=size,
+        num_restarts=settings.num_restarts,
+    )
+    scores = batched_modularity(graph, found.labels, num_clusters=size)
+    labels = found.labels[scores.argmax()]
+    return Partition(
+        labels=jnp.where(connected, labels, -1),
+        value=scores.max(),
+        bound=jnp.full((), jnp.nan),
+        ncut=batched_ncut(graph, labels[None], num_clusters=size)[0],
+        lower_bound=jnp.zeros(()),
+        eigenvalues=jnp.pad(embedding.eigenvalues, (0, 1)),
+        num_isolated=connected.size - count(connected),
+        num_empty=found.num_empty,
+        converged=embedding.converged,
+    )
+
+
+NEWMAN = Measure(batched_modularity, higher=True, partition=_newman)
+CORRECTED = Measure(batched_modularity, higher=True, partition=_corrected)
+
+
+def _of_weights(measure: str, layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
+    """By a measure of `mj.cluster`."""
+    del x
+    graph = mj.LayeredGraph.from_weights([kernel for kernel, _ in layers])
+    found = mj.cluster(graph, key, num_clusters=num_clusters, num_restarts=NUM_RESTARTS, measure=measure)
+    sign = 1 if measure_of(measure).higher else -1
+    return Found(found.labels, jnp.where(found.num_empty > 0, jnp.nan, sign * found.value))
+
+
+def _of_activations(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
+    """By Newman's Q of the units' absolute correlations over samples."""
+    units = jnp.concatenate(activations(layers, x), axis=1)
+    centred = units - units.mean(axis=0, keepdims=True)
+    norm = jnp.linalg.norm(centred, axis=0)
+    alive = norm > 1e-6 * norm.max()
+    scaled = jnp.where(alive[None, :], centred / jnp.where(alive, norm, 1)[None, :], 0)
+    matrix = jnp.abs(scaled.T @ scaled) * (1 - jnp.eye(norm.size))
+    settings = Settings(num_clusters, NUM_RESTARTS, "ncut", "auto")
+    found = partition_by_modularity(_Whole(matrix), key, settings)
+    return Found(found.labels, found.value)
+
+
+def _way(measure: str, *, by_depth: bool = False) -> Way:
+    return Way(functools.partial(_of_weights, measure), by_depth)
+
+
+#: The measures, by their name in the tables.
+WAYS: dict[str, Way] = {
+    "n-cut": _way("ncut"),
+    "n-cut, depth x K": _way("ncut", by_depth=True),
+    "corrected spectral": _way(f"{__name__}.CORRECTED"),
+    "Newman Q": _way(f"{__name__}.NEWMAN"),
+    "layered Q": _way("modularity"),
+    "correlations": Way(_of_activations),
+}
+#: The controls, of `mj.METHODS`, that each of them is compared with.
+CONTROLS: tuple[str, ...] = ("layer",)

@@ -1,0 +1,76 @@
+"""What the bench says: Markdown tables of measures and tasks, and the figure of planted networks."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from experiments.known_modules.bench import CURVED
+from modularity_jax.report.figures.style import INK, Drawn, module_colour, new_figure
+from modularity_jax.runs.tables import Row
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Two tables: how well known modules are found, and where a network counts as modular."""
+    found = pd.DataFrame(rows)
+    known = found[(found["twin"] == 0) & (found["control"] == found["control"].iloc[0])]
+    agreement = _table(known, "measure", _agreement)
+    tests = _table(found, "measure", lambda row: _short(row["significant"]), split="control")
+    return f"{agreement}\n\n{tests}"
+
+
+def _agreement(row: pd.Series) -> str:
+    """The adjusted Rand index; with that of the layer where this is the larger one."""
+    score = _short(row["ari"])
+    return f"{score} (layer {_short(row['ari_layer'])})" if row["ari_layer"] > max(row["ari"], 0.1) else score
+
+
+def _table(rows: pd.DataFrame, columns: str, cell: object, split: str | None = None) -> str:
+    """A line for each task (and `split`), a column for each measure, in the order in which they come."""
+    names = list(dict.fromkeys(rows[columns]))
+    head = ["task", *([split] if split else []), *names]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for place, own in rows.groupby(["task", *([split] if split else [])], sort=False):
+        cells = {row[columns]: cell(row) for _, row in own.iterrows()}  # type: ignore[operator]
+        lines.append(f"| {' | '.join([*place, *(cells.get(name, '') for name in names)])} |")
+    return "\n".join(lines)
+
+
+def _short(value: float) -> str:
+    """Two decimals, without the zero before them."""
+    text = f"{value + 0.0:.2f}" if abs(value) >= 0.005 else ".00"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def crossing(num_kernels: int, num_modules: int) -> float:
+    """The crossing share beyond which depth is a better cut of equal kernels than a module.
+
+    Eigenvalues of the normalised adjacency: cos(pi / L) of the chain of layers, 1 - x M / (M - 1) of the modules.
+    """
+    return (1 - math.cos(math.pi / num_kernels)) * (num_modules - 1) / num_modules
+
+
+def draw(rows: Sequence[Row]) -> Drawn:
+    """A panel for each number of kernels and of modules."""
+    found = pd.DataFrame(rows)
+    panels = dict(list(found.groupby(["kernels", "modules"], sort=True)))
+    figure = new_figure(1.2 + 2.7 * len(panels), 3.6, "Planted modules found, by the share of weight between them")
+    for axes, (place, own) in zip(
+        figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels.items(), strict=True
+    ):
+        _panel(axes, own, *place)
+    figure.axes[0].set_ylabel("adjusted Rand index with the truth")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return Drawn(figure, "Adjusted Rand index of planted and found modules.", "1 is all of them, 0 what chance finds.")
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, num_kernels: int, num_modules: int) -> None:
+    predicted = crossing(num_kernels, num_modules)
+    axes.axvline(predicted, color=INK, linewidth=1, linestyle=":", label="where depth becomes the better cut")
+    for number, name in enumerate(CURVED):
+        own = rows[rows["measure"] == name]
+        axes.plot(own["share"], own["ari"], color=module_colour(number), marker="o", markersize=4, label=name)
+    axes.set_title(f"{num_kernels} kernels, {num_modules} modules")
+    axes.set_xlabel("share of weight between modules")

@@ -1,0 +1,155 @@
+"""The bench of known modules: its parts against references, known answers, and a toy run from end to end."""
+
+import json
+import shutil
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from experiments.known_modules import roles
+from experiments.known_modules.fits import fit, with_controls
+from experiments.known_modules.heads import answers, readout
+from experiments.known_modules.measures import WAYS
+from experiments.known_modules.networks import padded
+from experiments.known_modules.run import run
+from experiments.known_modules.scores import adjusted_rand
+from experiments.known_modules.tables import crossing, markdown
+from experiments.known_modules.tasks import QUICK, plant
+from modularity_jax.data.known import task
+from modularity_jax.runs import signals
+from modularity_jax.runs.tables import read_csv
+from tests.metric import nets
+
+
+def test_adjusted_rand_index_against_scikit_learns():
+    stream = np.random.default_rng(0)
+    for size in (2, 7, 60):
+        labels, others = stream.integers(-1, 3, (2, size))
+        expected = adjusted_rand_score(labels, others)
+        found = adjusted_rand(labels, others)
+        assert np.isnan(found) or found == pytest.approx(expected, abs=1e-12)
+        assert size < 60 or not np.isnan(found)
+        np.testing.assert_allclose(adjusted_rand(labels, others, np.full(size, 3.0)), found, atol=1e-12)
+    kept = np.arange(60) % 3 > 0
+    np.testing.assert_allclose(adjusted_rand(labels, others, kept), adjusted_rand(labels[kept], others[kept]))
+    assert np.isnan(adjusted_rand(np.zeros(4, int), np.zeros(4, int)))
+
+
+def test_the_loss_of_all_answers_is_the_sum_of_each_ones():
+    shape = (10, 2, 3)
+    outputs = jax.random.normal(jax.random.key(0), (60, 10 + 1 + 3))
+    said = answers(shape)
+    ten, yes, three = jnp.split(outputs, [10, 11], axis=1)
+    each = (ten, jnp.pad(yes, ((0, 0), (1, 0))), three)
+    loss = optax.softmax_cross_entropy_with_integer_labels
+    expected = sum(loss(own, said[:, question]) for question, own in enumerate(each))
+    np.testing.assert_allclose(loss(outputs @ readout(shape), np.arange(60)), expected, rtol=1e-5)
+
+
+def two_questions(outputs):
+    """Is x_0 above 0, is x_1? Or of one output whether their sum is."""
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    said = np.stack([x[:, 0] > 0, x[:, 1] > 0], axis=1) if outputs == 2 else (x.sum(axis=1) > 0)[:, None]
+    return task((x, said.astype(int)), (x, said.astype(int)), (2,) * outputs, np.arange(2))
+
+
+@pytest.mark.parametrize("outputs", [2, 1])
+def test_what_a_hidden_unit_works_for(outputs):
+    """Units 0 and 1 see x_0, 2 and 3 see x_1, 4 sees both, 5 is not listened to, 6 sees nothing."""
+    sees = np.array([[1, -1, 0, 0, 1, 1, 0], [0, 0, 1, -1, 1, 0, 0]], np.float32)
+    says = np.array([[3, -3, 0, 0, 0.5, 0, 1], [0, 0, 3, -3, 0.5, 0, 1]], np.float32).T
+    says = says if outputs == 2 else says.sum(axis=1, keepdims=True)
+    layers = [(w[None], jnp.zeros((1, w.shape[1]))) for w in map(jnp.asarray, (sees, says))]
+    found = roles.hidden_labels(two_questions(outputs), layers)[0]
+    np.testing.assert_array_equal(found[[0, 1, 2, 3, 4, 6]], [0, 0, 1, 1, -1, -1])
+    assert found[5] == (-1 if outputs == 2 else 0)  # silencing it changes nothing, and yet it depends on x_0
+
+
+def test_what_comes_near_to_another_part_dominates_nothing():
+    np.testing.assert_array_equal(roles.dominant(np.array([[2, 1, 0.9], [1, 1.9, 1], [-1, -2, -3]])), [0, -1, -1])
+
+
+def test_depth_hides_planted_modules_from_the_cut_but_not_from_the_layered_modularity():
+    networks = plant(4, 0.12, (32,) * 6, 2)
+    layer = np.repeat(np.arange(6), 32)
+    cut, layered = (
+        fit(with_controls(networks, "layer", 0), way=way, num_clusters=2).labels for way in ("n-cut", "layered Q")
+    )
+    assert min(adjusted_rand(*pair) for pair in zip(layered, networks.truth, strict=True)) > 0.97
+    assert max(adjusted_rand(*pair) for pair in zip(cut, networks.truth, strict=True)) < 0.1
+    assert min(adjusted_rand(own, layer) for own in cut) > 0.25
+    assert crossing(5, 2) == pytest.approx(0.0955, abs=5e-5)
+    assert crossing(3, 2) == pytest.approx(0.25)
+
+
+def test_units_without_weights_change_no_modules():
+    networks = plant(2, 0.1, (12,) * 4, 2)
+    larger = padded(networks, (32,) * 4)
+    own = np.split(larger.truth, 4, axis=1)
+    np.testing.assert_array_equal(np.concatenate([part[:, :12] for part in own], axis=1), networks.truth)
+    assert all((part[:, 12:] == -1).all() for part in own)
+    items = with_controls(larger, "layer", 3)
+    found = fit(items, way="layered Q", num_clusters=2)
+    for labels, truth in zip(found.labels, larger.truth, strict=True):
+        np.testing.assert_array_equal(labels >= 0, truth >= 0)
+        assert nets.same_partition(labels, truth)
+    np.testing.assert_allclose(found.p_values, 0.25)
+    for before, (after, _) in zip(larger.layers, items.layers, strict=True):
+        kernels = after.reshape(2, 4, 32, 32)
+        np.testing.assert_array_equal(kernels[:, 0], before[0])
+        assert (kernels[:, 1:] != kernels[:, :1]).any(axis=(2, 3)).all()
+        magnitudes = np.sort(np.abs(kernels).reshape(2, 4, -1))
+        np.testing.assert_array_equal(magnitudes, np.repeat(magnitudes[:, :1], 4, axis=1))
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """The folder and the rows of a toy run."""
+    root = tmp_path_factory.mktemp("toy")
+    return root, run(root, QUICK)
+
+
+def test_a_toy_run(toy):
+    root, rows = toy
+    assert [row["task"] for row in rows] == [name for name in QUICK.tasks for _ in WAYS]
+    assert read_csv(root / "truth.csv") == rows
+    assert len(read_csv(root / "curves.csv")) == 4 * len(QUICK.shares)
+    assert (root / "figures" / "curves.png").stat().st_size > 10_000
+    found = {(row["task"], row["measure"]): row for row in rows}
+    assert found["planted, 3 kernels", "layered Q"]["ari"] > 0.97
+    assert found["planted, 3 kernels", "n-cut"]["ari_layer"] > 0.25
+    assert found["no modules", "layered Q"]["ari"] is None
+    assert all(0.25 <= row["p_value"] <= 1 for row in rows)
+    lines = markdown(rows).splitlines()
+    assert lines[0] == f"| task | {' | '.join(WAYS)} |"
+    assert lines[2].startswith("| planted, 3 kernels | -.0")
+    assert len(lines) == 4 + 1 + 5
+
+
+def test_what_is_finished_is_not_done_again(toy, tmp_path):
+    root = shutil.copytree(toy[0], tmp_path / "again")
+    piece = root / "pieces" / "no_modules.json"
+    content = json.loads(piece.read_text())
+    content["rows"][0]["significant"] = 7.0
+    piece.write_text(json.dumps(content))
+    assert max(row["significant"] for row in run(root, QUICK)) == 7
+    for damaged in ("{", json.dumps(content | {"settings": {}})):  # cut off, and of other sizes
+        piece.write_text(damaged)
+        assert strip(run(root, QUICK)) == strip(toy[1])
+
+
+def strip(rows):
+    """The rows without what differs from run to run."""
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_a_wish_to_stop_ends_it_between_two_steps(tmp_path):
+    signals.want(signal.SIGTERM)
+    with pytest.raises(signals.StoppedError):  # after the networks of the first task
+        run(tmp_path, QUICK)
+    assert not list(tmp_path.glob("pieces/*"))
