@@ -1,7 +1,7 @@
 """All measures on all tasks: the rows of `truth.csv` and `curves.csv`."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def _row(task: Task, networks: Networks, items: Item, way: str) -> Row:
     row: Row = {"num_clusters": size, "networks": len(found.labels), "controls": int(items.numbers[:, 1].max())}
     row |= {"accuracy": networks.accuracy}
     row |= _agreement(networks, found, twin=task.twin)
-    row |= {"p_value": float(np.mean(found.p_values)), "significant": float(np.mean(found.p_values <= LEVEL))}
+    row |= {"p_value": _mean(found.p_values), "significant": float(np.mean(found.p_values <= LEVEL))}
     return row | {"seconds": round(seconds, 2)}
 
 
@@ -81,7 +81,7 @@ def _strengths(networks: Networks) -> np.ndarray:
     return np.concatenate([a + b for a, b in zip(sent, received, strict=True)], axis=1)
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def _mean(values: Iterable[float]) -> float | None:
     """Of those that are defined; None where none is."""
     defined = [value for value in values if value == value]
     return float(np.mean(defined)) if defined else None

@@ -11,15 +11,13 @@ import jax.numpy as jnp
 import modularity_jax as mj
 from experiments.known_modules.roles import Layers, activations
 from modularity_jax.graphs.nulls import Null, null_of_degrees
-from modularity_jax.graphs.numerics import count, near_one
-from modularity_jax.graphs.protocol import Adjacency
+from modularity_jax.graphs.numerics import near_one
 from modularity_jax.metric.embedding import embed, num_draws
 from modularity_jax.metric.excess import Excess
 from modularity_jax.metric.kmeans import kmeans, num_uniforms
-from modularity_jax.metric.measures import Measure, measure_of
+from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.modularity import batched_modularity, partition_by_modularity
-from modularity_jax.metric.ncut import batched_ncut
-from modularity_jax.metric.settings import Partition, Settings
+from modularity_jax.metric.settings import Settings
 
 Array = jax.Array
 NUM_RESTARTS = 10
@@ -68,49 +66,33 @@ class _Whole:
         return null_of_degrees(self.degrees())
 
 
-def _newman(graph: Adjacency, key: Array, settings: Settings) -> Partition:
-    return partition_by_modularity(_Whole(graph.matvec(jnp.eye(graph.num_nodes))), key, settings)
-
-
-def _corrected(graph: Adjacency, key: Array, settings: Settings) -> Partition:
-    """Spectral clustering with the layered null subtracted: the start of the layered modularity, without its moves."""
-    excess, size = Excess(graph, graph.null()), settings.num_clusters
-    connected, split = graph.degrees() > 0, num_draws(excess, size - 1)
-    draws = jax.random.uniform(key, (split + num_uniforms(size, settings.num_restarts),))
-    embedding = embed(excess, draws[:split], num_clusters=size - 1, solver=settings.solver)
-    found = kmeans(
-        near_one(embedding.points),
-        draws[split:],
-        live=connected,
-        num_clusters=size,
-        num_restarts=settings.num_restarts,
-    )
-    scores = batched_modularity(graph, found.labels, num_clusters=size)
-    labels = found.labels[scores.argmax()]
-    return Partition(
-        labels=jnp.where(connected, labels, -1),
-        value=scores.max(),
-        bound=jnp.full((), jnp.nan),
-        ncut=batched_ncut(graph, labels[None], num_clusters=size)[0],
-        lower_bound=jnp.zeros(()),
-        eigenvalues=jnp.pad(embedding.eigenvalues, (0, 1)),
-        num_isolated=connected.size - count(connected),
-        num_empty=found.num_empty,
-        converged=embedding.converged,
-    )
-
-
-NEWMAN = Measure(batched_modularity, higher=True, partition=_newman)
-CORRECTED = Measure(batched_modularity, higher=True, partition=_corrected)
-
-
 def _of_weights(measure: str, layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
     """By a measure of `mj.cluster`."""
     del x
-    graph = mj.LayeredGraph.from_weights([kernel for kernel, _ in layers])
-    found = mj.cluster(graph, key, num_clusters=num_clusters, num_restarts=NUM_RESTARTS, measure=measure)
+    found = mj.cluster(_graph(layers), key, num_clusters=num_clusters, num_restarts=NUM_RESTARTS, measure=measure)
     sign = 1 if measure_of(measure).higher else -1
     return Found(found.labels, jnp.where(found.num_empty > 0, jnp.nan, sign * found.value))
+
+
+def _corrected(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
+    """Spectral clustering with the layered null subtracted: the start of the layered modularity, without its moves."""
+    del x
+    graph = _graph(layers)
+    excess, connected = Excess(graph, graph.null()), graph.degrees() > 0
+    split = num_draws(excess, num_clusters - 1)
+    draws = jax.random.uniform(key, (split + num_uniforms(num_clusters, NUM_RESTARTS),))
+    points = near_one(embed(excess, draws[:split], num_clusters=num_clusters - 1).points)
+    sizes = {"num_clusters": num_clusters, "num_restarts": NUM_RESTARTS}
+    labels = kmeans(points, draws[split:], live=connected, **sizes).labels
+    scores = batched_modularity(graph, labels, num_clusters=num_clusters)
+    return Found(jnp.where(connected, labels[scores.argmax()], -1), scores.max())
+
+
+def _newman(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
+    """By Newman's Q of the whole graph."""
+    del x
+    graph = _graph(layers)
+    return _of_matrix(graph.matvec(jnp.eye(graph.num_nodes)), key, num_clusters)
 
 
 def _of_activations(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
@@ -120,9 +102,15 @@ def _of_activations(layers: Layers, x: Array, key: Array, num_clusters: int) -> 
     norm = jnp.linalg.norm(centred, axis=0)
     alive = norm > 1e-6 * norm.max()
     scaled = jnp.where(alive[None, :], centred / jnp.where(alive, norm, 1)[None, :], 0)
-    matrix = jnp.abs(scaled.T @ scaled) * (1 - jnp.eye(norm.size))
-    settings = Settings(num_clusters, NUM_RESTARTS, "ncut", "auto")
-    found = partition_by_modularity(_Whole(matrix), key, settings)
+    return _of_matrix(jnp.abs(scaled.T @ scaled) * (1 - jnp.eye(norm.size)), key, num_clusters)
+
+
+def _graph(layers: Layers) -> mj.LayeredGraph:
+    return mj.LayeredGraph.from_weights([kernel for kernel, _ in layers])
+
+
+def _of_matrix(matrix: Array, key: Array, num_clusters: int) -> Found:
+    found = partition_by_modularity(_Whole(matrix), key, Settings(num_clusters, NUM_RESTARTS, "ncut", "auto"))
     return Found(found.labels, found.value)
 
 
@@ -134,8 +122,8 @@ def _way(measure: str, *, by_depth: bool = False) -> Way:
 WAYS: dict[str, Way] = {
     "n-cut": _way("ncut"),
     "n-cut, depth x K": _way("ncut", by_depth=True),
-    "corrected spectral": _way(f"{__name__}.CORRECTED"),
-    "Newman Q": _way(f"{__name__}.NEWMAN"),
+    "corrected spectral": Way(_corrected),
+    "Newman Q": Way(_newman),
     "layered Q": _way("modularity"),
     "correlations": Way(_of_activations),
 }

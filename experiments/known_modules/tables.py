@@ -1,7 +1,7 @@
 """What the bench says: Markdown tables of measures and tasks, and the figure of planted networks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,9 +15,8 @@ def markdown(rows: Sequence[Row]) -> str:
     """Two tables: how well known modules are found, and where a network counts as modular."""
     found = pd.DataFrame(rows)
     known = found[(found["twin"] == 0) & (found["control"] == found["control"].iloc[0])]
-    agreement = _table(known, "measure", _agreement)
-    tests = _table(found, "measure", lambda row: _short(row["significant"]), split="control")
-    return f"{agreement}\n\n{tests}"
+    tests = _table(found, ["task", "control"], lambda row: _short(row["significant"]))
+    return f"{_table(known, ['task'], _agreement)}\n\n{tests}"
 
 
 def _agreement(row: pd.Series) -> str:
@@ -26,21 +25,21 @@ def _agreement(row: pd.Series) -> str:
     return f"{score} (layer {_short(row['ari_layer'])})" if row["ari_layer"] > max(row["ari"], 0.1) else score
 
 
-def _table(rows: pd.DataFrame, columns: str, cell: object, split: str | None = None) -> str:
-    """A line for each task (and `split`), a column for each measure, in the order in which they come."""
-    names = list(dict.fromkeys(rows[columns]))
-    head = ["task", *([split] if split else []), *names]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for place, own in rows.groupby(["task", *([split] if split else [])], sort=False):
-        cells = {row[columns]: cell(row) for _, row in own.iterrows()}  # type: ignore[operator]
-        lines.append(f"| {' | '.join([*place, *(cells.get(name, '') for name in names)])} |")
+def _table(rows: pd.DataFrame, places: list[str], cell: Callable[[pd.Series], str]) -> str:
+    """A line for each task, or other place, and a column for each measure, in the order in which they come."""
+    measures = list(dict.fromkeys(rows["measure"]))
+    lines = [f"| {' | '.join([*places, *measures])} |", f"|{'---|' * (len(places) + len(measures))}"]
+    for place, own in rows.groupby(places, sort=False):
+        cells = [cell(own[own["measure"] == measure].iloc[0]) for measure in measures]
+        lines.append(f"| {' | '.join([*place, *cells])} |")
     return "\n".join(lines)
 
 
 def _short(value: float) -> str:
-    """Two decimals, without the zero before them."""
-    text = f"{value + 0.0:.2f}" if abs(value) >= 0.005 else ".00"
-    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+    """Two decimals, without the zero before them; nothing of what is not defined."""
+    if math.isnan(value):
+        return ""
+    return f"{value:.2f}".replace("-0.00", "0.00").replace("0.", ".", 1)
 
 
 def crossing(num_kernels: int, num_modules: int) -> float:

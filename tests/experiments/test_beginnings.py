@@ -17,7 +17,7 @@ from modularity_jax.runs.workdir import write_json
 from tests.experiments.test_launchers import REPOSITORY, environment
 from tests.runs import workdirs
 
-LAUNCHERS = ("run", "train", "cluster", "lesion", "report", "reproduce", "benchmark")
+LAUNCHERS = ("run", "train", "cluster", "lesion", "report", "reproduce", "benchmark", "truth")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ MOMENTS = [
 
 
 # The fast lane takes the first and the last moment of those that listen, and each signal once.
-FEW = (MOMENTS[0], MOMENTS[6], MOMENTS[8], MOMENTS[-1])
+FEW = (MOMENTS[0], MOMENTS[7], MOMENTS[9], MOMENTS[-1])
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,7 @@ AS_SCRIPTS = {
     "report": (["--workdir=none"], "make a run with `python {folder}run.py --workdir=none`"),
     "reproduce": ([], "--table must be one of ncut_k4, "),
     "benchmark": ([], "the benchmark must be one of shuffle_test, "),
+    "truth": (["stray"], "unknown argument 'stray'"),
 }
 
 

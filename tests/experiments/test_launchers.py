@@ -59,8 +59,8 @@ def place(tmp_path_factory):
     return place
 
 
-RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK, REPRODUCE = (
-    f"experiments.{name}" for name in ("run", "train", "cluster", "lesion", "report", "benchmark", "reproduce")
+RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK, REPRODUCE, TRUTH = (
+    f"experiments.{name}" for name in ("run", "train", "cluster", "lesion", "report", "benchmark", "reproduce", "truth")
 )
 MNIST = (RUN, "--config=configs/mnist.py:quick")
 # Command line -> exit code and what the error line must say. Nothing of these gets as far as training.
@@ -121,6 +121,8 @@ BAD = {
     (REPRODUCE, "--table=ncut_k12", "--configs=lines"): (
         1, "--configs must name configs of the table, mnist, mnist_dropout, got lines",
     ),
+    (TRUTH, "retina"): (1, "unknown argument 'retina'; --quick and --workdir are all that there is"),
+    (TRUTH, "--workdir=file"): (1, "where a folder should be there is a file"),
     (REPORT,): (1, "--workdir must name a run's directory, got none"),
     (CLUSTER, "--workdir=empty"): (1, "workdir empty holds no config.json; make a run with `python -m experiments.run"),
     (REPORT, "--workdir=nowhere"): (1, "workdir nowhere holds no config.json; make a run with "),
