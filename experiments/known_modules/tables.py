@@ -59,7 +59,7 @@ def draw(rows: Sequence[Row]) -> Drawn:
         figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels.items(), strict=True
     ):
         _panel(axes, own, *place)
-    figure.axes[0].set_ylabel("adjusted Rand index with the truth")
+    figure.axes[0].set_ylabel("adjusted Rand index")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return Drawn(figure, "Adjusted Rand index of planted and found modules.", "1 is all of them, 0 what chance finds.")

@@ -31,7 +31,7 @@ class Sizes:
     tasks: tuple[str, ...] = ()  # all if there are none
     curves: tuple[tuple[int, int], ...] = ((3, 2), (3, 4), (5, 2), (5, 4))  # kernels and modules
     curve_seeds: int = 5  # networks at each point
-    shares: tuple[float, ...] = (0.02, 0.06, 0.08, 0.09, 0.1, 0.12, 0.15, 0.2, 0.24, 0.26, 0.3, 0.4)
+    shares: tuple[float, ...] = (0.02, 0.06, 0.08, 0.09, 0.1, 0.12, 0.15, 0.2, 0.24, 0.26, 0.3, 0.35, 0.4)
 
 
 FULL = Sizes()
