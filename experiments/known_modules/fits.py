@@ -42,7 +42,7 @@ class Fit(NamedTuple):
 def with_controls(networks: Networks, control: str, num_controls: int) -> Item:
     """The networks and R controls of each, leaves [S (1 + R), ...]; those of number 0 are the networks themselves.
 
-    A control is of magnitudes: each gets a sign, positive as often as the network's.
+    A control is of magnitudes, which get the signs of the network's in random order.
     """
     ranges = np.arange(len(networks.truth), dtype=np.uint32), np.arange(1 + num_controls, dtype=np.uint32)
     numbers = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -78,9 +78,7 @@ def _shuffled(items: Item, control: str, mesh: Mesh) -> Any:
         moved = mj.shuffle(graph, place_key, method=control).affinities
         layers = []
         for key, weights, (kernel, bias) in zip(sign_keys, moved, item.layers, strict=True):
-            positive = (kernel > 0).sum() / jnp.maximum((kernel != 0).sum(), 1)
-            signed = jnp.where(jax.random.bernoulli(key, positive, kernel.shape), weights, -weights)
-            layers.append((jnp.where(item.numbers[1] == 0, kernel, signed), bias))
+            layers.append((jnp.where(item.numbers[1] == 0, kernel, _signed(weights, kernel, key)), bias))
         return layers
 
     return _map(one, items, mesh)
@@ -93,6 +91,14 @@ def _found(items: Item, way: str, num_clusters: int, mesh: Mesh) -> Any:
         return WAYS[way].find(item.layers, item.x, key, num_clusters)
 
     return _map(one, items, mesh)
+
+
+def _signed(weights: Array, kernel: Array, key: Array) -> Array:
+    """Magnitudes with the signs of a kernel's non-zero weights, permuted."""
+    to, given = weights.ravel(), jnp.sign(kernel).ravel()
+    source = jnp.where(given != 0, jax.random.uniform(key, given.shape), 2).argsort()
+    target = (to == 0).argsort()  # the non-zero ones first, as in the source
+    return to.at[target].multiply(given[source]).reshape(kernel.shape)
 
 
 def _key(item: Item) -> Array:

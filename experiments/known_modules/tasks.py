@@ -25,7 +25,7 @@ class Sizes:
     """How much is done."""
 
     num_seeds: int = 10  # networks of a task
-    num_twins: int = 200  # planted networks without modules
+    num_twins: int = 500  # planted networks without modules
     num_controls: int = 19
     epochs: float = 1.0  # of training, as a share of the tasks' own
     tasks: tuple[str, ...] = ()  # all if there are none
