@@ -83,16 +83,9 @@ def _corrected(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found
     draws = jax.random.uniform(key, (split + num_uniforms(num_clusters, NUM_RESTARTS),))
     points = near_one(embed(excess, draws[:split], num_clusters=num_clusters - 1).points)
     sizes = {"num_clusters": num_clusters, "num_restarts": NUM_RESTARTS}
-    labels = kmeans(points, draws[split:], live=connected, **sizes).labels
+    labels = kmeans(points, draws[split:], weights=connected.astype(points.dtype), **sizes).labels
     scores = batched_modularity(graph, labels, num_clusters=num_clusters)
     return Found(jnp.where(connected, labels[scores.argmax()], -1), scores.max())
-
-
-def _newman(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
-    """By Newman's Q of the whole graph."""
-    del x
-    graph = _graph(layers)
-    return _of_matrix(graph.matvec(jnp.eye(graph.num_nodes)), key, num_clusters)
 
 
 def _of_activations(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
@@ -102,16 +95,13 @@ def _of_activations(layers: Layers, x: Array, key: Array, num_clusters: int) -> 
     norm = jnp.linalg.norm(centred, axis=0)
     alive = norm > 1e-6 * norm.max()
     scaled = jnp.where(alive[None, :], centred / jnp.where(alive, norm, 1)[None, :], 0)
-    return _of_matrix(jnp.abs(scaled.T @ scaled) * (1 - jnp.eye(norm.size)), key, num_clusters)
+    graph = _Whole(jnp.abs(scaled.T @ scaled) * (1 - jnp.eye(norm.size)))
+    found = partition_by_modularity(graph, key, Settings(num_clusters, NUM_RESTARTS, "ncut", "auto", refine=False))
+    return Found(found.labels, found.value)
 
 
 def _graph(layers: Layers) -> mj.LayeredGraph:
     return mj.LayeredGraph.from_weights([kernel for kernel, _ in layers])
-
-
-def _of_matrix(matrix: Array, key: Array, num_clusters: int) -> Found:
-    found = partition_by_modularity(_Whole(matrix), key, Settings(num_clusters, NUM_RESTARTS, "ncut", "auto"))
-    return Found(found.labels, found.value)
 
 
 def _way(measure: str, *, by_depth: bool = False) -> Way:
@@ -123,7 +113,7 @@ WAYS: dict[str, Way] = {
     "n-cut": _way("ncut"),
     "n-cut, depth x K": _way("ncut", by_depth=True),
     "corrected spectral": Way(_corrected),
-    "Newman Q": Way(_newman),
+    "Newman Q": _way("newman"),
     "layered Q": _way("modularity"),
     "correlations": Way(_of_activations),
 }
