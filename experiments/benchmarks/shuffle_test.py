@@ -77,6 +77,7 @@ def _row(
                 num_clusters=count,
                 num_shuffles=num_shuffles,
                 selection="inertia",
+                refine=False,
                 shuffles_per_group=1,
                 mesh=mesh,
             )
@@ -113,7 +114,7 @@ def _quality(graph: LayeredGraph, count: int, peers: Peers, num_nets: int) -> tu
     shuffled = [shuffle(graph, jax.random.key(seed), method="layer") for seed in range(num_nets)]
     ours = np.array(
         [
-            cluster(net, jax.random.key(seed), num_clusters=count, selection="inertia").ncut
+            cluster(net, jax.random.key(seed), num_clusters=count, selection="inertia", refine=False).ncut
             for seed, net in enumerate(shuffled)
         ]
     )
