@@ -41,6 +41,7 @@ PROTOCOL = {
     "mnist_l1": ("mnist", 20, 20, 0.5),
     "mnist_l2": ("mnist", 20, 20, 0.5),
     "mnist_longer": ("mnist", 200, 20, 0.5),
+    "mnist_modularity": ("mnist", 20, 20, 0.5),
     "mnist_stability": ("mnist", 20, 20, 0.5),
     "random": ("random", 20, 20, 0.5),
     "random_longer": ("random", 1000, 20, 0.5),
@@ -56,6 +57,12 @@ CHANGES = {
     "mnist_k": {"cluster.num_clusters": (2, 4, 7, 10, 12), "cluster.methods": ("layer",)},
     "mnist_l1": {"train.l1_penalty": 5e-5},
     "mnist_l2": {"train.l2_penalty": 5e-5},
+    "mnist_modularity": {
+        "train.num_seeds": 10, "cluster.phases": ("unpruned", "pruned"), "cluster.measures": ("ncut", "modularity"),
+        "cluster.num_clusters": (2, 4, 7, 12), "cluster.num_shuffles": 99, "cluster.refine": True,
+        "cluster.methods": ("layer", "layer_nonzero", "row", "column", "degrees", "strengths"),
+        "cluster.curve_epochs": (),
+    },
     "mnist_stability": {"cluster.num_clusters": (4,)},
     "random_overfitted": {"data.num_train": 3000, "train.reshuffle": False},
 }  # fmt: skip
@@ -66,7 +73,7 @@ OF_EACH_KIND = ("cifar10", "initial", "mnist_controls", "mnist_dropout")
 # The report does not depend on the data: one of each kind.
 REPORTED = ("cifar10", "initial", "mnist_controls")
 NUM_TEST = 2000
-WITHOUT_LESIONS = ("initial", "mnist_controls", "mnist_k", "mnist_stability")
+WITHOUT_LESIONS = ("initial", "mnist_controls", "mnist_k", "mnist_modularity", "mnist_stability")
 
 
 def load(name, variant=""):
