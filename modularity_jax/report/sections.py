@@ -34,7 +34,8 @@ def lead_rows(compared: pd.DataFrame) -> list[Row]:
 def strength_rows(compared: pd.DataFrame) -> list[list[Row]]:
     """The leading comparisons with controls that keep strengths, and those with such that keep none."""
     lead = {row["method"]: row for row in lead_rows(compared)}
-    return [[lead[m] for m in kind if m in lead] for kind in (("row", "column"), ("layer", "layer_nonzero"))]
+    kinds = ("strengths",) if "strengths" in lead else ("row", "column"), ("layer", "layer_nonzero")
+    return [[lead[m] for m in kind if m in lead] for kind in kinds]
 
 
 def _compared(found: Findings) -> Values:

@@ -184,10 +184,10 @@ def test_what_stands_beside_the_lead():
     assert say("against", lead) == "1.938 ± 0.002 (mean ± sd over 3 seeds) against 2.000, mean z = −3.0"
 
 
-def strengths(row=None, column=None, layer=None):
+def strengths(row=None, column=None, layer=None, both=None):
     """What all seeds say of the pruned networks at k = 4, with other phases and sizes around them."""
     table = rows([0.7] * 5, phase="init", method="row") + rows([0.7] * 5, num_clusters=12, method="row")
-    for method, p_values in (("layer", layer), ("row", row), ("column", column)):
+    for method, p_values in (("layer", layer), ("row", row), ("column", column), ("strengths", both)):
         table += rows(p_values, method=method) if p_values else []
     tested, others = strength_rows(compare(made.tests_of(table)))
     return say("strengths", tested, others) if tested else None
@@ -221,6 +221,14 @@ def test_strengths_by_one_control_of_two_or_by_neither():
     text = strengths(row=[0.995] * 5, column=[0.5] * 5)
     assert "Not shown: the pruned networks at k = 4 are less modular than" in text
     assert "in the upper tail; n-cut" in text
+
+
+def test_strengths_on_both_sides_say_more_than_on_one():
+    text = strengths(row=[0.005] * 5, both=[0.005] * 5, layer=[0.005] * 5)
+    assert "explain? Yes: the pruned networks at k = 4 are more modular than" in text
+    assert "outgoing ones" not in text
+    assert text.endswith("This control keeps each neuron's numbers of weights and their sums, outgoing and incoming.")
+    assert "Not shown: the pruned networks at k = 4 are not shown" in strengths(both=[0.5] * 5)
 
 
 def test_strengths_by_one_control_alone():
