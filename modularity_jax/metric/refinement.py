@@ -110,7 +110,7 @@ def _moved(
     emptied = (after <= LEAST_REST * volumes[:, None]) & (volumes > 0)[:, None]
     values = jnp.where(emptied.any(axis=2), -jnp.inf, divide(inner, after).sum(axis=2))
     chosen = jnp.take_along_axis(sets, values.argmax(axis=1)[:, None, None], axis=1)
-    return values.max(axis=1), (members + chosen * change).argmax(axis=1).astype(jnp.int32)
+    return values.max(axis=1), (members + jnp.where(chosen, change, 0)).argmax(axis=1).astype(jnp.int32)
 
 
 def _gains(received: Array, members: Array, inside: Array, volumes: Array, degrees: Array) -> Array:

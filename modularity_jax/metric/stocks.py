@@ -157,14 +157,11 @@ def _trades(
     block = xp.searchsorted(xp.asarray(starts[1:]), cell, side="right").astype(xp.int32)
     row, column = xp.divmod(cell - xp.asarray(starts)[block], xp.asarray(widths)[block])
     column += xp.asarray(columns)[block]
-    effects = models and tuple(xp.concatenate([own.effects[side] for own in models]) for side in (0, 1))
-    return Trades(
-        xp.asarray(rows)[block] + row,
-        column,
-        cell - column,
-        xp.concatenate([place.reshape(-1) for place in places]).astype(xp.int32),
-        effects,
-    )
+    own = xp.concatenate([place.reshape(-1) for place in places]).astype(xp.int32)
+    if models is None:
+        return Trades(column, cell - column, own)
+    of_rows, of_columns = (xp.concatenate([model.effects[side] for model in models]) for side in (0, 1))
+    return Trades(column, cell - column, own, (of_rows[xp.asarray(rows)[block] + row], of_columns))
 
 
 def _joined(xp: ModuleType, parts: list[T], there: list[Array], capacity: int, at_once: int) -> tuple[T, Array]:

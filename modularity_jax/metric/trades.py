@@ -19,11 +19,11 @@ from modularity_jax.metric.strengths import log_odds
 
 Array = Any  # NumPy's or JAX's
 
-# On 256 x 256 places, 90% empty, 24 rounds leave .354 of the weights where they were and 96 leave .352.
-NUM_ROUNDS = 24
+# On 256 x 256 places, 90% empty, 16 rounds leave .355 of the weights where they were and 96 leave .352.
+NUM_ROUNDS = 16
 # Blocks of a handful of weights, where most pairs stand in each other's way, have more: so many over all places.
 NUM_EXTRA = 2**12
-# Pairs of one turn of a loop; all are of one block.
+# Pairs of one turn of a loop at most; all are of one block.
 PAIRS_AT_ONCE = 2**10
 
 # How often a cell is touched: once by the weight in it, and by each that would come.
@@ -33,13 +33,12 @@ _STEPS, _UNITS = 128, 8
 
 
 class Trades(NamedTuple):
-    """Where the values of a stock stand. Rows and columns are numbered through all blocks, and so are cells."""
+    """Where the values of a stock stand. Columns are numbered through all blocks, and so are cells."""
 
-    row: Array  # [C] int32, of each value
-    column: Array  # [C] int32
+    column: Array  # [C] int32, of each value
     row_start: Array  # [C] int32, what a column's number is added to for its cell in the value's row
     places: Array  # [E] int32, of each cell in the control's weights
-    effects: Any = None  # of rows and of columns on the odds of a place, see `log_odds`; None where all are as likely
+    effects: Any = None  # of each value's row [C] and of columns on the odds of a place; None where all are as likely
 
 
 class _Pairs(NamedTuple):
@@ -63,15 +62,16 @@ def traded_places(trades: Trades, num_values: Array, key: jax.Array) -> Array:
     num_rounds = NUM_ROUNDS + NUM_EXTRA // trades.column.size
     about = jax.random.randint(about_key, (num_rounds, num_values.size), 0, num_values[None] | 1, jnp.int32)
     coins = jax.random.bits(coin_key, (num_rounds,), jnp.uint32)
-    turns = num_values // (2 * PAIRS_AT_ONCE) + 1
+    at_once = min(PAIRS_AT_ONCE, trades.column.size // 2 + 1)
+    turns = num_values // (2 * at_once) + 1
     ends, starts = jnp.cumsum(turns, dtype=jnp.int32), jnp.cumsum(num_values, dtype=jnp.int32) - num_values
     odds = None if trades.effects is None else _odds(trades.effects)
 
     def next_round(index: Array, columns: Array) -> Array:
         def pairs(turn: Array) -> _Pairs:
             block = jnp.searchsorted(ends[:-1], turn, side="right", method="compare_all")
-            first = (turn - ends[block] + turns[block]) * PAIRS_AT_ONCE
-            return _paired(trades, columns, starts[block], num_values[block], about[index, block], first)
+            offset = (turn - ends[block] + turns[block]) * at_once + jnp.arange(at_once, dtype=jnp.int32)
+            return _paired(trades, columns, starts[block], num_values[block], about[index, block], offset)
 
         def touch(turn: Array, touched: Array) -> Array:
             made = pairs(turn)
@@ -82,7 +82,7 @@ def traded_places(trades: Trades, num_values: Array, key: jax.Array) -> Array:
             made = pairs(turn)
             ready = _ready(touched, made)
             if odds is not None:
-                ready &= _drawn(odds, trades.row, made, coins[index] + turn.astype(jnp.uint32))
+                ready &= _drawn(odds, made, coins[index] + turn.astype(jnp.uint32))
             taken = [jnp.where(ready, made.columns[1 - i], made.columns[i]) for i in (0, 1)]
             return traded.at[jnp.concatenate(made.values)].set(jnp.concatenate(taken))
 
@@ -94,12 +94,11 @@ def traded_places(trades: Trades, num_values: Array, key: jax.Array) -> Array:
     return trades.places[jnp.clip(trades.row_start + columns, 0, trades.places.size - 1)]
 
 
-def _paired(trades: Trades, columns: Array, start: Array, size: Array, about: Array, first: Array) -> _Pairs:
+def _paired(trades: Trades, columns: Array, start: Array, size: Array, about: Array, offset: Array) -> _Pairs:
     """Pairs of a block's values, mirrored about one of them.
 
     Its length is made odd, so that any two can meet; so one meets itself, and where the size is even one meets none.
     """
-    offset = first + jnp.arange(PAIRS_AT_ONCE, dtype=jnp.int32)
     length, after, before = size | 1, about + offset, about - 1 - offset
     ranks = jnp.where(after >= length, after - length, after), jnp.where(before < 0, before + length, before)
     there = [(rank < size) & (offset <= size // 2) for rank in ranks]
@@ -120,21 +119,21 @@ def _ready(touched: Array, made: _Pairs) -> Array:
 
 
 def _odds(effects: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-    """Logarithms of odds, and of rows and of columns what adds up to an index of them."""
+    """Logarithms of odds, and of values' rows and of columns what adds up to an index of them."""
     table = log_odds(jnp.arange(-_UNITS * _STEPS, _UNITS * _STEPS + 1) / _STEPS)
     rows, columns = (jnp.round(own * _STEPS).astype(jnp.int32) for own in effects)
     return table, rows + _UNITS * _STEPS, columns
 
 
-def _drawn(odds: tuple[Array, Array, Array], row: Array, made: _Pairs, coin: Array) -> Array:
+def _drawn(odds: tuple[Array, Array, Array], made: _Pairs, coin: Array) -> Array:
     """Whether a pair trades by the odds of the cells."""
     table, rows, columns = odds
 
     def log_odds_of(value: int, column: int) -> Array:
-        at = rows[row[jnp.minimum(made.values[value], row.size - 1)]] + columns[made.columns[column]]
+        at = rows[jnp.minimum(made.values[value], rows.size - 1)] + columns[made.columns[column]]
         return table[jnp.clip(at, 0, table.size - 1)]
 
     gain = log_odds_of(0, 1) + log_odds_of(1, 0) - log_odds_of(0, 0) - log_odds_of(1, 1)
-    number = jnp.arange(PAIRS_AT_ONCE, dtype=jnp.uint32)
+    number = jnp.arange(gain.size, dtype=jnp.uint32)
     uniform = (hash32(number ^ hash32(coin)) >> 8).astype(gain.dtype) * 2**-24
     return uniform < jnp.exp(jnp.minimum(gain, 0))

@@ -104,7 +104,8 @@ def test_places_are_drawn_by_the_odds_of_the_model():
     known = matrices((2, 2, 2, 2), (2, 2, 2, 2))
     made = stock(mj.LayeredGraph.from_weights([known[7].astype(float)]), "strengths")
     rows, columns = np.array([-0.5, 0, 0.5, 1]), np.array([-0.25, 0, 0.25, 1])
-    made = jax.tree.map(jnp.asarray, made._replace(trades=made.trades._replace(effects=(rows, columns))))
+    of_values = made.values.cell // 4
+    made = jax.tree.map(jnp.asarray, made._replace(trades=made.trades._replace(effects=(rows[of_values], columns))))
     draw = jax.jit(jax.vmap(lambda key: trades.traded_places(made.trades, made.num_values, key)))
     odds = (known * np.asarray(log_odds(rows[:, None] + columns[None, :]))).sum(axis=(1, 2))
     share = np.exp(odds - odds.max())
@@ -141,10 +142,9 @@ def test_the_graph_itself_is_clustered_as_ever(method):
     assert not np.isin(tests[0].controls, tests[1].controls).any()
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_controls_do_not_depend_on_the_devices(method):
+def test_controls_do_not_depend_on_the_devices():
     graph = mj.LayeredGraph.from_weights(uneven_weights(10, (12, 10, 8), 0.5))
-    settings = {"num_clusters": 3, "num_shuffles": 7, "method": method, "shuffles_per_group": 2}
+    settings = {"num_clusters": 3, "num_shuffles": 7, "method": "strengths", "shuffles_per_group": 2}
     alone = mj.shuffle_test(graph, jax.random.key(11), **settings)
     shared = mj.shuffle_test(graph, jax.random.key(11), mesh=jax.make_mesh((4,), ("devices",)), **settings)
     np.testing.assert_array_equal(alone.controls, shared.controls)
