@@ -27,7 +27,7 @@ OTHER = {
         "phases": ["descended"], "graphs": ["tests.plugs.graph.squares"],
         "measures": ["tests.plugs.measure.MEASURE"],
         "num_clusters": [2, 3], "methods": ["row"], "num_shuffles": 9, "num_restarts": 2,
-        "selection": "ncut", "solver": "eigh", "shuffles_per_group": 4,
+        "selection": "ncut", "solver": "eigh", "refine": True, "shuffles_per_group": 4,
         "curve_epochs": [3, 5],
     },
     "lesion": {
