@@ -188,7 +188,7 @@ def test_clusterability_equals_the_metric_on_the_exported_weights(workdir):
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(3), 2**32 - 1), row["seed"])
         test = mj.shuffle_test(
             graph, key, num_clusters=3, num_shuffles=6, method=row["method"], num_restarts=2, selection="inertia",
-            shuffles_per_group=3,
+            refine=False, shuffles_per_group=3,
         )  # fmt: skip
         expected = {
             "observed": test.observed, "bound": test.clustering.lower_bound, "shuffled_mean": test.mean,
@@ -417,8 +417,9 @@ def test_a_learning_curve(tmp_path, workdir):
         )
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(3), 2**32 - 1), row["seed"])
         test = mj.shuffle_test(
-            graph, key, num_clusters=3, num_shuffles=20, num_restarts=2, selection="inertia", shuffles_per_group=3
-        )
+            graph, key, num_clusters=3, num_shuffles=20, num_restarts=2, selection="inertia", refine=False,
+            shuffles_per_group=3,
+        )  # fmt: skip
         np.testing.assert_array_equal(test.controls[:6], first_six)
         assert (row["shuffled_mean"], row["shuffled_std"]) == pytest.approx(
             (float(test.mean), float(test.std)), rel=1e-5
