@@ -10,6 +10,7 @@ from modularity_jax.plug_points import entry
 #: The graphs that `cluster.graphs` takes, by name: of an architecture and a network's parameters, on the host.
 GRAPHS: dict[str, Callable[[Architecture, Params], Graph]] = {
     "weights": lambda architecture, params: architecture.graph(params),
+    "balanced": lambda architecture, params: architecture.graph(params).balanced(),
 }
 
 

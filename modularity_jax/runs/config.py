@@ -59,7 +59,7 @@ class ClusterConfig:
     """The clustering and its controls."""
 
     phases: tuple[str, ...] = ("all",)  # which networks: phases of the recipe, or "all"
-    graphs: tuple[str, ...] = ("weights",)  # of a network, see `nets.graphs.GRAPHS`
+    graphs: tuple[str, ...] = ("weights",)  # of a network, or "balanced": with kernels of one total each; see `GRAPHS`
     measures: tuple[str, ...] = ("ncut",)  # see `modularity_jax.MEASURES`
     num_clusters: tuple[int, ...] = (4, 12)  # the two that the papers test
     methods: tuple[str, ...] = ("layer", "layer_nonzero")  # controls, see `modularity_jax.shuffle`
