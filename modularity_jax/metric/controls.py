@@ -19,7 +19,7 @@ from modularity_jax.graphs.sides import in_shapes
 from modularity_jax.metric.methods import METHODS, method_of
 from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
 from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
-from modularity_jax.metric.strengths import Model, with_strengths
+from modularity_jax.metric.strengths import Model, widened, with_strengths
 from modularity_jax.metric.trades import traded_places
 from modularity_jax.parallel import outside_explicit_mesh
 from modularity_jax.plug_points import entry
@@ -134,7 +134,8 @@ def _traded(stock: Stock, key: Array) -> Stock:
 def _with_strengths(models: Sequence[Model], residuals: Array) -> Array:
     """Weights [size] of all blocks from their residuals."""
     blocks = in_shapes(residuals, [(model.rows.size, model.columns.size) for model in models])
-    return jnp.concatenate([with_strengths(*own).reshape(-1) for own in zip(models, blocks, strict=True)])
+    made = [with_strengths(widened(model), own) for model, own in zip(models, blocks, strict=True)]
+    return jnp.concatenate([own.reshape(-1) for own in made])
 
 
 def check_method(graph: Graph, method: str) -> None:

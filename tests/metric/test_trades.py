@@ -133,9 +133,10 @@ def test_residuals_of_a_model_give_the_weights_back():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_graph_itself_is_clustered_as_ever(method):
-    graph = mj.LayeredGraph.from_weights(uneven_weights(8, (12, 10, 8), 0.5))
+    graph = mj.LayeredGraph.from_weights(uneven_weights(8, (12, 10), 0.5))
     tests = [
-        mj.shuffle_test(graph, jax.random.key(9), num_clusters=3, num_shuffles=5, method=m) for m in (method, "layer")
+        mj.shuffle_test(graph, jax.random.key(9), num_clusters=3, num_shuffles=5, method=m, refine=False)
+        for m in (method, "layer")
     ]
     assert tests[0].observed == tests[1].observed
     np.testing.assert_array_equal(tests[0].clustering.labels, tests[1].clustering.labels)
@@ -143,8 +144,8 @@ def test_the_graph_itself_is_clustered_as_ever(method):
 
 
 def test_controls_do_not_depend_on_the_devices():
-    graph = mj.LayeredGraph.from_weights(uneven_weights(10, (12, 10, 8), 0.5))
-    settings = {"num_clusters": 3, "num_shuffles": 7, "method": "strengths", "shuffles_per_group": 2}
+    graph = mj.LayeredGraph.from_weights(uneven_weights(10, (12, 10), 0.5))
+    settings = {"num_clusters": 3, "num_shuffles": 7, "method": "strengths", "refine": False}
     alone = mj.shuffle_test(graph, jax.random.key(11), **settings)
     shared = mj.shuffle_test(graph, jax.random.key(11), mesh=jax.make_mesh((4,), ("devices",)), **settings)
     np.testing.assert_array_equal(alone.controls, shared.controls)
