@@ -39,8 +39,8 @@ def lesion_rows(
       rounds: the median of these is reported, ours and theirs taking turns.
     """
     graph = LayeredGraph.from_params(params)
-    how = {"selection": "inertia", "refine": False}
-    labels = np.asarray(cluster(graph, jax.random.key(0), num_clusters=num_clusters, **how).labels)
+    modules = cluster(graph, jax.random.key(0), num_clusters=num_clusters, selection="inertia", refine=False)
+    labels = np.asarray(modules.labels)
     masks = _masks(labels, graph.widths)
     chosen = [masks[index % len(masks)] for index in range(num_peer_lesions)]
     one_by_one = _OneByOne(params, samples)

@@ -118,4 +118,4 @@ WAYS: dict[str, Way] = {
     "correlations": Way(_of_activations),
 }
 #: The controls, of `mj.METHODS`, that each of them is compared with.
-CONTROLS: tuple[str, ...] = ("layer",)
+CONTROLS: tuple[str, ...] = ("layer", "strengths")

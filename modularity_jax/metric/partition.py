@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.numerics import count, full_precision, near_one
+from modularity_jax.graphs.numerics import count, divide, full_precision, near_one
 from modularity_jax.graphs.protocol import Adjacency, Graph
 from modularity_jax.metric.embedding import SOLVERS, embed, num_draws
 from modularity_jax.metric.kmeans import KMeans, kmeans, num_uniforms
@@ -48,7 +48,7 @@ def _by_ncut(graph: Adjacency, key: Array, settings: Settings) -> Partition:
     found = kmeans(
         near_one(embedding.points),
         draws[ours:],
-        weights=degrees / jnp.where(connected, degrees, 1).max() if refine else connected.astype(degrees.dtype),
+        weights=divide(degrees, degrees.max()) if refine else connected.astype(degrees.dtype),
         num_clusters=size,
         num_restarts=settings.num_restarts,
     )
