@@ -45,10 +45,12 @@ def _by_ncut(graph: Adjacency, key: Array, settings: Settings) -> Partition:
     draws = jax.random.uniform(key, (ours + theirs,), degrees.dtype)
     embedding = embed(graph, draws[:ours], num_clusters=size, solver=settings.solver)
     refine = settings.refine and settings.measure == "ncut"
+    # A connected vertex counts, however weak.
+    shares = jnp.maximum(divide(degrees, degrees.max()), jnp.finfo(degrees.dtype).tiny) if refine else 1
     found = kmeans(
         near_one(embedding.points),
         draws[ours:],
-        weights=divide(degrees, degrees.max()) if refine else connected.astype(degrees.dtype),
+        weights=jnp.where(connected, shares, 0).astype(degrees.dtype),
         num_clusters=size,
         num_restarts=settings.num_restarts,
     )

@@ -209,7 +209,7 @@ def test_a_whole_run(place):
     first = python(place, *command)
     assert first.returncode == 0, first.stderr
     assert first.stdout.endswith(f"\nReport: {workdir / 'report.html'}\n")
-    assert len(read_csv(workdir / "clusterability.csv")) == 2 * 3
+    assert len(read_csv(workdir / "clusterability.csv")) == 2 * 2 * 3  # seeds, measures, phases
     assert {row["seed"] for row in read_csv(workdir / "lesions.csv")} == {0, 1}
     assert {row["kind"] for row in read_csv(workdir / "double_lesions.csv")} == {"joint", "conditional"}
     assert (workdir / "report.html").stat().st_size > 10_000

@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from experiments.known_modules import roles
 from experiments.known_modules.fits import fit, with_controls
 from experiments.known_modules.heads import answers, readout
-from experiments.known_modules.measures import WAYS
+from experiments.known_modules.measures import CONTROLS, WAYS
 from experiments.known_modules.networks import padded
 from experiments.known_modules.run import run
 from experiments.known_modules.scores import adjusted_rand
@@ -117,7 +117,7 @@ def toy(tmp_path_factory):
 
 def test_a_toy_run(toy):
     root, rows = toy
-    assert [row["task"] for row in rows] == [name for name in QUICK.tasks for _ in WAYS]
+    assert [row["task"] for row in rows] == [name for name in QUICK.tasks for _ in WAYS for _ in CONTROLS]
     assert read_csv(root / "truth.csv") == rows
     assert len(read_csv(root / "curves.csv")) == 4 * len(QUICK.shares)
     assert (root / "figures" / "curves.png").stat().st_size > 10_000
@@ -130,7 +130,7 @@ def test_a_toy_run(toy):
     lines = markdown(rows).splitlines()
     assert lines[0] == f"| task | {' | '.join(WAYS)} |"
     assert lines[2].startswith("| planted, 3 kernels | ")
-    assert len(lines) == 4 + 1 + 5
+    assert len(lines) == 4 + 1 + 2 + 3 * len(CONTROLS)
 
 
 def test_what_is_finished_is_not_done_again(toy, tmp_path):
