@@ -1,7 +1,7 @@
 """MNIST against all eight controls, the two with weights drawn anew included, at k = 4 and 12; no lesions.
 
 Command: python -m experiments.run --config=configs/mnist_controls.py --config.data.dir=<folder with mnist/>
-Time on 2 cores: 10 seeds train in 3 minutes and cluster in some 20
+Time on 2 cores: 10 seeds train in 3 minutes and cluster in some 20 (reckoned)
 Expect: pruned z at k = 4 about -2.7 against `layer` and -2.5 against `layer_nonzero`, with dropout -12 and -6
 (2003.04881); at k = 12 -9.7 against `layer`, with dropout -24 (2103.03386); others not published in a form we have.
 """

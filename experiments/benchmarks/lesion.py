@@ -44,8 +44,7 @@ def lesion_rows(
     masks = _masks(labels, graph.widths)
     chosen = [masks[index % len(masks)] for index in range(num_peer_lesions)]
     one_by_one = _OneByOne(params, samples)
-    shapes = [(500, a, b) for a, b in zip(graph.widths, graph.widths[1:], strict=False)]
-    rate = matmul_rate(shapes)
+    rate = matmul_rate([(500, a, b) for a, b in zip(graph.widths, graph.widths[1:], strict=False)])
     rows = []
     for kind in ("single", *KINDS):
         found: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+import jax
 import numpy as np
 
 from experiments.known_modules.fits import Fit, Item, fit, with_controls
@@ -10,6 +11,7 @@ from experiments.known_modules.measures import CONTROLS, WAYS
 from experiments.known_modules.networks import Networks
 from experiments.known_modules.scores import adjusted_rand
 from experiments.known_modules.tasks import TASKS, Sizes, Task, plant
+from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.runs.compilation import CompileWatch
 from modularity_jax.runs.tables import Row
 
@@ -75,10 +77,8 @@ def _agreement(networks: Networks, found: Fit, *, twin: bool) -> Row:
 
 def _strengths(networks: Networks) -> np.ndarray:
     """Sum of the magnitudes of each unit's weights, [S, N]."""
-    kernels = [np.abs(kernel) for kernel, _ in networks.layers]
-    sent = [kernel.sum(axis=2) for kernel in kernels] + [np.zeros_like(networks.layers[-1][1])]
-    received = [np.zeros(networks.x.shape[::2], np.float32)] + [kernel.sum(axis=1) for kernel in kernels]
-    return np.concatenate([a + b for a, b in zip(sent, received, strict=True)], axis=1)
+    kernels = [kernel for kernel, _ in networks.layers]
+    return np.asarray(jax.vmap(lambda own: LayeredGraph.from_weights(own).degrees())(kernels))
 
 
 def _mean(values: Iterable[float]) -> float | None:

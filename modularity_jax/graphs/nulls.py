@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from modularity_jax.graphs.numerics import divide
+
 Array = jax.Array
 
 
@@ -30,18 +32,14 @@ def null_of_blocks(blocks: Sequence[tuple[int, int, Array]], num_nodes: int) -> 
     for first_row, first_column, block in blocks:
         strengths = block.sum(axis=0)
         rows.append(_placed(first_row, block.sum(axis=1), num_nodes))
-        columns.append(_placed(first_column, strengths / _or_one(strengths.sum()), num_nodes))
+        columns.append(_placed(first_column, divide(strengths, strengths.sum()), num_nodes))
     return Null(jnp.stack(rows), jnp.stack(columns))
 
 
 def null_of_degrees(degrees: Array) -> Null:
     """Of a graph without known groups: d_i d_j / 2m (Newman's null)."""
-    return Null(degrees[None], (degrees / _or_one(2 * degrees.sum()))[None])
+    return Null(degrees[None], divide(degrees, 2 * degrees.sum())[None])
 
 
 def _placed(first: int, values: Array, num_nodes: int) -> Array:
     return jnp.pad(values, (first, num_nodes - first - values.size))
-
-
-def _or_one(x: Array) -> Array:
-    return jnp.where(x > 0, x, 1)

@@ -1,6 +1,5 @@
 """Spectral clustering of one graph: embedding, k-means with restarts, and the best restart's n-cut."""
 
-import functools
 import warnings
 from typing import Any, NamedTuple
 
@@ -9,17 +8,14 @@ import jax.numpy as jnp
 
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.components import count_components
-from modularity_jax.graphs.numerics import full_precision
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.metric.depth import share_of_depth
+from modularity_jax.metric.depth import describe
 from modularity_jax.metric.items import partition_alone, partition_graph
 from modularity_jax.metric.measures import measure_of
-from modularity_jax.metric.modularity import batched_modularity
-from modularity_jax.metric.ncut import batched_ncut
 from modularity_jax.metric.partition import check_settings
 from modularity_jax.metric.settings import Partition, Settings
 from modularity_jax.parallel import outside_explicit_mesh
-from modularity_jax.programs import is_concrete, program
+from modularity_jax.programs import is_concrete
 
 Array = jax.Array
 
@@ -106,20 +102,10 @@ def clustering_of(graph: Graph, found: Partition, settings: Settings) -> Cluster
             stacklevel=4,
         )
     bound = measure_of(settings.measure).bound
+    told = describe(graph, found.labels, int(settings.num_clusters))._asdict()
     return Clustering(
         **found._asdict(),
-        **_description(graph, found.labels, int(settings.num_clusters)),
+        **(told | {name: found.value for name in told if name == settings.measure}),  # to the last bit
         bound=getattr(found, bound) if bound else jnp.full_like(found.value, jnp.nan),
         num_components=count_components(graph),
     )
-
-
-@functools.partial(program, static_argnums=2)
-@full_precision
-def _description(graph: Graph, labels: Array, num_clusters: int) -> dict[str, Array]:
-    """What is told of every partition, whatever it was found by."""
-    return {
-        "ncut": batched_ncut(graph, labels[None], num_clusters=num_clusters)[0],
-        "modularity": batched_modularity(graph, labels[None], num_clusters=num_clusters)[0],
-        "depth_share": share_of_depth(graph, labels, num_clusters),
-    }

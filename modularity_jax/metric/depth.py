@@ -1,23 +1,41 @@
-"""How much of a partition is depth: what the clusters tell of the layers."""
+"""What is told of every partition, whatever it was found by; and how much of it is depth.
 
+From one small table for each block of edges: the weight between the clusters of its rows and those of its columns. On
+the host where there are values, which compiles nothing.
+"""
+
+import functools
 from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import entr
+import numpy as np
 from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.numerics import divide
-from modularity_jax.graphs.protocol import Graph
-from modularity_jax.metric.moves import members_of
+from modularity_jax.graphs.magnitudes import MAX_ON_HOST
+from modularity_jax.graphs.numerics import full_precision
+from modularity_jax.graphs.protocol import Block, Graph
+from modularity_jax.metric.modularity import batched_modularity
+from modularity_jax.metric.ncut import batched_ncut
 from modularity_jax.parallel import outside_explicit_mesh
+from modularity_jax.programs import is_concrete, program
 
-Array = jax.Array
+Array = Any  # NumPy's or JAX's
+
+
+class Description(NamedTuple):
+    """Of a partition."""
+
+    ncut: Array  # []
+    modularity: Array  # []
+    depth_share: Array  # [], NaN of a graph without known layers
 
 
 @outside_explicit_mesh
-def depth_share(graph: Graph, labels: ArrayLike, *, num_clusters: int) -> Array:
+def depth_share(graph: Graph, labels: ArrayLike, *, num_clusters: int) -> jax.Array:
     """Mutual information of cluster and layer over the clusters' entropy, both weighted by degree.
 
     1 where the layer tells the cluster: a partition by depth. 0 where each layer is divided alike.
@@ -31,23 +49,54 @@ def depth_share(graph: Graph, labels: ArrayLike, *, num_clusters: int) -> Array:
     Raises:
       ValueError: as `ncut`.
     """
-    return share_of_depth(graph, checks.as_partition(graph, labels, num_clusters), num_clusters)
+    return jnp.asarray(describe(graph, checks.as_partition(graph, labels, num_clusters), num_clusters).depth_share)
 
 
-def share_of_depth(graph: Graph, labels: Array, num_clusters: int) -> Array:
-    """`depth_share` of labels [N]; no check, no jit."""
-    degrees = graph.degrees()
-    layers = _layers(graph)
-    if not layers:
-        return jnp.full((), jnp.nan, degrees.dtype)
-    volumes = members_of(labels, num_clusters, degrees.dtype) * degrees[None]
-    volumes = jnp.stack([volumes[:, layer].sum(axis=1) for layer in layers])
-    joint = divide(volumes, volumes.sum())
-    clusters, layer_entropy = entr(joint.sum(axis=0)).sum(), entr(joint.sum(axis=1)).sum()
-    return jnp.clip(divide(clusters + layer_entropy - entr(joint).sum(), clusters), 0, 1)
+def describe(graph: Graph, labels: jax.Array, num_clusters: int) -> Description:
+    """What is told of labels [N]; no check."""
+    if not all(block.rows for block in graph.blocks()):
+        return _of_list(graph, labels, num_clusters)
+    if not is_concrete((graph, labels)) or graph.size > MAX_ON_HOST:
+        return _of_blocks(jnp, graph.blocks(), labels, num_clusters)
+    found = _of_blocks(np, graph.blocks(), np.asarray(labels), num_clusters)
+    return jax.device_put(Description(*(np.asarray(value, graph.blocks()[0].weights.dtype) for value in found)))
 
 
-def _layers(graph: Graph) -> Sequence[slice]:
-    """The groups of vertices between which the blocks of edges lie; none of a list of edges."""
-    ends = [end for block in graph.blocks() for end in (block.rows, block.columns) if end]
-    return [slice(*bounds) for bounds in sorted({(end.start, end.stop) for end in ends})]
+@functools.partial(program, static_argnums=2)
+def _of_list(graph: Graph, labels: jax.Array, num_clusters: int) -> Description:
+    cut, excess = (fn(graph, labels[None], num_clusters=num_clusters)[0] for fn in (batched_ncut, batched_modularity))
+    return Description(cut, excess, jnp.full((), jnp.nan, graph.degrees().dtype))
+
+
+@full_precision
+def _of_blocks(xp: ModuleType, blocks: Sequence[Block], labels: Array, num_clusters: int) -> Description:
+    dtype = np.float64 if xp is np else blocks[0].weights.dtype
+    # Those without a cluster, -1, are the last.
+    members = (labels[:, None] == xp.asarray([*range(num_clusters), -1], labels.dtype)[None, :]).astype(dtype)
+    tables = [members[b.rows].T @ xp.asarray(b.weights) @ members[b.columns] for b in blocks]
+    crossing, layers = 1 - xp.eye(num_clusters + 1, dtype=dtype), dict[tuple[int, int], Array]()
+    cut, excess = xp.zeros(num_clusters + 1, dtype), xp.zeros((), dtype)
+    for block, table in zip(blocks, tables, strict=True):
+        ends = table.sum(axis=1), table.sum(axis=0)
+        cut += (table * crossing).sum(axis=1) + (table * crossing).sum(axis=0)
+        excess += (xp.diagonal(table) - ends[0] * _ratio(xp, ends[1], table.sum()))[:-1].sum()
+        for layer, volume in zip((block.rows, block.columns), ends, strict=True):
+            assert layer is not None
+            place = layer.start, layer.stop
+            layers[place] = layers.get(place, 0) + volume
+    volumes = xp.stack([*layers.values()])
+    joint = _ratio(xp, volumes[:, :-1], volumes[:, :-1].sum())
+    entropy = [_entropy(xp, own) for own in (joint.sum(axis=0), joint.sum(axis=1), joint)]
+    return Description(
+        ncut=_ratio(xp, cut, volumes.sum(axis=0))[:-1].sum(),
+        modularity=_ratio(xp, excess, volumes.sum() / 2),
+        depth_share=xp.clip(_ratio(xp, entropy[0] + entropy[1] - entropy[2], entropy[0]), 0, 1),
+    )
+
+
+def _ratio(xp: ModuleType, part: Array, whole: Array) -> Array:
+    return xp.where(whole > 0, part / xp.where(whole > 0, whole, 1), 0)
+
+
+def _entropy(xp: ModuleType, shares: Array) -> Array:
+    return -(shares * xp.log(xp.where(shares > 0, shares, 1))).sum()

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.graphs.numerics import full_precision
+from modularity_jax.graphs.numerics import divide, full_precision
 
 Array = Any  # NumPy's or JAX's
 
@@ -86,12 +86,9 @@ def with_strengths(model: Model, residuals: Array) -> Array:
     value = 2 * hazard / (1 + jnp.sqrt(1 + 4 * SQUARE * hazard))  # whose hazard it is
     beyond = jnp.where(kept, (value / rate) ** (1 / model.shape) - 1, 0)
 
-    def share(given: Array, found: Array) -> Array:
-        return jnp.where(found > 0, given / jnp.where(found > 0, found, 1), 0)
-
     def scaled(_: Array, factors: tuple[Array, Array]) -> tuple[Array, Array]:
-        rows = share(model.outgoing, beyond @ factors[1])
-        return rows, share(model.incoming, rows @ beyond)
+        rows = divide(model.outgoing, beyond @ factors[1])
+        return rows, divide(model.incoming, rows @ beyond)
 
     start = jnp.ones_like(model.rows), jnp.ones_like(model.columns)
     rows, columns = jax.lax.fori_loop(0, NUM_SCALINGS, scaled, start)

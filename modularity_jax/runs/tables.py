@@ -10,7 +10,7 @@ import pathlib
 import re
 import uuid
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -159,6 +159,18 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray])
             # Under a fixed date, and nothing pickled: NumPy's own writer promises neither.
             with file.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
+def is_complete(
+    path: pathlib.Path, tables: Sequence[str], others: Sequence[str], asked: Iterable[Any], place: Callable[[Row], Any]
+) -> bool:
+    """Whether a run's files are whole and its tables have a row of each place that is asked for.
+
+    A table may be cut at the end of a line, and is whole then. Place: what a row is of.
+    """
+    if not all(is_readable(path / name) for name in (*tables, *others)):
+        return False
+    return set(asked) <= {place(row) for name in tables for row in read_csv(path / name)}
 
 
 def is_readable(path: str | os.PathLike[str]) -> bool:

@@ -137,7 +137,7 @@ def assert_statistics(found, num_shuffles):
     assert np.isfinite(shuffled).all()
     assert (shuffled >= 0).all()
     assert (shuffled <= NUM_CLUSTERS * (1 + 1e-6)).all()
-    assert observed == float(found.clustering.value)
+    assert observed == float(found.clustering.ncut)
     # Between half and twice the tolerance for ties, rounding decides.
     for p, sign in ((found.p_value, 1), (found.p_opposite, -1)):
         least, most = ((sign * shuffled <= sign * observed + f * TIE_TOLERANCE * observed).sum() for f in (0.5, 2))

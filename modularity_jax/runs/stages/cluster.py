@@ -1,6 +1,7 @@
 """The clustering stage of a run: clusterability.csv and clusters/<phase>.npz."""
 
 import itertools
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ from modularity_jax.runs.stages.inputs import (
 )
 from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.store import Store
-from modularity_jax.runs.tables import Row, is_readable, read_table, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, is_complete, read_table, write_arrays, write_csv
 from modularity_jax.runs.workdir import Comparison, Workdir
 
 CLUSTERABILITY_COLUMNS = (
@@ -53,14 +54,13 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """
     config = workdir.config
     phases = [phase for phase in config.phases if phase in config.cluster.phases]
-    names = ["clusterability.csv", *(f"clusters/{phase}.npz" for phase in phases)]
-    if told_by_first(lambda: all(is_readable(workdir.path / name) for name in names)):
-        logging.info("%s holds its clusterings already", workdir.path)
-        return
     networks = load_networks(workdir, phases, config.cluster.graphs)
     own = config.cluster
     asked: Iterable[Any] = itertools.product([*networks], own.graphs, own.measures, own.num_clusters, own.methods)
     cases = [Comparison(*network, *rest) for network, *rest in asked]
+    if told_by_first(lambda: _is_done(workdir, phases, cases)):
+        logging.info("%s holds its clusterings already", workdir.path)
+        return
     reasons = left_out.impossible({_asks(case): networks[case[:2]].graphs[case.graph] for case in cases})
     cases = [case for case in cases if _asks(case) not in reasons]
     told_by_first(lambda: left_out.note(workdir, "cluster", reasons))
@@ -80,6 +80,14 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
 def _told(case: Comparison, test: ShuffleTest) -> str:
     where = f"{case.phase} seed {case.seed}, k = {case.num_clusters}, {case.method}"
     return f"{where}: {case.measure} {test.observed:.3f}, z {test.z_score:.1f}"
+
+
+def _is_done(workdir: Workdir, phases: Iterable[str], cases: Iterable[Comparison]) -> bool:
+    """Whether the files have each test that is not left out."""
+    noted = left_out.read(workdir, "cluster")
+    asked = [case for case in cases if _asks(case) not in noted]
+    arrays = [f"clusters/{phase}.npz" for phase in phases]
+    return is_complete(workdir.path, ["clusterability.csv"], arrays, asked, operator.itemgetter(*Comparison._fields))
 
 
 def _asks(case: Comparison) -> Case:

@@ -10,6 +10,7 @@ from modularity_jax.graphs.protocol import Graph
 from modularity_jax.runs.tables import Row, is_readable, read_csv, write_csv
 from modularity_jax.runs.workdir import Workdir
 
+FILE = "left_out.csv"
 COLUMNS = ("stage", "phase", "seed", "graph", "num_clusters", "reason")
 _TESTS = {"cluster": "clustered", "lesion": "damaged"}
 _FLAGS = {
@@ -42,16 +43,20 @@ def impossible(graphs: Mapping[Case, Graph]) -> dict[Case, str]:
     return {case: why for case, why in reasons.items() if why}
 
 
+def read(workdir: Workdir, stage: str) -> set[Case]:
+    """What a stage has noted."""
+    return {Case(*(row[name] for name in Case._fields)) for row in _rows(workdir) if row["stage"] == stage}
+
+
 def note(workdir: Workdir, stage: str, reasons: Mapping[Case, str]) -> None:
     """Put a stage's reasons into the table, whatever the other stage has there, and name them in the log."""
-    file = workdir.path / "left_out.csv"
-    there = read_csv(file, COLUMNS) if is_readable(file) else []
+    there = _rows(workdir)
     mine = [{"stage": stage, **case._asdict(), "reason": why} for case, why in reasons.items()]
     rows = [row for row in there if row["stage"] != stage] + mine
     rows.sort(key=lambda row: (row["graph"], row["num_clusters"], row["seed"]))
     rows.sort(key=lambda row: ([*_TESTS].index(row["stage"]), workdir.config.phases.index(row["phase"])))
     if rows != there:
-        write_csv(file, rows, COLUMNS)
+        write_csv(workdir.path / FILE, rows, COLUMNS)
     for sentence in sentences(mine):
         logging.warning("%s %s", sentence, _FLAGS[stage])
 
@@ -66,3 +71,8 @@ def sentences(rows: Iterable[Row]) -> list[str]:
         f"{', '.join(map(str, own))} could not be {_TESTS[stage]} at k = {count}: {reason}."
         for (stage, phase, count, reason), own in seeds.items()
     ]
+
+
+def _rows(workdir: Workdir) -> list[Row]:
+    file = workdir.path / FILE
+    return read_csv(file, COLUMNS) if is_readable(file) else []

@@ -31,7 +31,7 @@ from modularity_jax.runs.stages.inputs import (
 from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.stages.lesion_tables import DOUBLE_LESION_COLUMNS, LESION_COLUMNS, as_piece
 from modularity_jax.runs.store import Store, digest, unpacked
-from modularity_jax.runs.tables import Row, is_readable, read_arrays, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, is_complete, is_readable, read_arrays, write_arrays, write_csv
 from modularity_jax.runs.workdir import Comparison, Workdir
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
@@ -71,13 +71,12 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """
     config = workdir.config
     phases = [phase for phase in config.phases if phase in config.lesion.phases and config.lesion.num_shuffles]
-    names = ["double_lesions.csv", "lesions.csv", *(f"lesions/{phase}.npz" for phase in phases)]
-    if told_by_first(lambda: all(is_readable(workdir.path / name) for name in names)):
-        logging.info("%s holds its lesions already", workdir.path)
-        return
     networks = load_networks(workdir, phases, (GRAPH,))
     kinds = ["single", *(kind for kind in KINDS if getattr(config.lesion, kind))]
     cases = [LesionCase(*network, kind) for network, kind in itertools.product([*networks], kinds)]
+    if told_by_first(lambda: _is_done(workdir, phases, cases)):
+        logging.info("%s holds its lesions already", workdir.path)
+        return
     reasons = _impossible(config, networks)
     cases = [case for case in cases if _left_out(case, config) not in reasons]
     if not cases:
@@ -101,6 +100,16 @@ def lesion_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
 
 def _told(case: LesionCase, piece: Mapping[str, np.ndarray]) -> str:
     return f"{case.phase} seed {case.seed}, {case.kind}: {unpacked(piece['outcome'])}"
+
+
+def _is_done(workdir: Workdir, phases: Iterable[str], cases: Iterable[LesionCase]) -> bool:
+    """Whether the files have each test that is not left out."""
+    noted = left_out.read(workdir, "lesion")
+    asked = [case for case in cases if _left_out(case, workdir.config) not in noted]
+    tables, arrays = ["lesions.csv", "double_lesions.csv"], [f"lesions/{phase}.npz" for phase in phases]
+    return is_complete(
+        workdir.path, tables, arrays, asked, lambda row: (row["phase"], row["seed"], row.get("kind", "single"))
+    )
 
 
 def _left_out(case: LesionCase, config: RunConfig) -> Case:

@@ -1,6 +1,7 @@
 """The training stage of a run: metrics.csv, weights/<phase>.npz and learning_curve.csv."""
 
 import itertools
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages.curve import curve_rows
 from modularity_jax.runs.stages.inputs import load_samples
 from modularity_jax.runs.stages.networks import check_losses, collate_networks, keep_networks, num_phases, read_phase
-from modularity_jax.runs.tables import Row, is_readable
+from modularity_jax.runs.tables import Row, is_complete
 from modularity_jax.runs.workdir import Workdir
 
 
@@ -47,9 +48,7 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """
     config = workdir.config
     checkpoints = Checkpoints(workdir.path)
-    names = ["metrics.csv", *(f"weights/{phase}.npz" for phase in config.phases)]
-    names += ["learning_curve.csv"] if config.cluster.curve_epochs else []
-    if told_by_first(lambda: all(is_readable(workdir.path / name) for name in names)):
+    if told_by_first(lambda: _is_done(workdir)):
         logging.info("%s holds its trained networks already", workdir.path)
         told_by_first(checkpoints.clear)  # a process may have ended between the results and this
         return
@@ -60,6 +59,17 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
             _train(workdir, share, checkpoints, samples, mesh)
         told_by_first(lambda: collate_networks(workdir))
         told_by_first(checkpoints.clear)
+
+
+def _is_done(workdir: Workdir) -> bool:
+    """Whether the files have the last epoch of each network's phases."""
+    config = workdir.config
+    others = [f"weights/{phase}.npz" for phase in config.phases] + ["learning_curve.csv"] * bool(
+        config.cluster.curve_epochs
+    )
+    asked = itertools.product(config.epochs.items(), range(config.train.num_seeds))
+    place = operator.itemgetter("phase", "epoch", "seed")
+    return is_complete(workdir.path, ["metrics.csv"], others, ((*end, seed) for end, seed in asked), place)
 
 
 def _shares(workdir: Workdir, saved: Saved | None) -> list[_Share]:

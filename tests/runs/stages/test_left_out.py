@@ -33,6 +33,7 @@ def test_in_whatever_order_reasons_come_the_file_is_the_same(tmp_path):
     assert [(row["stage"], row["phase"], row["seed"]) for row in read_csv(workdir.path / "left_out.csv")] == [
         ("cluster", "init", 3), ("cluster", "pruned", 2), ("cluster", "pruned", 10), ("lesion", "pruned", 1),
     ]  # fmt: skip
+    assert left_out.read(workdir, "lesion") == NOTES[0][1].keys()
     before = (workdir.path / "left_out.csv").stat().st_mtime_ns
     left_out.note(workdir, *NOTES[0])
     assert (workdir.path / "left_out.csv").stat().st_mtime_ns == before
@@ -42,6 +43,7 @@ def test_nothing_left_out_makes_no_file(tmp_path):
     workdir = Workdir(tmp_path, RunConfig())
     left_out.note(workdir, "cluster", {})
     assert not (workdir.path / "left_out.csv").exists()
+    assert left_out.read(workdir, "cluster") == set()
 
 
 def test_sentences_take_seeds_together(tmp_path):

@@ -255,6 +255,14 @@ def test_tables_are_made_of_pieces_alone(workdir, copy, forbidden):
     assert content(copy.path) == content(workdir.path)
 
 
+@pytest.mark.parametrize(("table", "stage"), [("metrics.csv", train_stage), ("clusterability.csv", cluster_stage)])
+def test_a_table_cut_at_the_end_of_a_line_is_made_again(workdir, copy, forbidden, table, stage):
+    lines = (copy.path / table).read_bytes().splitlines(keepends=True)
+    (copy.path / table).write_bytes(b"".join(lines[:-1]))
+    stage(copy)
+    assert content(copy.path) == content(workdir.path)
+
+
 @pytest.mark.parametrize("missing", ["metrics.csv", "weights/unpruned.npz"])
 def test_a_file_of_the_training_that_is_missing_is_made_of_pieces(workdir, copy, forbidden, missing):
     (copy.path / missing).unlink()
@@ -289,7 +297,6 @@ def test_too_many_clusters_for_some_networks_leave_out_these(workdir, copy, forb
         if r["phase"] == "pruned"
     }
     few, seed = min(connected.items())
-    lose_results(copy, "cluster")
     cluster = dataclasses.replace(CONFIG.cluster, num_clusters=(3, few + 1), phases=("pruned",))
     asked = dataclasses.replace(copy, config=dataclasses.replace(CONFIG, cluster=cluster))
     with pytest.raises(AssertionError, match="computed already"):  # the other network's
@@ -375,7 +382,6 @@ def test_clustering_without_networks_names_the_command(tmp_path, workdir, copy):
         FileNotFoundError, match=rf"no metrics.csv; run `python -m experiments.train --workdir={empty.path}`"
     ):
         cluster_stage(empty)
-    (copy.path / "clusterability.csv").unlink()
     (copy.path / "weights/pruned.npz").unlink()
     with pytest.raises(FileNotFoundError, match=r"no weights/pruned.npz; run `python -m experiments.train "):
         cluster_stage(copy)
