@@ -7,8 +7,11 @@ Axis letters in every docstring: S seeds, B batch, L layers, N vertices, K clust
 E edges, d_l the width of layer l.
 """
 
+from modularity_jax.graphs import conv
+from modularity_jax.graphs.blocks import BlockGraph
 from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.sparse import SparseGraph
+from modularity_jax.graphs.wiring import describe, wire
 from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.controls import shuffle
 from modularity_jax.metric.depth import depth_share
@@ -22,6 +25,7 @@ from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, doub
 __all__ = [
     "MEASURES",
     "METHODS",
+    "BlockGraph",
     "Clustering",
     "DoubleLesionTest",
     "LayeredGraph",
@@ -29,11 +33,14 @@ __all__ = [
     "ShuffleTest",
     "SparseGraph",
     "cluster",
+    "conv",
     "depth_share",
+    "describe",
     "double_lesion_test",
     "lesion_test",
     "modularity",
     "ncut",
     "shuffle",
     "shuffle_test",
+    "wire",
 ]

@@ -142,7 +142,8 @@ def check_adjacency(adjacency: Any) -> None:
 def check_graph(graph: Any) -> None:
     """Something with the protocol `Graph`; a list of kernels, say, is none yet."""
     if not hasattr(graph, "neighbour_min"):
-        raise ValueError(f"graph must be a LayeredGraph or a SparseGraph, got {type(graph).__name__}{advice(graph)}")
+        known = "a LayeredGraph, a BlockGraph or a SparseGraph"
+        raise ValueError(f"graph must be {known}, got {type(graph).__name__}{advice(graph)}")
 
 
 def check_num_clusters(num_clusters: int, graph: Any) -> None:

@@ -1,5 +1,7 @@
 """What a graph has to offer: vertices are neurons, edges are |weight|."""
 
+import dataclasses
+import math
 from typing import Any, NamedTuple, Protocol, Self
 
 import jax
@@ -82,3 +84,22 @@ class Graph(Adjacency, Protocol):
 
     def neighbour_min(self, values: Array) -> Array:
         """Least value among each vertex's neighbours, [N]; the dtype's largest value where it has none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnForm:
+    """A graph as it is; see `Form`."""
+
+    graph: Graph
+
+    def places(self) -> list[np.ndarray]:
+        """See `Form`."""
+        sizes = [math.prod(block.weights.shape) for block in self.graph.blocks()]
+        return np.split(np.arange(sum(sizes), dtype=np.int32), np.cumsum(sizes)[:-1])
+
+    def build(self, weights: Array) -> Graph:
+        """See `Form`."""
+        return self.graph.with_weights(weights)
+
+    def order(self) -> None:
+        """See `Form`."""

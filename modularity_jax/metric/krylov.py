@@ -2,7 +2,7 @@
 
 Block Krylov with Rayleigh-Ritz (Saad, Numerical Methods for Large Eigenvalue Problems, 2011, sections 6 and 7) and
 thick restarts (Wu and Simon 2000). Nothing but matrix products touches the long axis, which suits GPU and TPU; memory
-is 2 [DEPTH * block, M]. Vectors lie in rows throughout, as `LayeredGraph.into_layer` wants them.
+is 2 [DEPTH * block, M]. Vectors lie in rows throughout, as `Blocks.into_group` wants them.
 """
 
 from collections.abc import Callable

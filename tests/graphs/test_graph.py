@@ -18,6 +18,9 @@ GRAPHS = {
     "three layers": nets.random_net(1, (5, 8, 6, 4), 0.4),
     "isolated": mj.LayeredGraph.from_weights(nets.holed_weights()),
     "edges": mj.SparseGraph.from_edges(*nets.random_edges(2, 20, 30, num_isolated=3), num_nodes=20),
+    "residual": nets.residual_net(7),
+    "two inputs": nets.two_inputs(8),
+    "recurrent": nets.recurrent_net(9),
 }
 
 
@@ -282,7 +285,9 @@ def test_bad_networkx_graphs():
         mj.SparseGraph.from_networkx(nx.Graph([(0, 1), (1, 1)]))
     with pytest.raises(ValueError, match=r"graph must be a networkx graph, got ndarray"):
         mj.SparseGraph.from_networkx(np.ones((2, 2)))
-    with pytest.raises(ValueError, match=r"graph must be a LayeredGraph or a SparseGraph, got Graph; .*from_networkx"):
+    with pytest.raises(
+        ValueError, match=r"graph must be a LayeredGraph, a BlockGraph or a SparseGraph, got Graph; .*from_networkx"
+    ):
         mj.cluster(nx.path_graph(4), jax.random.key(0), num_clusters=2)
     with pytest.raises(ValueError, match=r"num_nodes must be at least 1, got 0"):
         mj.SparseGraph.from_networkx(nx.Graph())
@@ -304,7 +309,7 @@ def test_masked_weights_are_pruned():
         mj.ncut(edges, np.ma.masked_array([0, 0, 1, 1], [0, 1, 0, 0]), num_clusters=2)
 
 
-@pytest.mark.parametrize("name", ["one layer", "three layers", "isolated"])
+@pytest.mark.parametrize("name", ["one layer", "three layers", "isolated", "residual", "two inputs"])
 def test_edge_list_of_a_layered_graph(name):
     layered = GRAPHS[name]
     edges = mj.SparseGraph.from_layered(layered)
@@ -313,13 +318,13 @@ def test_edge_list_of_a_layered_graph(name):
 
 
 def test_edge_list_of_an_edge_list():
-    with pytest.raises(ValueError, match=r"graph must be a LayeredGraph, got SparseGraph"):
+    with pytest.raises(ValueError, match=r"graph must be a LayeredGraph or a BlockGraph, got SparseGraph"):
         mj.SparseGraph.from_layered(GRAPHS["edges"])
 
 
 @pytest.mark.parametrize("height", [1, 3, 8])
 def test_neighbour_min_by_rows_that_do_not_divide_the_block(monkeypatch, height):
     """Blocks are searched a few rows at a time; the last rows may be searched twice."""
-    monkeypatch.setattr("modularity_jax.graphs.layered.MAX_CANDIDATES", 6 * height)
-    monkeypatch.setattr("modularity_jax.graphs.layered.MIN_PARTS", 1)
+    monkeypatch.setattr("modularity_jax.graphs.blocks.MAX_CANDIDATES", 6 * height)
+    monkeypatch.setattr("modularity_jax.graphs.blocks.MIN_PARTS", 1)
     test_neighbour_min(GRAPHS["three layers"])

@@ -30,6 +30,28 @@ def random_net(seed: int, widths: Sequence[int], density: float = 1.0) -> mj.Lay
     return mj.LayeredGraph.from_weights(random_weights(seed, widths, density))
 
 
+def random_wiring(seed: int, widths: dict[str, int], pairs: Sequence[tuple[str, str]]) -> mj.BlockGraph:
+    """A graph of Gaussian kernels between groups of these widths."""
+    rng = np.random.default_rng(seed)
+    return mj.wire([(a, b, rng.normal(size=(widths[a], widths[b])).astype(np.float32)) for a, b in pairs])
+
+
+def residual_net(seed: int) -> mj.BlockGraph:
+    """x -> h -> y with y reading x, too: a circle of three groups, so no two sides."""
+    return random_wiring(seed, {"x": 6, "h": 9, "y": 5}, [("x", "h"), ("h", "y"), ("x", "y")])
+
+
+def two_inputs(seed: int) -> mj.BlockGraph:
+    """Two inputs into one hidden layer and a skip past two layers: two sides."""
+    widths = {"left": 5, "right": 4, "h": 8, "g": 6, "out": 3}
+    return random_wiring(seed, widths, [("left", "h"), ("right", "h"), ("h", "g"), ("g", "out"), ("left", "out")])
+
+
+def recurrent_net(seed: int) -> mj.BlockGraph:
+    """Inputs, recurrent hidden units and outputs."""
+    return random_wiring(seed, {"in": 4, "h": 8, "out": 3}, [("in", "h"), ("h", "h"), ("h", "out")])
+
+
 def holed_weights(seed: int = 0, density: float = 0.7) -> list[np.ndarray]:
     """Kernels that leave some neurons of every layer without an edge."""
     weights = random_weights(seed, HOLED_WIDTHS, density)
@@ -66,7 +88,7 @@ def random_edges(seed: int, num_nodes: int, num_edges: int, num_parts: int = 1, 
     return chosen[:, 0], chosen[:, 1], rng.uniform(0.1, 2, num_edges).astype(np.float32)
 
 
-def dense(graph: mj.LayeredGraph | mj.SparseGraph) -> np.ndarray:
+def dense(graph: mj.LayeredGraph | mj.BlockGraph | mj.SparseGraph) -> np.ndarray:
     """Adjacency matrix [N, N], float64, entry by entry."""
     matrix = np.zeros((graph.num_nodes, graph.num_nodes))
     if isinstance(graph, mj.SparseGraph):
@@ -74,12 +96,9 @@ def dense(graph: mj.LayeredGraph | mj.SparseGraph) -> np.ndarray:
             matrix[a, b] += w
             matrix[b, a] += w
         return matrix
-    first = 0
-    for block in map(np.asarray, graph.affinities):
-        middle, end = first + block.shape[0], first + block.shape[0] + block.shape[1]
-        matrix[first:middle, middle:end] = block
-        matrix[middle:end, first:middle] = block.T
-        first = middle
+    for block in graph.blocks():
+        matrix[block.rows, block.columns] += np.asarray(block.weights)
+        matrix[block.columns, block.rows] += np.asarray(block.weights).T
     return matrix
 
 

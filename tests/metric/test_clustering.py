@@ -194,7 +194,11 @@ HOLED = mj.LayeredGraph.from_weights(np.pad(np.ones((1, 2, 2)), ((0, 0), (0, 2),
     ("graph", "arguments", "text"),
     [
         (FULL, {"num_clusters": 1}, r"num_clusters must be at least 2, got 1"),
-        (list(FULL.affinities), {"num_clusters": 2}, r"graph must be a LayeredGraph or a SparseGraph, got list"),
+        (
+            list(FULL.affinities),
+            {"num_clusters": 2},
+            r"graph must be a LayeredGraph, a BlockGraph or a SparseGraph, got list",
+        ),
         (FULL, {"num_clusters": True}, r"num_clusters must be a whole number, got True"),
         (FULL, {"num_clusters": 2, "key": 0}, r"key must be one key, as jax.random.key\(0\) is, got int"),
         (
