@@ -10,6 +10,7 @@ E edges, d_l the width of layer l.
 from modularity_jax.graphs import conv
 from modularity_jax.graphs.blocks import BlockGraph
 from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.normalization import normalize
 from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.graphs.wiring import describe, wire
 from modularity_jax.metric.clustering import Clustering, cluster
@@ -40,6 +41,7 @@ __all__ = [
     "lesion_test",
     "modularity",
     "ncut",
+    "normalize",
     "shuffle",
     "shuffle_test",
     "wire",

@@ -91,7 +91,7 @@ def check_kernel_shapes(shapes: Sequence[tuple[int, ...]]) -> None:
             )
 
 
-def check_finite(name: str, values: jax.Array) -> None:
+def check_finite(name: str, values: jax.Array | np.ndarray) -> None:
     """No NaN and no infinity."""
     if is_concrete(values):
         bad = int(np.size(values) - np.isfinite(np.asarray(values)).sum())

@@ -1,16 +1,36 @@
 """The graphs of a trained network by name."""
 
+import functools
 from collections.abc import Callable
 
+from modularity_jax.graphs.normalization import SIZES, normalize
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.nets.kernels import Params
-from modularity_jax.nets.models import Architecture
+from modularity_jax.nets.kernels import Params, biases_of, kernels_of, with_kernels
+from modularity_jax.nets.models import Architecture, cnn
 from modularity_jax.plug_points import entry
 
+Make = Callable[[Architecture, Params], Graph]
+
+
+def normalized(size: str, architecture: Architecture, params: Params) -> Graph:
+    """Of the same network with hidden units of one size, see `normalize`; of layers in a chain, in the order of paths.
+
+    Raises:
+      ValueError: if the architecture is not said to be such a chain.
+    """
+    if not architecture.is_chain:
+        raise ValueError("cluster.graphs must not ask for normalized networks of an architecture that is no chain")
+    kernels = kernels_of(params)
+    made, _ = normalize([*kernels.values()], biases_of(params), size=size)
+    return architecture.graph(with_kernels(params, dict(zip(kernels, made, strict=True))))
+
+
 #: The graphs that `cluster.graphs` takes, by name: of an architecture and a network's parameters, on the host.
-GRAPHS: dict[str, Callable[[Architecture, Params], Graph]] = {
+GRAPHS: dict[str, Make] = {
     "weights": lambda architecture, params: architecture.graph(params),
     "balanced": lambda architecture, params: architecture.graph(params).balanced(),
+    "convolutions": lambda architecture, params: cnn.published_graph(params),
+    **{f"normalized_{size}": functools.partial(normalized, size) for size in SIZES},
 }
 
 

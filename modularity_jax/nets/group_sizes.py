@@ -5,26 +5,33 @@ from collections.abc import Sequence
 
 from modularity_jax.metric.group_sizes import on_cpu, room
 
-# Samples of one pass of evaluation: memory does not grow with the data.
+# Samples of one pass of evaluation, and values that a layer has of them, at most: memory does not grow with the data.
 EVALUATED_AT_ONCE = 10_000
+VALUES_AT_ONCE = 2**26
 # Beyond these an accelerator has enough to do.
 MOST_NETWORKS = 128
 MOST_SAMPLES = 10_000
 
 
-def networks_at_once(shapes: Sequence[tuple[int, ...]], num_networks: int, num_devices: int) -> int:
+def evaluated_at_once(widest: int) -> int:
+    """Samples of one pass of evaluation; a layer has up to `widest` values of each."""
+    return max(1, min(EVALUATED_AT_ONCE, VALUES_AT_ONCE // widest))
+
+
+def networks_at_once(shapes: Sequence[tuple[int, ...]], num_networks: int, num_devices: int, *, widest: int = 1) -> int:
     """Networks under one vmap in training.
 
     Args:
       shapes: of a network's kernels.
       num_networks: that are trained.
       num_devices: that share them.
+      widest: values that a layer has of a sample, if that is more than a kernel has rows or columns.
     """
     if on_cpu():
         return 1
     # Weights, gradients, updates, two moments each, before and after a step, and a mask; three layers of activations.
-    weights, widest = sum(map(math.prod, shapes)), max(map(max, shapes))
-    each = 40 * weights + 12 * EVALUATED_AT_ONCE * widest
+    values = max(widest, *map(max, shapes))
+    each = 40 * sum(map(math.prod, shapes)) + 12 * evaluated_at_once(values) * values
     most = max(1, min(MOST_NETWORKS, room() // each))
     share = -(-num_networks // num_devices)
     return -(-share // -(-share // most))  # in groups of one size, so that little is padded

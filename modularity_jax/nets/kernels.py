@@ -17,6 +17,12 @@ def kernels_of(params: Params) -> dict[str, Any]:
     return dict(sorted(ends.items()))
 
 
+def biases_of(params: Params) -> list[Any]:
+    """The bias of each of these layers, None where it has none."""
+    flat = flatten_dict(params, sep="/")
+    return [flat.get(f"{layer}/bias" if layer else "bias") for layer in kernels_of(params)]
+
+
 def with_kernels(params: Params, kernels: Mapping[str, Any]) -> Params:
     """The parameters with these kernels, as `kernels_of` gives them; the rest as it is."""
     own = {f"{layer}/{_KERNEL}" if layer else _KERNEL: kernel for layer, kernel in kernels.items()}

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.group_sizes import networks_at_once
 from modularity_jax.nets.kernels import Params
-from modularity_jax.nets.models import init_params, kernel_shapes, kernel_sizes
+from modularity_jax.nets.models import init_params, kernel_shapes, kernel_sizes, widest
 from modularity_jax.nets.pruning import MaskPlan
 from modularity_jax.nets.recipes import INIT
 from modularity_jax.nets.training import (
@@ -100,15 +100,17 @@ def train_seeds(
       ValueError: if the data do not fit the network's first or last width.
     """
     check_samples(samples, model)
+    training = training_of(model, train)
     ids = np.asarray(range(train.num_seeds) if seed_ids is None else seed_ids)
     num_devices = mesh.size if mesh else 1
-    group_size = train.seeds_per_group or networks_at_once(kernel_shapes(model), ids.size, num_devices)
+    group_size = train.seeds_per_group or networks_at_once(
+        kernel_shapes(model), ids.size, num_devices, widest=widest(training.model, model.widths[0])
+    )
     if mesh is not None:
         mesh = _no_larger_than(mesh, -(-ids.size // group_size))
         samples = on_all_devices(samples, mesh)
     room = whole_groups(ids.size, group_size, mesh)
     keys = network_keys(train.seed, _filled(ids, room))
-    training = training_of(model, train)
     if resume is None:
         params = over_devices(_init(keys, training.model, model.widths[0]), mesh)
         yield Epoch(INIT, 0, 0, _first(_measure(params, samples, training.model, group_size, mesh), ids.size), params)

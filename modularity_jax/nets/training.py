@@ -11,9 +11,9 @@ import optax
 from modularity_jax.metric.permutation import permuted_index, random_words
 from modularity_jax.nets import pruning
 from modularity_jax.nets.config import ModelConfig, TrainConfig
-from modularity_jax.nets.group_sizes import EVALUATED_AT_ONCE
+from modularity_jax.nets.group_sizes import evaluated_at_once
 from modularity_jax.nets.kernels import Params, kernels_of
-from modularity_jax.nets.models import apply, architecture_of
+from modularity_jax.nets.models import apply, architecture_of, widest
 from modularity_jax.nets.recipes import Recipe, recipe_of
 
 Array = jax.Array
@@ -144,11 +144,11 @@ def initial_metrics(model: nn.Module, params: Params, samples: Samples) -> Epoch
 def evaluate(model: nn.Module, params: Params, x: Array, y: Array) -> tuple[Array, Array]:
     """Mean cross-entropy (nats) and accuracy on samples x [n, d], y [n], without dropout.
 
-    In slices of at most `EVALUATED_AT_ONCE`, since the activations of a large training set, times the networks that are
+    In slices of `evaluated_at_once`, since the activations of a large training set, times the networks that are
     evaluated side by side, are more than its networks take.
     """
     count = y.size
-    size = min(count, EVALUATED_AT_ONCE)
+    size = min(count, evaluated_at_once(widest(model, x.shape[-1])))
 
     def add(index: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
         # The last slice reaches back into the one before it, whose samples do not count twice.

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
 from modularity_jax.probes import verdicts
+from modularity_jax.probes.any_network import Apply
 from modularity_jax.probes.labels import accuracy
 from modularity_jax.probes.measure import Keep, LesionSettings, Measured, Metric, keep_nothing, measure
 from modularity_jax.probes.submodules import SubModules
@@ -75,6 +76,8 @@ def lesion_test(
     samples_per_batch: int | None = None,
     mesh: Mesh | None = None,
     keep: Keep = keep_nothing,
+    apply: Apply | None = None,
+    widths: Sequence[int] | None = None,
 ) -> LesionTest:
     """Damage each sub-module, the units of one cluster in one hidden layer, and compare with random sets of its size.
 
@@ -83,7 +86,8 @@ def lesion_test(
 
     Args:
       params: Flax params pytree of the Dense layers of a ReLU perceptron, as `LayeredGraph.from_params` takes; whatever
-        else it holds is refused. Which activations the network has cannot be told from it: state `undamaged`.
+        else it holds is refused. Which activations the network has cannot be told from it: state `undamaged`. Of any
+        other network see `apply`.
       labels: cluster of each vertex, [N] in -1..K - 1, inputs and outputs included, as `cluster` gives them; -1
         (isolated) units belong to no sub-module. Concrete, not traced.
       x, y: samples [n, d_0] and their classes [n]. With a metric of your own, y is anything with one entry per sample;
@@ -98,6 +102,11 @@ def lesion_test(
       samples_per_batch: samples that go through together; bounds the memory. None takes 500 on CPU cores and what
         fills an accelerator.
       mesh: one-axis mesh whose devices share the samples; None for the default device.
+      apply: of another network than a perceptron, (params, x [B, ...], silence) -> logits [B, C]. Silence tells of each
+        hidden group of units which of them are silent, [d] bool: channels, or hidden units at every step, whose
+        activations it sets to 0. Params are then any pytree. Each lesion is one pass of the whole network.
+      widths: with apply, the units of all groups in the order of the labels, the inputs first, the outputs last, all
+        others hidden.
       keep: takes each part's first trial and what computes its sums, and gives the sums: a place to save a long test
         and to take up a saved one.
 
@@ -111,7 +120,7 @@ def lesion_test(
         has no live unit, or every hidden layer is a single sub-module.
     """
     settings = LesionSettings(
-        num_clusters, num_shuffles, metric, undamaged, ties, correction, samples_per_batch, mesh, keep
+        num_clusters, num_shuffles, metric, undamaged, ties, correction, samples_per_batch, mesh, keep, apply, widths
     )
     return _singles(measure("single", params, labels, x, y, key, settings), settings)
 
@@ -133,6 +142,8 @@ def double_lesion_test(
     samples_per_batch: int | None = None,
     mesh: Mesh | None = None,
     keep: Keep = keep_nothing,
+    apply: Apply | None = None,
+    widths: Sequence[int] | None = None,
 ) -> DoubleLesionTest:
     """Damage two sub-modules at once.
 
@@ -142,7 +153,7 @@ def double_lesion_test(
     units where they share it. The other arguments and the errors are those of `lesion_test`.
     """
     settings = LesionSettings(
-        num_clusters, num_shuffles, metric, undamaged, ties, correction, samples_per_batch, mesh, keep
+        num_clusters, num_shuffles, metric, undamaged, ties, correction, samples_per_batch, mesh, keep, apply, widths
     )
     checks.check_choice("kind", kind, KINDS)
     return _pairs(measure(kind, params, labels, x, y, key, settings), settings, conditional=kind == "conditional")

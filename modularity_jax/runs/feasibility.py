@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from modularity_jax.nets.models import architecture_of, graph_shape, kernel_sizes
+from modularity_jax.nets.models import can_be_damaged, graph_shape, kernel_sizes
 from modularity_jax.nets.pruning import num_kept
 from modularity_jax.runs.config import RunConfig
 
@@ -44,8 +44,8 @@ def _check_lesions(config: RunConfig) -> Iterator[str]:
     if not phases:
         asked = ", ".join(settings.phases) or "none"
         yield f"lesion.phases names no phase of this run, got {asked}, so nothing is damaged; {without}"
-    elif not architecture_of(config.model).lesions:
-        yield f"model.name={config.model.name} is no perceptron, so nothing is damaged; {without}"
+    elif not can_be_damaged(config.model):
+        yield f"the units of model.name={config.model.name} cannot be silenced, so nothing is damaged; {without}"
     elif not hidden:
         yield f"model.widths has no hidden layer, got {config.model.widths}, so nothing is damaged; {without}"
     elif settings.num_clusters > neurons:

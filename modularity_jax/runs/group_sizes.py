@@ -12,7 +12,7 @@ import jax
 
 from modularity_jax.metric.group_sizes import controls_at_once
 from modularity_jax.nets.group_sizes import networks_at_once, samples_at_once
-from modularity_jax.nets.models import graph_shape, kernel_shapes
+from modularity_jax.nets.models import architecture_of, graph_shape, kernel_shapes, widest
 from modularity_jax.runs.config import RunConfig
 
 
@@ -68,10 +68,13 @@ def _shuffles(config: RunConfig) -> int:
     return min(most, -(-settings.num_shuffles // jax.device_count()))  # each device has a group of a test's
 
 
+def _networks(config: RunConfig) -> int:
+    values = widest(architecture_of(config.model).module(config.model), config.model.widths[0])
+    return networks_at_once(kernel_shapes(config.model), config.train.num_seeds, jax.device_count(), widest=values)
+
+
 _RULES: dict[str, Callable[[RunConfig], int]] = {
-    "train.seeds_per_group": lambda config: networks_at_once(
-        kernel_shapes(config.model), config.train.num_seeds, jax.device_count()
-    ),
+    "train.seeds_per_group": _networks,
     "cluster.shuffles_per_group": _shuffles,
     "lesion.samples_per_batch": lambda config: samples_at_once(
         config.model.widths, config.lesion.num_clusters, jax.device_count()

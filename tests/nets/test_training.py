@@ -9,7 +9,7 @@ from jax import export
 from jax.extend.core import jaxprs_in_params
 
 from modularity_jax.metric.permutation import permuted_index, random_words
-from modularity_jax.nets import models, pruning, training
+from modularity_jax.nets import group_sizes, models, pruning, training
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.models.mlp import MLP
 
@@ -241,7 +241,7 @@ def test_initial_metrics_equal_numpy(samples, params):
 @pytest.mark.parametrize("size", [7, 10, 15, 29, 30, 31])
 def test_evaluation_in_slices(samples, params, size, monkeypatch):
     """Of 30 samples; whole slices, broken ones, and all at once."""
-    monkeypatch.setattr(training, "EVALUATED_AT_ONCE", size)
+    monkeypatch.setattr(group_sizes, "EVALUATED_AT_ONCE", size)
     x, y = samples.x_test, samples.y_test
     loss, accuracy = jax.jit(functools.partial(training.evaluate, MLP(WIDTHS, 0.5)))(params, x, y)
     losses, hits, _ = SlowNet(params).measure(x, np.asarray(y))
@@ -260,8 +260,8 @@ def test_memory_of_evaluation_does_not_grow_with_the_samples():
         program = jax.jit(jax.vmap(functools.partial(training.evaluate, model), in_axes=(0, None, None)))
         return program.lower(nets, *data).compile().memory_analysis().temp_size_in_bytes
 
-    few, many = temporary(training.EVALUATED_AT_ONCE + 1), temporary(10 * training.EVALUATED_AT_ONCE)
-    layer = 16 * 64 * 4 * training.EVALUATED_AT_ONCE
+    few, many = temporary(group_sizes.EVALUATED_AT_ONCE + 1), temporary(10 * group_sizes.EVALUATED_AT_ONCE)
+    layer = 16 * 64 * 4 * group_sizes.EVALUATED_AT_ONCE
     assert layer < many < 1.1 * few < 4 * layer
 
 

@@ -117,7 +117,7 @@ def test_each_stands_in_the_report(run, monkeypatch):
         assert name in text
     assert f"By {MEASURE}: " in text
     assert f"In the graph {GRAPH}: " in text
-    assert "is no perceptron" in text
+    assert "cannot be silenced" in text
 
 
 def test_a_table_of_a_paper(tmp_path):

@@ -11,9 +11,10 @@ import modularity_jax as mj
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.probes import passes
 from modularity_jax.probes.lesion_test import accuracy
-from modularity_jax.probes.measure import LesionSettings, _run, keep_nothing, measure
+from modularity_jax.probes.measure import LesionSettings, keep_nothing, measure
 from modularity_jax.probes.network import network_from_params
 from modularity_jax.probes.passes import PASSES, Plan
+from modularity_jax.probes.perceptron import _run
 from modularity_jax.probes.submodules import deal_parts, draw_orders
 from tests.probes import slow
 

@@ -12,7 +12,8 @@ from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params, kernels_of
-from modularity_jax.nets.models.mlp import MLP
+from modularity_jax.nets.models import cnn
+from modularity_jax.nets.models.mlp import MLP, Silence
 from modularity_jax.plug_points import entry
 
 Array = jax.Array
@@ -25,23 +26,40 @@ class Architecture(NamedTuple):
       module: of the settings, the Flax module; called with flat inputs [B, widths[0]] and `train`, it gives logits
         [B, widths[-1]]. What it calls a kernel is pruned and penalised.
       graph: of a network's parameters.
-      lesions: whether it is a ReLU perceptron of Dense layers, which lesions damage.
+      is_perceptron: whether it is a ReLU perceptron of Dense layers, whose lesions take a short way.
+      takes_silence: whether the module takes `silence`: for each hidden group of units, the graph's groups but the
+        first and the last, which of them have the activation 0, [d] bool.
+      is_chain: whether it is layers in the order of their paths with ReLU and max pools between them, and nothing else.
     """
 
     module: Callable[[ModelConfig], nn.Module]
     graph: Callable[[Params], Graph]
-    lesions: bool = False
+    is_perceptron: bool = False
+    takes_silence: bool = False
+    is_chain: bool = False
 
 
 #: The architectures that `model.name` takes, by name.
 MODELS: dict[str, Architecture] = {
-    "mlp": Architecture(lambda config: MLP(config.widths, config.dropout_rate), LayeredGraph.from_params, lesions=True),
+    "mlp": Architecture(
+        lambda config: MLP(config.widths, config.dropout_rate),
+        LayeredGraph.from_params,
+        is_perceptron=True,
+        is_chain=True,
+    ),
+    "cnn": Architecture(cnn.cnn, cnn.graph, takes_silence=True, is_chain=True),
 }
 
 
 def architecture_of(config: ModelConfig) -> Architecture:
     """An entry of `MODELS`, or by its dotted name one from elsewhere."""
     return entry("model.name", config.name, MODELS)
+
+
+def can_be_damaged(config: ModelConfig) -> bool:
+    """Whether lesions silence its units."""
+    architecture = architecture_of(config)
+    return architecture.is_perceptron or architecture.takes_silence
 
 
 def init_params(model: nn.Module, num_inputs: int, key: Array) -> Params:
@@ -56,6 +74,26 @@ def apply(model: nn.Module, params: Params, x: Array, *, dropout_key: Array | No
         return model.apply({"params": params}, x)
     rngs: dict[str, Any] = {"dropout": dropout_key}
     return model.apply({"params": params}, x, train=True, rngs=rngs)
+
+
+@functools.cache
+def apply_silenced(config: ModelConfig) -> Callable[[Params, Array, Silence], Array]:
+    """Logits [B, C] of params, inputs and silent units, see `Architecture`; the same function for the same settings."""
+    model = architecture_of(config).module(config)
+    return lambda params, x, silence: model.apply({"params": params}, x, silence=silence)
+
+
+@functools.cache
+def widest(model: nn.Module, num_inputs: int) -> int:
+    """The most values that a layer, or the input, has of one sample."""
+
+    def run(key: Array) -> Any:
+        x = jax.numpy.zeros((1, num_inputs))
+        variables = {"params": model.init(key, x)["params"]}
+        return model.apply(variables, x, capture_intermediates=True, mutable=["intermediates"])[1]
+
+    layers = jax.tree.leaves(jax.eval_shape(run, jax.random.key(0)))
+    return max(num_inputs, *(math.prod(layer.shape) for layer in layers))
 
 
 @functools.cache

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 Array = jax.Array
+# Of each hidden group of units, which of them are silent, [d] bool; None for no unit.
+Silence = Sequence[Array] | None
 
 
 class MLP(nn.Module):
@@ -34,3 +37,8 @@ class MLP(nn.Module):
 def layer_name(layer: int) -> str:
     """Name of the layer between neurons of layer `layer` and `layer + 1`; zero-padded, so that it sorts in order."""
     return f"layer_{layer:02d}"
+
+
+def silenced(x: Array, silence: Silence, group: int) -> Array:
+    """Activations [..., d] of a hidden group with 0 for its silent units."""
+    return x if silence is None else jnp.where(silence[group].reshape(*(1 for _ in x.shape[1:]), -1), 0, x)

@@ -10,7 +10,7 @@ from absl import logging
 from jax.sharding import Mesh
 
 from modularity_jax.metric.settings import Settings
-from modularity_jax.nets.models import architecture_of
+from modularity_jax.nets.models import apply_silenced, architecture_of, can_be_damaged
 from modularity_jax.nets.training import Samples
 from modularity_jax.probes.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 from modularity_jax.probes.measure import Keep
@@ -120,8 +120,8 @@ def _impossible(config: RunConfig, networks: Mapping[tuple[str, int], TrainedNet
     """What is known of the networks without their labels: what they do not allow, and why."""
     count = config.lesion.num_clusters
     asked = {Case(*name, GRAPH, count): network.graphs[GRAPH] for name, network in networks.items()}
-    if not architecture_of(config.model).lesions:
-        return dict.fromkeys(asked, f"a network of model.name={config.model.name} is no perceptron")
+    if not can_be_damaged(config.model):
+        return dict.fromkeys(asked, f"the units of model.name={config.model.name} cannot be silenced")
     if len(config.model.widths) < 3:
         return dict.fromkeys(asked, "there is no hidden layer whose neurons could be damaged")
     return left_out.impossible(asked)
@@ -166,6 +166,9 @@ def _test(stage: _Stage, case: LesionCase, keep: Keep) -> LesionTest | DoubleLes
     keys = dict(zip(("single", *KINDS), jax.random.split(stream, 1 + len(KINDS)), strict=True))
     shared: dict[str, Any] = {"mesh": stage.mesh, "keep": keep}
     shared |= {name: getattr(settings, name) for name in ("num_clusters", "correction", "samples_per_batch")}
+    if not architecture_of(stage.config.model).is_perceptron:
+        graph: Any = network.graphs[GRAPH]  # with groups, or there is nothing to silence
+        shared |= {"apply": apply_silenced(stage.config.model), "widths": graph.wiring.widths}
     given = network.params, labels, stage.samples.x_test, stage.samples.y_test, keys[case.kind]
     try:
         if case.kind == "single":
