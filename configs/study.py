@@ -25,6 +25,8 @@ WORDS: Mapping[str, Settings] = {
     "lesions": {"lesion.num_shuffles": 1000, "lesion.joint": 500, "lesion.conditional": 500},
     "dropout": {"model.dropout_rate": 0.5},
 }
+# Hidden widths of an architecture at a toy size.
+HIDDEN: Mapping[str, tuple[int, ...]] = {"mlp": (32, 24), "cnn": (8, 8, 8, 16)}
 NO_LESIONS = {"lesion.num_shuffles": 0}
 
 
@@ -63,7 +65,7 @@ def with_dropout(variant: str) -> str:
 def _shrink(config: ml_collections.ConfigDict) -> None:
     """Toy sizes; what is smaller, or left out, stays so."""
     config.data.num_train = 1000
-    config.model.widths = (config.model.widths[0], 32, 24, config.model.widths[-1])
+    config.model.widths = (config.model.widths[0], *HIDDEN[config.model.name], config.model.widths[-1])
     config.cluster.num_clusters = (4,)
     most = {
         "train": {"num_seeds": 2, "epochs": 2},

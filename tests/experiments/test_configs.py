@@ -33,7 +33,9 @@ PROTOCOL = {
     "lines_cifar10_separated": ("lines|cifar10", 30, 40, 0.2),
     "lines_mnist": ("lines+mnist", 20, 20, 0.5),
     "lines_mnist_separated": ("lines|mnist", 20, 20, 0.5),
+    "fashion_cnn": ("fashion_mnist", 10, 10, 0.5),
     "mnist": ("mnist", 20, 20, 0.5),
+    "mnist_cnn": ("mnist", 10, 10, 0.5),
     "mnist_cifar10": ("mnist+cifar10", 30, 40, 0.2),
     "mnist_cifar10_separated": ("mnist|cifar10", 30, 40, 0.2),
     "mnist_controls": ("mnist", 20, 20, 0.5),
@@ -48,6 +50,11 @@ PROTOCOL = {
     "random_overfitted": ("random", 100, 100, 0.5),
 }
 # What a config changes besides.
+CNN = {
+    "model.name": "cnn", "model.widths": (784, 64, 64, 64, 128, 10), "train.num_seeds": 5, "train.batch_size": 64,
+    "cluster.graphs": ("weights", "normalized_l2", "convolutions"), "cluster.measures": ("ncut", "modularity"),
+    "cluster.methods": ("layer",), "cluster.num_shuffles": 50, "cluster.curve_epochs": (),
+}  # fmt: skip
 CHANGES = {
     "initial": {
         "data.num_train": 1000, "train.num_seeds": 100, "cluster.phases": ("init",), "cluster.methods": ("layer",),
@@ -64,6 +71,8 @@ CHANGES = {
         "cluster.curve_epochs": (),
     },
     "mnist_stability": {"cluster.num_clusters": (4,)},
+    "mnist_cnn": CNN,
+    "fashion_cnn": CNN,
     "random_overfitted": {"data.num_train": 3000, "train.reshuffle": False},
 }  # fmt: skip
 DROPOUT_FILES = ("cifar10_dropout", "fashion_mnist_dropout", "mnist_dropout")
@@ -73,7 +82,15 @@ OF_EACH_KIND = ("cifar10", "initial", "mnist_controls", "mnist_dropout")
 # The report does not depend on the data: one of each kind.
 REPORTED = ("cifar10", "initial", "mnist_controls")
 NUM_TEST = 2000
-WITHOUT_LESIONS = ("initial", "mnist_controls", "mnist_k", "mnist_modularity", "mnist_stability")
+WITHOUT_LESIONS = (
+    "fashion_cnn",
+    "initial",
+    "mnist_cnn",
+    "mnist_controls",
+    "mnist_k",
+    "mnist_modularity",
+    "mnist_stability",
+)
 
 
 def load(name, variant=""):
@@ -194,9 +211,10 @@ def test_lesions(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_quick_variant_is_the_same_at_a_toy_size(name):
     whole, quick = load(name), load(name, "quick")
+    hidden = study.HIDDEN[whole["model"]["name"]]
     assert load(name, "lesions,quick") == load(name, "quick,lesions")
     smaller = {
-        "data.num_train": 1000, "model.widths": (whole["model"]["widths"][0], 32, 24, 10), "train.num_seeds": 2,
+        "data.num_train": 1000, "model.widths": (whole["model"]["widths"][0], *hidden, 10), "train.num_seeds": 2,
         "cluster.num_clusters": (4,), "cluster.num_shuffles": 19, "lesion.num_clusters": 4, "lesion.joint": 9,
         "lesion.conditional": 9,
     }  # fmt: skip
@@ -231,7 +249,9 @@ def test_the_quick_variant_runs(name, tmp_path, request):
             assert (array == 0).sum() == array.size - round(0.1 * array.size)
     rows = read_csv(workdir.path / "clusterability.csv")
     own = workdir.config.cluster
-    assert len(rows) == len([p for p in phases if p in own.phases]) * 2 * len(own.measures) * len(own.methods)
+    assert len(rows) == len([p for p in phases if p in own.phases]) * 2 * len(own.graphs) * len(own.measures) * len(
+        own.methods
+    )
     for row in rows:
         least, most = ("bound", "observed") if row["measure"] == "ncut" else ("observed", "bound")
         assert 0 < row[least] <= row[most] * (1 + 1e-5) < 4

@@ -1,10 +1,12 @@
 """The small convolutional network of 2103.03386, as Flax (linen) layers."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
+import jax.numpy as jnp
 
 from modularity_jax.graphs.conv import channel_norms, flattened
 from modularity_jax.graphs.layered import LayeredGraph
@@ -37,7 +39,8 @@ class CNN(nn.Module):
         x = x.reshape(-1, *image_shape(x.shape[-1]))
         init = nn.initializers.glorot_uniform()
         for layer, width in enumerate(self.widths[1:-2]):
-            x = nn.relu(nn.Conv(width, (3, 3), kernel_init=init, name=layer_name(layer))(x))
+            own = {"kernel_init": init, "conv_general_dilated": by_products, "name": layer_name(layer)}
+            x = nn.relu(nn.Conv(width, (3, 3), **own)(x))
             x = silenced(x, silence, layer)
             x = nn.max_pool(x, (2, 2), (2, 2)) if layer else x
             x = nn.Dropout(self.dropout_rate / 2, deterministic=not train)(x)
@@ -46,6 +49,19 @@ class CNN(nn.Module):
         x = nn.relu(nn.Dense(self.widths[-2], kernel_init=init, name=layer_name(layer))(x))
         x = nn.Dropout(self.dropout_rate, deterministic=not train)(silenced(x, silence, layer))
         return nn.Dense(self.widths[-1], kernel_init=init, name=layer_name(layer + 1))(x)
+
+
+def by_products(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
+    """A convolution of stride 1 that keeps the size, [B, h, w, c_out], as a product for each place of the kernel.
+
+    XLA's own takes 30 times as long on CPU cores where a gradient's is part of a loop (18.9 s a step of 64 images and
+    64 channels, 0.7 s so), and on GPUs the convolutions of networks side by side are one in groups.
+    """
+    (height, width), (rows, columns) = x.shape[1:3], kernel.shape[:2]
+    around = jnp.pad(x, [(0, 0), ((rows - 1) // 2, rows // 2), ((columns - 1) // 2, columns // 2), (0, 0)])
+    places = itertools.product(range(rows), range(columns))
+    parts = [around[:, i : i + height, j : j + width] @ kernel[i, j] for i, j in places]
+    return sum(parts[1:], start=parts[0])
 
 
 def cnn(config: ModelConfig) -> CNN:
