@@ -18,8 +18,7 @@ def normalized(size: str, architecture: Architecture, params: Params) -> Graph:
     Raises:
       ValueError: if the architecture is not said to be such a chain.
     """
-    if not architecture.is_chain:
-        raise ValueError("cluster.graphs must not ask for normalized networks of an architecture that is no chain")
+    check_kind(f"normalized_{size}", architecture)
     kernels = kernels_of(params)
     made, _ = normalize([*kernels.values()], biases_of(params), size=size)
     return architecture.graph(with_kernels(params, dict(zip(kernels, made, strict=True))))
@@ -32,6 +31,12 @@ GRAPHS: dict[str, Make] = {
     "convolutions": lambda architecture, params: cnn.published_graph(params),
     **{f"normalized_{size}": functools.partial(normalized, size) for size in SIZES},
 }
+
+
+def check_kind(kind: str, architecture: Architecture) -> None:
+    """Raises where an architecture cannot have a graph of this kind."""
+    if kind.startswith("normalized_") and kind in GRAPHS and not architecture.is_chain:
+        raise ValueError(f"cluster.graphs must not have {kind} of an architecture that is no chain of layers")
 
 
 def graph_of(kind: str, architecture: Architecture, params: Params) -> Graph:

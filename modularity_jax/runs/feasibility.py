@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from modularity_jax.nets.models import can_be_damaged, graph_shape, kernel_sizes
+from modularity_jax.nets.graphs import check_kind
+from modularity_jax.nets.models import architecture_of, can_be_damaged, graph_shape, kernel_sizes
 from modularity_jax.nets.pruning import num_kept
 from modularity_jax.runs.config import RunConfig
 
@@ -19,6 +20,8 @@ def check_feasible(config: RunConfig) -> list[str]:
     Raises:
       ValueError: that names the field, what it got and what to do.
     """
+    for kind in config.cluster.graphs:
+        check_kind(kind, architecture_of(config.model))
     neurons = graph_shape(config.model).num_nodes
     if (most := max(config.cluster.num_clusters)) > neurons:
         raise ValueError(f"cluster.num_clusters must be at most {neurons}, the neurons of model.widths, got {most}")

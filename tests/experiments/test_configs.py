@@ -36,6 +36,7 @@ PROTOCOL = {
     "fashion_cnn": ("fashion_mnist", 10, 10, 0.5),
     "mnist": ("mnist", 20, 20, 0.5),
     "mnist_cnn": ("mnist", 10, 10, 0.5),
+    "sequence_rnn": ("digits", 30, 15, 0.5),
     "mnist_cifar10": ("mnist+cifar10", 30, 40, 0.2),
     "mnist_cifar10_separated": ("mnist|cifar10", 30, 40, 0.2),
     "mnist_controls": ("mnist", 20, 20, 0.5),
@@ -73,6 +74,11 @@ CHANGES = {
     "mnist_stability": {"cluster.num_clusters": (4,)},
     "mnist_cnn": CNN,
     "fashion_cnn": CNN,
+    "sequence_rnn": {
+        "model.name": "lstm", "model.widths": (64, 64, 10), "train.num_seeds": 5, "train.batch_size": 32,
+        "train.learning_rate": 0.005, "cluster.measures": ("ncut", "modularity"), "cluster.num_clusters": (2, 4),
+        "cluster.methods": ("layer", "strengths"), "cluster.curve_epochs": (),
+    },
     "random_overfitted": {"data.num_train": 3000, "train.reshuffle": False},
 }  # fmt: skip
 DROPOUT_FILES = ("cifar10_dropout", "fashion_mnist_dropout", "mnist_dropout")
