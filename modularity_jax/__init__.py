@@ -11,6 +11,7 @@ from modularity_jax.graphs import conv
 from modularity_jax.graphs.blocks import BlockGraph
 from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.normalization import normalize
+from modularity_jax.graphs.readers import graph_of
 from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.graphs.wiring import describe, wire
 from modularity_jax.metric.clustering import Clustering, cluster
@@ -38,6 +39,7 @@ __all__ = [
     "depth_share",
     "describe",
     "double_lesion_test",
+    "graph_of",
     "lesion_test",
     "modularity",
     "ncut",

@@ -54,6 +54,8 @@ class LayeredGraph(Blocks):
     def from_params(cls, params: Mapping[str, Any]) -> Self:
         """The graph of a Flax params pytree of Dense layers, taken in the order of the number at their names' end.
 
+        `graph_of` reads other networks too: convolutions, nested modules, other libraries' modules and arrays.
+
         Args:
           params: `{"layer_00": {"kernel": ..., "bias": ...}, ...}`, or that under the key "params". That each layer
             reads the one before it cannot be told from params. Passed over without harm: biases, entries without any

@@ -1,49 +1,44 @@
-"""Networks and graphs as other libraries hold them, recognised by their looks without any import, to say what to pass.
-
-Their layouts differ, and a transposed kernel of a square network is a graph of its own, so nothing is guessed.
-"""
+"""Networks and graphs as other libraries hold them, recognised by their looks, to say what reads them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-_FROM_WEIGHTS = "LayeredGraph.from_weights"
+_READ = "mj.graph_of"
 
-# What objects are by an attribute of theirs, and what to pass instead.
+# What objects are by an attribute of theirs, and what reads them.
 _OBJECTS = {
-    "coefs_": f"a scikit-learn MLP: {_FROM_WEIGHTS}(mlp.coefs_)",
-    "state_dict": "a PyTorch module, whose Linear weights are [out, in]: "
-    f"{_FROM_WEIGHTS}([layer.weight.T for layer in its Linear layers]), detached",
-    "get_weights": f"a Keras model: {_FROM_WEIGHTS}([layer.kernel for layer in its Dense layers])",
-    "layers": "an Equinox module, whose Linear weights are [out, in]: "
-    f"{_FROM_WEIGHTS}([layer.weight.T for layer in model.layers])",
-    "number_of_nodes": "a networkx graph: SparseGraph.from_networkx takes it",
+    "coefs_": ("a scikit-learn MLP", _READ),
+    "state_dict": ("a PyTorch module", _READ),
+    "get_weights": ("a Keras model", _READ),
+    "set_attributes": ("an NNX module", _READ),
+    "layers": ("an Equinox module", _READ),
+    "number_of_nodes": ("a networkx graph", "SparseGraph.from_networkx"),
 }
-_NNX = f"an NNX module: {_FROM_WEIGHTS}([layer.kernel for layer in its Linear layers])"
 
 
 def advice(values: Any) -> str:
-    """What to pass instead of another library's container, as the end of an error's text; nothing for the unknown."""
+    """What reads another library's container, as the end of an error's text; nothing for the unknown."""
     found = _of_mapping(values) if isinstance(values, Mapping) else _of_object(values)
-    return f"; this looks like {found}" if found else ""
+    return f"; this looks like {found[0]}, which {found[1]} reads" if found else ""
 
 
-def _of_mapping(values: Mapping[Any, Any]) -> str:
-    weights = [name for name in map(str, values) if name.endswith(("weight", "weight_v"))]
-    layers = [value for value in values.values() if isinstance(value, Mapping)]
-    if weights and not layers:
-        listed = ", ".join(map(repr, weights[:2])) + (", ..." if len(weights) > 2 else "")
-        return (
-            "a PyTorch state dict, whose Linear weights are [out, in]: transpose them, "
-            f"{_FROM_WEIGHTS}([state[name].T for name in ({listed})])"
-        )
-    is_haiku = any("w" in layer for layer in layers)
-    return f"Haiku's params: {_FROM_WEIGHTS}([params[name]['w'] for name in names_in_order])" if is_haiku else ""
+def is_state_dict(values: Mapping[Any, Any]) -> bool:
+    """Whether it is PyTorch's: arrays by dotted names, some of which are a layer's weight."""
+    arrays = [str(name) for name, value in values.items() if not isinstance(value, Mapping)]
+    return any(name.rpartition(".")[2].startswith("weight") for name in arrays)
 
 
-def _of_object(values: Any) -> str:
+def _of_mapping(values: Mapping[Any, Any]) -> tuple[str, str] | None:
+    if is_state_dict(values):
+        return "a PyTorch state dict", _READ
+    names = {name for layer in values.values() if isinstance(layer, Mapping) for name in layer}
+    libraries = {"w": "Haiku", "kernel": "Flax"}
+    return next(((f"{libraries[name]}'s params", _READ) for name in libraries if name in names), None)
+
+
+def _of_object(values: Any) -> tuple[str, str] | None:
     names = dir(values)
-    is_nnx = type(values).__module__.partition(".")[0] == "flax"
-    return next((text for name, text in _OBJECTS.items() if name in names), _NNX if is_nnx else "")
+    return next((found for name, found in _OBJECTS.items() if name in names), None)
 
 
 def dense_form(array: Any) -> str:
