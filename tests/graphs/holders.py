@@ -3,6 +3,8 @@
 Layers are (kernel [..., in, out], bias [out]); dense rows behind a map run position after position.
 """
 
+import types
+
 import equinox as eqx
 import flax.linen as nn
 import haiku as hk
@@ -144,6 +146,43 @@ def scikit_learn(layers):
     mlp = MLPClassifier(hidden, max_iter=1, tol=1e9, n_iter_no_change=1).fit(x, [0, 1, 2, 3, 0, 1, 2])
     mlp.coefs_, mlp.intercepts_ = map(list, zip(*layers, strict=True))
     return mlp, np.log(mlp.predict_proba(x))
+
+
+class Tensor:
+    """What NumPy needs of a PyTorch tensor that has a gradient."""
+
+    dtype = None
+
+    def __init__(self, array, is_free=False):
+        self.array, self.is_free, self.shape = array, is_free, array.shape
+
+    def detach(self):
+        return Tensor(self.array, is_free=True)
+
+    def cpu(self):
+        return self
+
+    def __array__(self, *args, **kwargs):
+        assert self.is_free
+        return self.array
+
+
+def torch_module(classes, state):
+    """A module of these classes by their names, with this state dict."""
+    modules = [(name, type(of, (), {"groups": 1})()) for name, of in classes.items()]
+    tensors = {name: Tensor(array) for name, array in state.items()}
+    return types.SimpleNamespace(state_dict=lambda: tensors, named_modules=lambda: modules)
+
+
+def keras_layer(name, **arrays):
+    """A layer of that class, as Keras names its variables."""
+    variables = [types.SimpleNamespace(name=f"model/{name}_1/{key}:0") for key in arrays]
+    return type(name, (), {"name": f"{name}_1", "weights": variables, "get_weights": lambda _: [*arrays.values()]})()
+
+
+def keras_model(*layers):
+    weights = [weight for layer in layers for weight in layer.weights]
+    return types.SimpleNamespace(layers=layers, weights=weights, get_weights=lambda: [])
 
 
 HOLDERS = {

@@ -2,7 +2,6 @@
 
 import functools
 import re
-import types
 from collections.abc import Callable
 
 import equinox as eqx
@@ -16,7 +15,7 @@ from flax import nnx
 
 import modularity_jax as mj
 from tests.graphs import holders
-from tests.graphs.holders import CNN, HOLDERS, KEY, MLP
+from tests.graphs.holders import CNN, HOLDERS, KEY, MLP, keras_layer, keras_model, torch_module
 
 
 def assert_same_graph(found, want):
@@ -124,32 +123,6 @@ def test_an_embedding_before_a_flattened_sequence():
             np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-class Tensor:
-    """What NumPy needs of a PyTorch tensor that has a gradient."""
-
-    dtype = None
-
-    def __init__(self, array, is_free=False):
-        self.array, self.is_free, self.shape = array, is_free, array.shape
-
-    def detach(self):
-        return Tensor(self.array, is_free=True)
-
-    def cpu(self):
-        return self
-
-    def __array__(self, *args, **kwargs):
-        assert self.is_free
-        return self.array
-
-
-def torch_module(classes, state):
-    """A module of these classes by their names, with this state dict."""
-    modules = [(name, type(of, (), {"groups": 1})()) for name, of in classes.items()]
-    tensors = {name: Tensor(array) for name, array in state.items()}
-    return types.SimpleNamespace(state_dict=lambda: tensors, named_modules=lambda: modules)
-
-
 def test_a_torch_module():
     layers = holders.random_layers(CNN)
     state, _ = HOLDERS["state dict"](layers)
@@ -158,17 +131,6 @@ def test_a_torch_module():
     state |= {"1.weight": np.ones(3), "1.running_mean": np.ones(3), "1.num_batches_tracked": np.array(3)}
     with pytest.raises(ValueError, match="got '1' with running_mean, weight, which looks like a normalisation"):
         mj.graph_of(torch_module(classes, state))
-
-
-def keras_layer(name, **arrays):
-    """A layer of that class, as Keras names its variables."""
-    variables = [types.SimpleNamespace(name=f"model/{name}_1/{key}:0") for key in arrays]
-    return type(name, (), {"name": f"{name}_1", "weights": variables, "get_weights": lambda _: [*arrays.values()]})()
-
-
-def keras_model(*layers):
-    weights = [weight for layer in layers for weight in layer.weights]
-    return types.SimpleNamespace(layers=layers, weights=weights, get_weights=lambda: [])
 
 
 def test_a_keras_model():
