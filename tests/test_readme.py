@@ -13,9 +13,10 @@ from tests.probes import slow
 REPOSITORY = pathlib.Path(__file__).parents[1]
 
 
-def example(page):
-    """The one Python example of a page."""
-    (text,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / page).read_text(), flags=re.DOTALL)
+def example(page, heading=""):
+    """The one Python example of a page, or of a section of it."""
+    section = (REPOSITORY / page).read_text().partition(heading)[2] if heading else (REPOSITORY / page).read_text()
+    (text,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0] if heading else section, flags=re.DOTALL)
     return text
 
 
@@ -31,10 +32,27 @@ def test_the_lesion_example_runs(capsys):
     params = slow.random_params(0, (12, 40, 30, 4))
     x, y = np.random.default_rng(0).normal(size=(50, 12)), np.arange(50) % 4
     names = {"mj": mj, "params": params, "x": x, "y": y, "key": jax.random.key(0)}
-    exec(compile(example("docs/api.md"), "docs/api.md", "exec"), names)
+    exec(compile(example("docs/api.md", "\n## Lesions"), "docs/api.md", "exec"), names)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(names["found"].diff) > 2
     assert all(line.startswith("layer ") and "p = " in line for line in lines)
+
+
+def test_the_wiring_example_runs(capsys):
+    shapes = {
+        "Conv_0": (3, 3, 1, 8),
+        "Conv_1": (3, 3, 8, 8),
+        "Conv_2": (3, 3, 8, 8),
+        "Dense_0": (4 * 8, 12),
+        "Dense_1": (12, 10),
+    }
+    rng = np.random.default_rng(0)
+    params = {name: {"kernel": rng.normal(size=shape)} for name, shape in shapes.items()}
+    names = {"mj": mj, "p": params, "key": jax.random.key(0)}
+    text = example("docs/api.md", "\n## Networks that are no chain").replace("64", "8")
+    exec(compile(text, "docs/api.md", "exec"), names)
+    assert "conv 1 -> conv 3" in " ".join(capsys.readouterr().out.split())
+    assert names["test"].p_value <= 1
 
 
 def test_the_example_on_all_cores_runs():
