@@ -81,14 +81,18 @@ def check_kernel_shapes(shapes: Sequence[tuple[int, ...]]) -> None:
             raise ValueError(f"weights[{index}] must have shape [d_in, d_out], got {shape}")
         if 0 in shape:
             raise ValueError(f"weights[{index}] must not be empty, got {shape}")
-    chain = all(before[0] == after[1] for before, after in itertools.pairwise(shapes))
-    hint = "; transposed they chain: PyTorch and Equinox keep [out, in], so pass weight.T" if chain else ""
     for index, (before, after) in enumerate(itertools.pairwise(shapes)):
         if before[1] != after[0]:
             raise ValueError(
                 f"weights must chain: weights[{index}] has shape {before}, so weights[{index + 1}] "
-                f"needs {before[1]} rows, got {after}{hint}"
+                f"needs {before[1]} rows, got {after}{hint_of_layout(shapes)}"
             )
+
+
+def hint_of_layout(shapes: Sequence[tuple[int, ...]]) -> str:
+    """What to do where kernels chain the other way round, as the end of an error's text."""
+    chain = all(len(after) == 2 and before[0] == after[1] for before, after in itertools.pairwise(shapes))
+    return "; transposed they chain: PyTorch and Equinox keep [out, in], so pass weight.T" if chain else ""
 
 
 def check_finite(name: str, values: jax.Array | np.ndarray) -> None:

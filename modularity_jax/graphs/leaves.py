@@ -3,11 +3,11 @@
 Nothing of the libraries is imported; what holds arrays is recognised by its looks.
 """
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from modularity_jax.graphs import checks
@@ -81,7 +81,7 @@ def _as_array(name: str, value: Any) -> Any:
 
 
 def _is_nnx(value: Any) -> bool:
-    return hasattr(value, "set_attributes")
+    return hasattr(value, "__nnx_repr__")
 
 
 def _class(module: Any) -> str:
@@ -138,13 +138,19 @@ def _of_sequence(at: Leaf) -> Iterator[Leaf]:
         yield at.child(value, (layer, name), f"[{index}]")
 
 
-def _of_module(at: Leaf) -> Iterator[Leaf]:
-    """A dataclass's fields, which an Equinox module is, or an NNX module's attributes as they were set."""
-    is_data = dataclasses.is_dataclass(at.value)
-    names = [field.name for field in dataclasses.fields(at.value)] if is_data else list(vars(at.value))
-    for name in names:
+def _of_nnx(at: Leaf) -> Iterator[Leaf]:
+    """Attributes as they were set."""
+    for name, value in vars(at.value).items():
         if not name.startswith("_"):
-            yield at.child(getattr(at.value, name, None), (name,), f".{name}", _class(at.value))
+            yield at.child(value, (name,), f".{name}", _class(at.value))
+
+
+def _of_pytree(at: Leaf) -> Iterator[Leaf]:
+    """What JAX sees in it: fields of an Equinox module in their order."""
+    entries, _ = jax.tree_util.tree_flatten_with_path(at.value, is_leaf=lambda value: value is not at.value)
+    for keys, value in entries:
+        name = jax.tree_util.keystr(keys, simple=True)
+        yield at.child(value, (name,), jax.tree_util.keystr(keys), _class(at.value))
 
 
 _Looks = Callable[[Any], bool]
@@ -157,5 +163,6 @@ _HOLDERS: tuple[tuple[_Looks, _Children], ...] = (
     (lambda value: hasattr(value, "get_weights"), _of_keras),
     (lambda value: isinstance(value, Mapping), _of_mapping),
     (lambda value: isinstance(value, Sequence) and not isinstance(value, str | bytes), _of_sequence),
-    (lambda value: _is_nnx(value) or (dataclasses.is_dataclass(value) and not isinstance(value, type)), _of_module),
+    (_is_nnx, _of_nnx),
+    (lambda value: not jax.tree_util.all_leaves([value]), _of_pytree),
 )

@@ -10,7 +10,7 @@ _OBJECTS = {
     "coefs_": ("a scikit-learn MLP", _READ),
     "state_dict": ("a PyTorch module", _READ),
     "get_weights": ("a Keras model", _READ),
-    "set_attributes": ("an NNX module", _READ),
+    "__nnx_repr__": ("an NNX module", _READ),
     "layers": ("an Equinox module", _READ),
     "number_of_nodes": ("a networkx graph", "SparseGraph.from_networkx"),
 }

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from modularity_jax.graphs import conv
+from modularity_jax.graphs import checks, conv
 from modularity_jax.graphs.blocks import BlockGraph
 from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.leaves import Leaf, leaves_in_order
+from modularity_jax.graphs.magnitudes import on_host
 from modularity_jax.graphs.params import collection
 from modularity_jax.graphs.wiring import wire
 from modularity_jax.parallel import outside_explicit_mesh
@@ -25,7 +26,7 @@ _REFUSED = {
         "mj.conv.norm_folded_into_next into the one behind"
     ),
     r"attention|attn|qkv|query|\bkey\b|\b[qkvo]_proj": "attention, whose projections do not follow one another",
-    r"lstm|gru|rnn|cell|recurrent|_[ih]h|\b(?:i[fgiorz]|h[fgionrz])\b": (
+    r"lstm|gru|rnn|cell(?:_\d+)?\b|recurrent|weight_[ih]h|\b(?:i[fgiorz]|h[fgionrz])\b": (
         "a recurrent cell: mj.conv.gates splits its gates, and hidden units are a target of their own"
     ),
     r"expert|\bmoe\b|router": "a mixture of experts, which stand side by side",
@@ -96,16 +97,18 @@ def _name(leaves: list[Leaf]) -> str:
 
 def _layer(leaves: list[Leaf]) -> _Layer:
     leaf = _kernels(leaves)[0]
-    name, kernel = leaf.path[-1], leaf.value
-    is_table = name.startswith("embedding") or _is_embedding(leaf)
+    name = leaf.path[-1]
+    kernel = np.asarray(leaf.value) if on_host(leaf.value) else leaf.value  # turned without a program to compile
+    is_table = name.startswith("embedding") or _class(leaf).startswith("Emb")
     turned = name == "weight" and not is_table
     axes = (*range(2, kernel.ndim), 1, 0)
     code = leaf.code + (f".transpose{axes}" if kernel.ndim > 2 else ".T") * turned
     return _Layer(_name(leaves), kernel.transpose(axes) if turned else kernel, code, is_table, turned)
 
 
-def _is_embedding(leaf: Leaf) -> bool:
-    return leaf.classes.rpartition(" ")[2].startswith("Emb")
+def _class(leaf: Leaf) -> str:
+    """Of the layer itself, where the library tells it."""
+    return leaf.classes.rpartition(" ")[2]
 
 
 def _refusal(leaves: list[Leaf]) -> str:
@@ -124,13 +127,14 @@ def _refusal(leaves: list[Leaf]) -> str:
     layer = _layer(leaves)
     if kernels[0].path[-1] == "weight" and "emb" in words and not kernels[0].classes:
         return f"{described}, of which a state dict does not tell whether it is an embedding, [in, out], or [out, in]"
-    if layer.kernel.ndim == 3 and "conv" not in words:
+    if layer.kernel.ndim == 3 and "conv" not in f"{name} {_class(kernels[0])}".lower():
         return (
             f"{described}, a kernel of shape {layer.kernel.shape}: experts, heads, networks or positions side by side"
         )
-    width = layer.kernel.shape[-1]
+    rows, width = layer.kernel.shape[-2:]
     if biases and biases[0].size != width:
-        return f"{described}, a kernel of {width} units out and a bias of shape {biases[0].shape}"
+        hint = "; PyTorch and Equinox keep [out, in], so pass weight.T" if biases[0].size == rows else ""
+        return f"{described}, a kernel of {width} units out and a bias of shape {biases[0].shape}{hint}"
     return ""
 
 
@@ -146,7 +150,8 @@ def _chained(layers: list[_Layer]) -> tuple[list[conv.Edge], str]:
             if layer.is_table or not (is_map or is_dense):
                 return edges, f"{layer.name!r}, an embedding or a convolution, behind the dense layer {before.name!r}"
             if rows != width and not (is_map and is_dense and width and rows % width == 0):
-                return edges, f"{layer.name!r} with {rows} inputs behind {before.name!r} with {width} units"
+                hint = checks.hint_of_layout([layer.kernel.shape for layer in layers])
+                return edges, f"{layer.name!r} with {rows} inputs behind {before.name!r} with {width} units{hint}"
             if rows != width:
                 first = layer.channels_first and not before.is_table
                 kernel = conv.flattened(kernel, width, channels_first=first)

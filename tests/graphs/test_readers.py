@@ -10,6 +10,7 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
@@ -48,6 +49,14 @@ def test_the_same_weights_are_the_same_graph_in_every_library(library, shapes):
         np.testing.assert_allclose(jax.nn.log_softmax(logits), want, rtol=1e-3, atol=1e-3)
 
 
+def test_reading_compiles_nothing(caplog):
+    network, _ = holders.equinox(holders.random_layers(CNN))
+    with jax.log_compiles():
+        mj.graph_of(network)
+        compiled = [record for record in caplog.records if "Finished XLA compilation" in record.getMessage()]
+    assert not compiled
+
+
 @pytest.mark.parametrize("norm", mj.conv.NORMS)
 def test_norms_and_jit(norm):
     params, _ = holders.linen(holders.random_layers(CNN))
@@ -75,6 +84,18 @@ def test_an_nnx_module_that_was_merged_has_lost_its_order():
     net, _ = holders.nnx_module(holders.random_layers([(4, 4)] * 3))
     with pytest.raises(ValueError, match="got 'head', 'middle', 'stem' side by side, whose names do not tell"):
         mj.graph_of(nnx.merge(*nnx.split(net)))
+
+
+class ConvNet(eqx.Module):
+    layer: eqx.Module
+
+
+def test_three_axes_are_a_convolution_where_the_layer_says_so():
+    assert mj.graph_of(ConvNet(eqx.nn.Conv1d(4, 5, 3, key=KEY))).widths == (4, 5)
+    assert mj.graph_of({"conv.weight": np.ones((5, 4, 3))}).widths == (4, 5)
+    experts = eqx.filter_vmap(lambda key: eqx.nn.Linear(4, 5, use_bias=False, key=key))(jax.random.split(KEY, 3))
+    with pytest.raises(ValueError, match=r"'layer' with weight, a kernel of shape \(4, 5, 3\): experts, heads"):
+        mj.graph_of(ConvNet(experts))
 
 
 class Block(nn.Module):
@@ -110,10 +131,8 @@ def test_nested_modules():
 def test_an_embedding_before_a_flattened_sequence():
     table, dense = np.random.default_rng(0).normal(size=(7, 4)), np.random.default_rng(1).normal(size=(12, 5))
     want = mj.wire([("tokens", "table", table), ("table", "dense", mj.conv.flattened(dense, 4))])
-    keys = {"key": KEY}
-    embed, linear = eqx.nn.Embedding(7, 4, **keys), eqx.nn.Linear(12, 5, **keys)
-    embed = eqx.tree_at(lambda m: m.weight, embed, jnp.asarray(table))
-    linear = eqx.tree_at(lambda m: m.weight, linear, jnp.asarray(dense.T))
+    embed = eqx.nn.Embedding(weight=jnp.asarray(table))
+    linear = eqx.tree_at(lambda m: m.weight, eqx.nn.Linear(12, 5, key=KEY), jnp.asarray(dense.T))
     for network in (
         {"Dense_0": {"kernel": dense}, "Embed_0": {"embedding": table}},
         {"linear": {"w": dense}, "embed": {"embeddings": table}},
@@ -206,6 +225,9 @@ def linen_params(module):
         ({"params": {"Dense_0": DENSE}, "opt_state": {"mu": {"Dense_0": DENSE}}}, "collection 'opt_state'"),
         (SQUARE, "'array' with array, which would be passed over"),
         ({"Dense_0": {"bias": np.ones(4)}}, "'Dense_0' with bias, which would be passed over"),
+        ([np.ones((8, 4)), np.ones((3, 8))], r"'1' with 3 inputs behind '0' with 4 units; .* pass weight\.T"),
+        ([np.ones((8, 4)), np.ones(8)], r"4 units out and a bias of shape \(8,\); .* pass weight\.T"),
+        (nnx.Optimizer(nnx.Linear(4, 4, rngs=nnx.Rngs(0)), optax.adam(1e-3), wrt=nnx.Param), "an optimiser's state"),
         (3, "at least one array, got int, which has none"),
     ],
 )
