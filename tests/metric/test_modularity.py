@@ -1,8 +1,9 @@
-"""Layered modularity: against networkx, by hand, all partitions of small networks, and modules that are there."""
+"""Layered modularity: by networkx and igraph, by hand, all partitions of small networks, and modules that are there."""
 
 import functools
 import itertools
 
+import igraph
 import jax
 import jax.numpy as jnp
 import networkx as nx
@@ -67,10 +68,12 @@ def test_newmans_of_a_graph_without_layers(seed):
     labels = np.random.default_rng(seed).integers(0, 4, 30)
     twin = nx.from_numpy_array(nets.dense(graph))
     sets = [set(np.flatnonzero(labels == c).tolist()) for c in range(4)]
+    other = igraph.Graph(30, list(zip(*edges[:2], strict=True)))
     for gamma in (1.0, 1.7):
+        found = float(mj.modularity(graph, labels, num_clusters=4, gamma=gamma))
         expected = nx.community.modularity(twin, sets, weight="weight", resolution=gamma)
-        found = mj.modularity(graph, labels, num_clusters=4, gamma=gamma)
-        assert float(found) == pytest.approx(expected, abs=1e-6)
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert found == pytest.approx(other.modularity(labels, weights=edges[2], resolution=gamma), abs=1e-6)
 
 
 @pytest.mark.parametrize("widths", [(6, 5), (6, 5, 7), (4, 7, 3, 6), (3, 8, 4, 8, 3)])
@@ -88,6 +91,20 @@ def test_of_a_layered_graph_by_its_definition(widths):
             members = placed[None, None] == np.arange(3)[None, :, None]
             found = modularity_of_members(own, jnp.asarray(members), gamma)
             assert float(found[0]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_of_kernels_by_directed_modularity():
+    """Edges that all go from one side to the other have Barber's null in the directed modularity, igraph's."""
+    weights = [np.abs(w) for w in nets.random_weights(6, (6, 5, 7), 0.7)]
+    labels = np.random.default_rng(6).integers(0, 3, 18).astype(np.int32)
+    for gamma in (1.0, 0.3):
+        excess = 0.0
+        for w, rows, columns in blocks_of(weights, labels):
+            edges = [(i, len(rows) + j) for i, j in np.argwhere(w)]
+            theirs = igraph.Graph(sum(w.shape), edges, directed=True)
+            excess += w.sum() * theirs.modularity(np.concatenate([rows, columns]), w[w > 0], gamma)
+        found = mj.modularity(mj.LayeredGraph.from_weights(weights), labels, num_clusters=3, gamma=gamma)
+        assert float(found) == pytest.approx(excess / sum(w.sum() for w in weights), abs=1e-6)
 
 
 def test_a_partition_by_layers_is_not_modular():
