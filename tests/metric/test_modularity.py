@@ -25,6 +25,7 @@ WITHOUT_WEIGHTS = mj.SparseGraph.from_edges(*np.array(list(KARATE.edges)).T, np.
 DAVIS = nx.davis_southern_women_graph()
 WOMEN = [name for name, facts in DAVIS.nodes(data=True) if facts["bipartite"] == 0]
 BIADJACENCY = nx.bipartite.biadjacency_matrix(DAVIS, WOMEN).toarray().astype(np.float32)
+WOMEN_AND_EVENTS = mj.LayeredGraph.from_weights([BIADJACENCY])
 
 
 def slow(blocks, gamma):
@@ -46,7 +47,7 @@ def blocks_of(weights, labels):
 
 
 def best(graph, key, num_clusters, **more):
-    return mj.cluster(graph, jax.random.key(key), num_clusters=num_clusters, measure="modularity", **more)
+    return mj.cluster(graph, key, num_clusters=num_clusters, measure="modularity", **more)
 
 
 @pytest.mark.parametrize(("gamma", "expected"), [(1.0, 0.358235), (0.5, 0.608605), (2.0, -0.142505)])
@@ -146,19 +147,29 @@ def test_gradient_by_differences():
         assert float(gradient[layer][place]) == pytest.approx(difference, abs=2e-4)
 
 
-@pytest.mark.parametrize("num_clusters", [4, 6])
-def test_the_best_of_the_karate_club_from_every_key(num_clusters):
-    found = [float(best(WITHOUT_WEIGHTS, key, num_clusters).value) for key in range(8)]
-    np.testing.assert_allclose(found, 0.419790, atol=1e-6)
+def test_the_best_of_the_karate_club_by_an_integer_program():
+    theirs = igraph.Graph(34, list(KARATE.edges)).community_optimal_modularity()
+    assert theirs.modularity == pytest.approx(0.419790, abs=1e-6)
+    labels = np.array(theirs.membership)
+    assert float(mj.modularity(WITHOUT_WEIGHTS, labels, num_clusters=4)) == pytest.approx(theirs.modularity, abs=1e-6)
 
 
-def test_nearly_the_best_of_women_and_events():
-    """The best known is .345537, of four clusters; some keys find it with six to begin with."""
-    graph = mj.LayeredGraph.from_weights([BIADJACENCY])
-    assert min(float(best(graph, key, 4).value) for key in range(4)) > 0.3452
-    assert max(float(best(graph, key, 6, num_restarts=50).value) for key in range(20)) == pytest.approx(
-        0.345537, abs=1e-6
-    )
+@pytest.mark.parametrize(
+    ("graph", "best_known", "num_clusters", "times"),
+    [
+        (WITHOUT_WEIGHTS, 0.419790, 4, 20),
+        (WITHOUT_WEIGHTS, 0.419790, 7, 15),  # 17 where this was written
+        (WOMEN_AND_EVENTS, 0.345537, 4, 20),
+        (WOMEN_AND_EVENTS, 0.345537, 7, 20),
+    ],
+)
+def test_the_best_known_is_found_from_so_many_of_20_keys(graph, best_known, num_clusters, times):
+    """Both have four clusters; what other keys find is within 5% of it."""
+    keys = jax.vmap(jax.random.key)(np.arange(20))
+    values = np.asarray(jax.vmap(lambda key: best(graph, key, num_clusters).value)(keys))
+    assert values.max() == pytest.approx(best_known, abs=1e-6)
+    assert (values > best_known - 1e-6).sum() >= times
+    assert values.min() > 0.95 * best_known
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -169,7 +180,7 @@ def test_all_partitions_of_a_small_network(seed):
     for size in (2, 3):
         everything = np.array(list(itertools.product(range(size), repeat=8)), np.int32)
         most = float(MEASURES["modularity"].scores(graph, jnp.asarray(everything), num_clusters=size).max())
-        found = best(graph, seed, size, num_restarts=20)
+        found = best(graph, jax.random.key(seed), size, num_restarts=20)
         assert float(found.value) == pytest.approx(most, abs=1e-6)
         assert most <= float(found.bound) + 1e-6
         labels = np.asarray(found.labels)
@@ -198,7 +209,7 @@ def test_modules_that_are_there_are_found(num_kernels, num_modules):
         weights, truth = planted(seed, num_kernels, num_modules, 0.15)
         graph = mj.LayeredGraph.from_weights(weights)
         for size in (num_modules, num_modules + 3):
-            agree.append(adjusted_rand_score(truth, best(graph, seed, size).labels))
+            agree.append(adjusted_rand_score(truth, best(graph, jax.random.key(seed), size).labels))
     assert min(agree) > 0.97
     if num_kernels == 5 and num_modules == 2:
         cut = mj.cluster(graph, jax.random.key(0), num_clusters=2)
@@ -208,7 +219,7 @@ def test_modules_that_are_there_are_found(num_kernels, num_modules):
 def test_more_clusters_to_begin_with_are_no_worse():
     for seed in range(4):
         graph = mj.LayeredGraph.from_weights(nets.random_weights(seed, (20, 16, 12, 10), 0.3))
-        few, many = (float(best(graph, seed, size).value) for size in (3, 9))
+        few, many = (float(best(graph, jax.random.key(seed), size).value) for size in (3, 9))
         assert many >= few - 1e-3
 
 
