@@ -223,6 +223,52 @@ def test_more_clusters_to_begin_with_are_no_worse():
         assert many >= few - 1e-3
 
 
+@pytest.mark.parametrize("measure", ["modularity", "newman"])
+def test_clusters_at_another_resolution(measure):
+    """The value is that of the labels; modules come apart at a higher one, and are one at a low one."""
+    weights, _ = planted(0, 3, 4, 0.1)
+    graph = mj.LayeredGraph.from_weights(weights)
+    flat = graph if measure == "modularity" else nets.sparse_twin(graph)
+    settings = {"num_clusters": 9, "num_restarts": 3, "measure": measure}
+    sizes = []
+    for gamma in (0.05, 1, 3):
+        found = mj.cluster(graph, jax.random.key(0), **settings, gamma=gamma)
+        sizes.append(np.unique(found.labels).size)
+        given = {"labels": found.labels, "num_clusters": 9}
+        assert float(found.value) == pytest.approx(float(mj.modularity(flat, **given, gamma=gamma)), abs=1e-6)
+        assert float(found.modularity) == pytest.approx(float(mj.modularity(graph, **given)), abs=1e-6)
+        if measure == "modularity":
+            assert found.value <= found.bound + 1e-6
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_controls_have_the_resolution_of_the_network():
+    graph = mj.LayeredGraph.from_weights(planted(0, 3, 2, 0.2)[0])
+    settings = {"num_clusters": 2, "num_restarts": 3, "measure": "modularity", "gamma": 0.5}
+    test = mj.shuffle_test(graph, jax.random.key(0), num_shuffles=3, **settings)
+    shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(jax.random.key(0), 1))
+    own = mj.cluster(mj.shuffle(graph, shuffle_key), cluster_key, **settings)
+    assert float(own.value) == pytest.approx(float(test.controls[1]), abs=1e-6)
+    q = mj.modularity(graph, test.clustering.labels, num_clusters=2, gamma=0.5)
+    assert float(test.observed) == pytest.approx(float(q), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("measure", "gamma", "message"),
+    [
+        ("ncut", 2, "gamma must be 1 with measure='ncut', got 2"),
+        ("coverage", 0.5, "gamma must be 1 with measure='coverage', got 0.5"),
+        ("modularity", -1, "gamma must be a finite number of at least 0, got -1"),
+        ("modularity", True, "gamma must be a finite number of at least 0, got True"),
+        ("newman", float("inf"), "gamma must be a finite number of at least 0, got inf"),
+    ],
+)
+@pytest.mark.parametrize("of", [mj.cluster, mj.shuffle_test])
+def test_a_resolution_that_is_none(of, measure, gamma, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        of(WOMEN_AND_EVENTS, jax.random.key(0), num_clusters=2, measure=measure, gamma=gamma)
+
+
 def test_soft_labels():
     """Those of 0 and 1 are labels; between two partitions a slope tells which way is up."""
     weights, truth = planted(0, 3, 2, 0.1)
@@ -295,9 +341,9 @@ def test_it_is_batched():
     ("changed", "message"),
     [
         ({"num_clusters": 1}, "num_clusters must be at least 2, got 1"),
-        ({"gamma": -1}, "gamma must be a number of at least 0, got -1"),
-        ({"gamma": float("nan")}, "gamma must be a number of at least 0, got nan"),
-        ({"gamma": "1"}, "gamma must be a number of at least 0, got '1'"),
+        ({"gamma": -1}, "gamma must be a finite number of at least 0, got -1"),
+        ({"gamma": float("nan")}, "gamma must be a finite number of at least 0, got nan"),
+        ({"gamma": "1"}, "gamma must be a finite number of at least 0, got '1'"),
         ({"weighting": "neuron"}, "weighting must be one of"),
         ({"labels": np.zeros((34, 3))}, r"labels must be \[N\] or \[N, K\] with N=34, K=2, got \(34, 3\)"),
         ({"labels": np.zeros(3, int)}, r"labels must have shape \(34,\), one per vertex, got \(3,\)"),
