@@ -310,10 +310,9 @@ def test_a_shuffle_test_by_it():
         control = mj.shuffle(graph, shuffle_key)
         own = mj.cluster(control, cluster_key, num_clusters=2, num_restarts=3, measure="modularity")
         assert float(own.value) == pytest.approx(float(test.controls[index]), abs=1e-6)
-    for devices in (2, 4):
-        mesh = jax.make_mesh((devices,), ("shuffle",), devices=jax.devices()[:devices])
-        other = mj.shuffle_test(graph, jax.random.key(0), **settings, mesh=mesh)
-        np.testing.assert_array_equal(other.controls, test.controls)
+    mesh = jax.make_mesh((4,), ("shuffle",))
+    other = mj.shuffle_test(graph, jax.random.key(0), **settings, mesh=mesh)
+    np.testing.assert_array_equal(other.controls, test.controls)
 
 
 def test_another_resolution_is_no_other_program():
