@@ -11,6 +11,7 @@ from tests.metric import nets
 NET = nets.random_net(0, (6, 5, 4))
 WIDE = nets.random_net(0, (300, 200, 10))
 EDGES = nets.sparse_twin(NET)
+RECURRENT = nets.recurrent_net(0)
 
 
 def lowered(fn, graph):
@@ -41,7 +42,7 @@ def test_shuffle(graph, method):
     lowered(lambda g, key: mj.shuffle(g, key, method=method), graph)
 
 
-@pytest.mark.parametrize("graph", [NET, EDGES], ids=["layered", "sparse"])
+@pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT], ids=["layered", "sparse", "recurrent"])
 def test_shuffle_test(graph):
     def run(g, key):
         return mj.shuffle_test(g, key, num_clusters=3, num_shuffles=5, method="layer_nonzero", shuffles_per_group=2)
@@ -49,7 +50,7 @@ def test_shuffle_test(graph):
     assert "lapack" not in lowered(run, graph)
 
 
-@pytest.mark.parametrize("graph", [NET, EDGES], ids=["layered", "sparse"])
+@pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT], ids=["layered", "sparse", "recurrent"])
 def test_modularity(graph):
     def run(g, key):
         found = mj.cluster(g, key, num_clusters=3, measure="modularity")
