@@ -218,7 +218,7 @@ def _network(workdir: pathlib.Path, tests: pd.DataFrame, clusters: dict[str, Arr
     seed = int(tests.loc[tests["phase"] == phase, "seed"].min())
     partitions = _numbered(clusters[phase], rf"seed_{seed}/{DRAWN}/k_(\d+)/labels")
     weights = _arrays(workdir, f"weights/{phase}.npz", f"seed_{seed}/")
-    kernels = _numbered(weights, rf"seed_{seed}/layer_(\d+)/kernel")
+    kernels = _numbered(weights, rf"seed_{seed}/layer_(\d+)[^/]*/kernel")
     network = Network(phase, seed, list(kernels.values()), partitions)
     if not partitions or not kernels or any(kernel.ndim != 2 for kernel in network.kernels):
         return None

@@ -12,7 +12,7 @@ from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params, kernels_of
-from modularity_jax.nets.models import cnn, recurrent
+from modularity_jax.nets.models import cnn, given, recurrent
 from modularity_jax.nets.models.mlp import MLP, Silence
 from modularity_jax.plug_points import entry
 
@@ -50,6 +50,7 @@ MODELS: dict[str, Architecture] = {
     "cnn": Architecture(cnn.cnn, cnn.graph, takes_silence=True, is_chain=True),
     "rnn": Architecture(recurrent.rnn, recurrent.graph, takes_silence=True),
     "lstm": Architecture(recurrent.lstm, recurrent.graph, takes_silence=True),
+    "given": Architecture(lambda config: given.Given(config.wiring, config.widths), given.graph),
 }
 
 

@@ -1,0 +1,356 @@
+"""Networks that people have: each format gives the network that was saved, and its run the numbers of one of ours."""
+
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+
+import flax.serialization
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+from sklearn.neural_network import MLPClassifier
+
+import modularity_jax as mj
+from modularity_jax.nets.models import given
+from modularity_jax.report import write_report
+from modularity_jax.runs.config import from_dict
+from modularity_jax.runs.given import Networks, give, read
+from modularity_jax.runs.stages.cluster import cluster_stage
+from modularity_jax.runs.stages.train import train_stage
+from modularity_jax.runs.tables import read_arrays, read_csv
+from modularity_jax.runs.workdir import create_workdir
+from tests.experiments.test_launchers import REPOSITORY, environment
+
+SHAPES = (6, 5), (5, 5), (5, 3)
+CLUSTER = {"num_clusters": [3], "methods": ["layer"], "num_shuffles": 9, "num_restarts": 2}
+SETTINGS = {
+    "data": {"name": "digits", "num_train": 200},
+    "model": {"widths": [64, 12, 10]},
+    "train": {"num_seeds": 2, "epochs": 1},
+    "prune": {"epochs": 1},
+    "cluster": CLUSTER | {"phases": ["pruned"]},
+}
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    stream = np.random.default_rng(0)
+    return [stream.normal(size=shape).astype(np.float32) for shape in SHAPES]
+
+
+def biases():
+    return [np.zeros(width, np.float32) for _, width in SHAPES]
+
+
+def params(kernels):
+    names = [f"layer_{index:02d}" for index in range(len(kernels))]
+    return {n: {"kernel": k, "bias": b} for n, k, b in zip(names, kernels, biases(), strict=True)}
+
+
+def state_dict(kernels):
+    return {
+        f"{2 * index}.{name}": array
+        for index, layer in enumerate(zip(kernels, biases(), strict=True))
+        for name, array in (("weight", layer[0].T), ("bias", layer[1]))
+    }
+
+
+def write_safetensors(path, arrays, dtype="F32"):
+    """As the format's page has it: a header's length, the header, the bytes."""
+    kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header, at = {"__metadata__": {"format": "pt"}}, 0
+    for name, array in kept.items():
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [at, at := at + array.nbytes]}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(array.tobytes() for array in kept.values()))
+
+
+def keras(path, kernels):
+    np.savez(path, *[array for layer in zip(kernels, biases(), strict=True) for array in layer])
+
+
+def orbax(path, kernels):
+    with ocp.StandardCheckpointer() as saver:
+        saver.save(path, {"params": params(kernels)})
+
+
+def scikit_learn(path, kernels):
+    stream = np.random.default_rng(1)
+    model = MLPClassifier((5, 5), solver="sgd", max_iter=1, random_state=0)
+    with pytest.warns(UserWarning, match="Maximum iterations"):
+        model.fit(stream.normal(size=(30, 6)), np.arange(30) % 3)
+    model.coefs_ = kernels
+    path.write_bytes(pickle.dumps(model))
+
+
+WRITERS = {
+    "ours.npz": lambda path, kernels: np.savez(
+        path, **{f"{layer}/{name}": a for layer, own in params(kernels).items() for name, a in own.items()}
+    ),
+    "torch.npz": lambda path, kernels: np.savez(path, **state_dict(kernels)),
+    "torch.safetensors": lambda path, kernels: write_safetensors(path, state_dict(kernels)),
+    "keras.npz": keras,
+    "flax.msgpack": lambda path, kernels: path.write_bytes(flax.serialization.to_bytes({"params": params(kernels)})),
+    "orbax": orbax,
+    "mlp.pkl": scikit_learn,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_gives_the_network_that_was_saved(name, kernels, tmp_path):
+    WRITERS[name](tmp_path / name, kernels)
+    found = read([tmp_path / name])
+    assert isinstance(found.graph, mj.LayeredGraph)
+    for affinity, kernel in zip(found.graph.affinities, kernels, strict=True):
+        np.testing.assert_array_equal(affinity, abs(kernel))
+    assert found.name == name
+
+
+def test_halves_are_widened(kernels, tmp_path):
+    for dtype, kind in (("BF16", jnp.bfloat16), ("F16", np.float16)):
+        halves = [kernel.astype(kind) for kernel in kernels]
+        write_safetensors(tmp_path / "net.safetensors", {f"{i}.weight": half.T for i, half in enumerate(halves)}, dtype)
+        (own,) = read([tmp_path / "net.safetensors"]).params
+        for layer, half in zip(own.values(), halves, strict=True):
+            assert layer["kernel"].dtype == np.float32
+            np.testing.assert_array_equal(layer["kernel"], half.astype(np.float32))
+
+
+def test_convolutions_weigh_what_graph_of_says(tmp_path):
+    stream = np.random.default_rng(2)
+    shapes = {"0": (4, 1, 3, 3), "2": (4, 4, 3, 3), "5": (6, 36), "7": (3, 6)}
+    state = {f"{name}.weight": stream.normal(size=shape) for name, shape in shapes.items()}
+    np.savez(tmp_path / "net.npz", **state)
+    for norm in ("l1", "max_column"):
+        found = read([tmp_path / "net.npz"], norm=norm)
+        for one, other in zip(found.graph.affinities, mj.graph_of(state, norm=norm).affinities, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+    assert re.search(r"2 +-> 5 +4 x 6,", found.description())
+
+
+SKIP = [
+    ["image", "hidden", {"array": "a.weight", "transpose": True}],
+    ["hidden", "hidden", {"array": "cell", "gates": 2}],
+    ["hidden", "classes", {"array": "both", "rows": [0, 5]}],
+    ["image", "classes", {"array": "both", "rows": [5, 11]}],
+]
+
+
+def recurrent():
+    stream = np.random.default_rng(3)
+    shapes = {"a.weight": (5, 6), "cell": (5, 10), "both": (11, 3)}
+    return {name: stream.normal(size=shape) for name, shape in shapes.items()}
+
+
+def test_a_wiring_file(tmp_path):
+    arrays = recurrent()
+    np.savez(tmp_path / "net.npz", **arrays)
+    (tmp_path / "wiring.json").write_text(json.dumps(SKIP))
+    found = read([tmp_path / "net.npz"], wiring=tmp_path / "wiring.json")
+    hidden = abs(arrays["cell"][:, :5]) + abs(arrays["cell"][:, 5:])
+    wanted = [arrays["a.weight"].T, hidden, arrays["both"][:5], arrays["both"][5:]]
+    assert found.graph.wiring.names == ("image", "hidden", "classes")
+    for affinity, kernel in zip(found.graph.affinities, wanted, strict=True):
+        np.testing.assert_allclose(affinity, abs(kernel), rtol=1e-6)
+    assert "hidden  -> hidden" in found.description()
+
+
+def test_a_chain_may_be_wired_in_any_order(kernels, tmp_path):
+    np.savez(tmp_path / "net.npz", *kernels)
+    edges = [["b", "c", "arr_2"], ["x", "a", "arr_0"], ["a", "b", "arr_1"]]
+    (tmp_path / "wiring.json").write_text(json.dumps(edges))
+    found = read([tmp_path / "net.npz"], wiring=tmp_path / "wiring.json")
+    assert given.groups(found.wiring) == ["x", "a", "b", "c"]
+    assert list(found.params[0]) == ["layer_000 x -> a", "layer_001 a -> b", "layer_002 b -> c"]
+    for affinity, kernel in zip(found.graph.affinities, kernels, strict=True):
+        np.testing.assert_array_equal(affinity, abs(kernel))
+
+
+def test_layers_picks_arrays_and_one_layer_is_a_network(kernels, tmp_path):
+    norm = {"norm.scale": np.ones(5, np.float32)}
+    np.savez(tmp_path / "net.npz", **state_dict(kernels), **norm)
+    with pytest.raises(
+        ValueError, match=r"^.*net\.npz: network must be .*'norm' with scale, .*--layers picks arrays"
+    ) as told:
+        read([tmp_path / "net.npz"])
+    assert "\n" not in str(told.value)
+    assert len(read([tmp_path / "net.npz"], r"^\d").graph.affinities) == 3
+    assert read([tmp_path / "net.npz"], "^4").graph.widths == (5, 3)
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_pickle_is_not_run(inside, tmp_path):
+    held = Evil(tmp_path / "made")
+    if inside:
+        model = MLPClassifier()
+        model.coefs_ = np.array([held, np.eye(2)], dtype=object)
+        held = model
+    (tmp_path / "net.pkl").write_bytes(pickle.dumps(held))
+    with pytest.raises(ValueError, match=r"net\.pkl cannot be read: it asks for posix\.mkdir, which is not called"):
+        read([tmp_path / "net.pkl"])
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.npz", None, "--network=.*none.npz: there is no such file"),
+        ("net.npz", b"PK\x03\x04 and no more", "net.npz cannot be read: "),
+        ("net.safetensors", b"\x05", "net.safetensors cannot be read: cut off in its header"),
+        (
+            "net.safetensors",
+            b'\x3d\0\0\0\0\0\0\0{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}',
+            "net.safetensors cannot be read: cut off in 'a'",
+        ),
+        ("net.msgpack", b"\xc1", "net.msgpack cannot be read: "),
+        ("net.pkl", pickle.dumps([1, 2]), "net.pkl cannot be read: it holds no fitted MLPClassifier"),
+        ("net.pkl", b"\x80\x05cut", "net.pkl cannot be read: "),
+        ("net.pt", b"", r"net.pt must be one of .npz, .*, or an Orbax checkpoint's folder; np.savez"),
+        ("", b"", r"it must hold the _METADATA of one Orbax checkpoint, found 0"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_is_named(name, content, message, tmp_path):
+    if name and content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as told:
+        read([tmp_path / name])
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        ("{", "wiring.json is no JSON: "),
+        ("{}", "wiring.json must hold a list of .*, got dict"),
+        (
+            [["x", "h"]],
+            r"wiring.json: edges\[0\] must be \[source, target, array of net.npz\] .*, got \[\"x\", \"h\"\]",
+        ),
+        ([["x", "h", "w"]], "there is no array 'w', but a.weight, cell, both"),
+        ([["x", "h", {"array": "cell", "turn": 1}]], "unknown turn"),
+        ([["x", "h", {"array": "cell", "gates": 3}]], "num_gates must divide the 10 columns of the kernel, got 3"),
+        ([["x", "h", {"array": "cell", "gates": "two"}]], r"wiring.json: edges\[0\] must be .*, got "),
+        (
+            [["x", "h", "cell"], ["h", "y", "both"]],
+            "wiring.json: edges must agree on the units of each group: edges.1.",
+        ),
+        ([["x/y", "h", "cell"]], "wiring.json: a group of units must have a name without '/'"),
+    ],
+)
+def test_a_wiring_that_does_not_fit_is_refused(edges, message, tmp_path):
+    np.savez(tmp_path / "net.npz", **recurrent())
+    (tmp_path / "wiring.json").write_text(edges if isinstance(edges, str) else json.dumps(edges))
+    with pytest.raises(ValueError, match=message) as told:
+        read([tmp_path / "net.npz"], wiring=tmp_path / "wiring.json")
+    assert "\n" not in str(told.value)
+
+
+def test_layers_that_match_nothing_and_networks_that_differ(kernels, tmp_path):
+    keras(tmp_path / "one.npz", kernels)
+    keras(tmp_path / "other.npz", [2 * kernel for kernel in kernels])
+    with pytest.raises(ValueError, match=r"--layers='conv' fits none of its arrays: arr_0, arr_1"):
+        read([tmp_path / "one.npz"], "conv")
+    with pytest.raises(ValueError, match=r"--layers must be a regular expression, got '\('"):
+        read([tmp_path / "one.npz"], "(")
+    np.savez(tmp_path / "less.npz", *kernels[:2])
+    with pytest.raises(
+        ValueError, match=r"less\.npz must be a network like the first, .* of 6 x 5, 5 x 5, 5 x 3, got "
+    ):
+        read([tmp_path / "one.npz", tmp_path / "less.npz"])
+    assert len(read([tmp_path / "one.npz", tmp_path / "other.npz"]).params) == 2
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    workdir = create_workdir(tmp_path_factory.mktemp("measure") / "run", from_dict(SETTINGS), "a command")
+    train_stage(workdir)
+    cluster_stage(workdir)
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def measured(trained):
+    found = read([trained.path / "weights/pruned.npz"])
+    config = found.config(from_dict({"cluster": CLUSTER}).cluster, 0)
+    workdir = create_workdir(trained.path.parent / "measured", config, "a command")
+    give(workdir, found)
+    cluster_stage(workdir)
+    return workdir
+
+
+def test_a_runs_weights_give_its_numbers(trained, measured):
+    tables = [read_csv(workdir.path / "clusterability.csv") for workdir in (trained, measured)]
+    own = [{name: v for name, v in row.items() if name not in ("phase", "test_accuracy")} for row in tables[0]]
+    assert own == [{name: v for name, v in row.items() if name not in ("phase", "test_accuracy")} for row in tables[1]]
+    assert {(row["phase"], row["test_accuracy"]) for row in tables[1]} == {("given", None)}
+    arrays = [read_arrays(w.path, f"clusters/{p}.npz") for w, p in ((trained, "pruned"), (measured, "given"))]
+    assert list(arrays[0]) == list(arrays[1])
+    for name, array in arrays[0].items():
+        np.testing.assert_array_equal(arrays[1][name], array)
+
+
+def test_it_is_reported_as_a_run_is_without_training(measured):
+    page = write_report(measured.path).read_text(encoding="utf-8")
+    assert not (measured.path / "metrics.csv").exists()
+    for name in ("across_seeds.csv", "audit.csv", "figures/network_k3.png", "figures/controls.png"):
+        assert (measured.path / name).is_file()
+    text = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", page))
+    assert "pruned.npz" in text
+    assert "test accuracy" not in text
+    assert "of the weights pruned" not in text
+
+
+def test_a_workdir_belongs_to_its_networks(measured, trained):
+    found = read([trained.path / "weights/pruned.npz"])
+    before = (measured.path / "weights/given.npz").read_bytes()
+    with pytest.raises(ValueError, match=r"measured holds the results of other weights; take a new --workdir"):
+        give(measured, Networks(found.name, found.wiring, found.params[::-1]))
+    (measured.path / "weights/given.npz").write_bytes(b"damaged")
+    give(measured, found)
+    assert (measured.path / "weights/given.npz").read_bytes() == before
+
+
+def test_a_recurrent_network_is_clustered_and_reported(tmp_path):
+    np.savez(tmp_path / "net.npz", **recurrent())
+    (tmp_path / "wiring.json").write_text(json.dumps(SKIP))
+    found = read([tmp_path / "net.npz"], wiring=tmp_path / "wiring.json")
+    workdir = create_workdir(tmp_path / "run", found.config(from_dict({"cluster": CLUSTER}).cluster, 0), "a command")
+    give(workdir, found)
+    cluster_stage(workdir)
+    write_report(workdir.path)
+    (row,) = read_csv(workdir.path / "clusterability.csv")
+    (labels,) = [a for n, a in read_arrays(workdir.path, "clusters/given.npz").items() if n.endswith("/labels")]
+    assert row["observed"] == pytest.approx(float(mj.ncut(found.graph, labels, num_clusters=3)), rel=1e-5)
+    assert not list((workdir.path / "figures").glob("network*"))
+
+
+def test_the_launcher_from_end_to_end(trained, measured):
+    path = trained.path.parent / "launched"
+    command = [sys.executable, "-m", "experiments.measure", f"--network={trained.path / 'weights/pruned.npz'}"]
+    command += [f"--workdir={path}", "--config.cluster.measures=ncut", "--config.cluster.methods=layer"]
+    command += ["--config.cluster.num_clusters=3", "--config.cluster.num_shuffles=9", "--config.cluster.num_restarts=2"]
+    command += ["--config.cluster.selection=inertia", "--config.cluster.refine=False"]
+    where = {"cwd": REPOSITORY, "env": environment(path.parent), "capture_output": True, "text": True, "timeout": 300}
+    first = subprocess.run(command, **where)
+    assert first.returncode == 0, first.stderr
+    assert re.search(r"the inputs -> layer_00 +64 x 12, +\d+% zeros", first.stdout)
+    assert first.stdout.endswith(f"\nReport: {path / 'report.html'}\n")
+    assert len(read_csv(path / "clusterability.csv")) == 2
+    for row, other in zip(*(read_csv(p / "clusterability.csv") for p in (path, measured.path)), strict=True):
+        assert row["observed"] == pytest.approx(other["observed"], rel=1e-5)
+        assert row["shuffled_mean"] == pytest.approx(other["shuffled_mean"], rel=1e-5)
+    second = subprocess.run(command, **where)
+    assert (second.returncode, second.stdout) == (0, first.stdout)
+    assert "holds its clusterings already" in second.stderr
