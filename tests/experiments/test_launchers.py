@@ -42,6 +42,7 @@ def place(tmp_path_factory):
     (place / "configs").symlink_to(REPOSITORY / "configs")
     (place / "file").write_text("")
     (place / "notes.md").write_text("These are notes.\n")
+    np.savez(place / "net.npz", np.ones((4, 3)))
     write_idx(place / "missing" / "mnist")
     (place / "missing" / "mnist" / f"{TRAIN_IMAGES}.gz").unlink()
     write_idx(place / "short" / "mnist")
@@ -59,8 +60,9 @@ def place(tmp_path_factory):
     return place
 
 
-RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK, REPRODUCE, TRUTH = (
-    f"experiments.{name}" for name in ("run", "train", "cluster", "lesion", "report", "benchmark", "reproduce", "truth")
+RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK, REPRODUCE, TRUTH, MEASURE = (
+    f"experiments.{name}"
+    for name in ("run", "train", "cluster", "lesion", "report", "benchmark", "reproduce", "truth", "measure")
 )
 MNIST = (RUN, "--config=configs/mnist.py:quick")
 # Command line -> exit code and what the error line must say. Nothing of these gets as far as training.
@@ -123,6 +125,18 @@ BAD = {
     ),
     (TRUTH, "retina"): (1, "unknown argument 'retina'; --quick and --workdir are all that there is"),
     (TRUTH, "--workdir=file"): (1, "where a folder should be there is a file"),
+    (MEASURE,): (1, "--network must name a file with a trained network, got none"),
+    (MEASURE, "--network=notes.md"): (1, "notes.md must be one of .npz, .safetensors, .msgpack, .pkl, .pickle, or "),
+    (MEASURE, "--network=empty"): (1, "empty cannot be read: it must hold the _METADATA of one Orbax checkpoint, "),
+    (MEASURE, "--network=gs://bucket/net"): (1, "--network must be a path on this machine, got 'gs://bucket/net'"),
+    (MEASURE, "--network=net.npz", "--layers=fc"): (1, "net.npz: --layers='fc' fits none of its arrays: arr_0"),
+    (MEASURE, "--network=net.npz", "--wiring=nothing.json"): (1, "No such file or directory: 'nothing.json'"),
+    (MEASURE, "--network=net.npz", "--config.cluster.num_clusters=9", "--workdir=new"): (
+        1, "cluster.num_clusters must be at most 7, the neurons of model.widths, got 9",
+    ),
+    (MEASURE, "--network=net.npz", "--workdir=trained"): (1, "workdir trained holds a run with another config"),
+    (MEASURE, "--network=net.npz", "--config.cluster.phases=all"): (2, "this launcher has no setting phases of a "),
+    (MEASURE, "--network=net.npz", "--config.model.widths=3"): (2, "no setting model of a config; it has "),
     (REPORT,): (1, "--workdir must name a run's directory, got none"),
     (CLUSTER, "--workdir=empty"): (1, "workdir empty holds no config.json; make a run with `python -m experiments.run"),
     (REPORT, "--workdir=nowhere"): (1, "workdir nowhere holds no config.json; make a run with "),
