@@ -24,6 +24,7 @@ class ModelConfig:
     name: str = "mlp"  # the architecture, of `nets.models.MODELS`, or package.module.NAME
     dropout_rate: float = 0.0  # after each hidden layer; the study's dropout variant takes 0.5
     wiring: str = ""  # of networks that are given, "SOURCE -> TARGET; ..."; widths are then of these groups of units
+    weights: str = ""  # the digest of such networks
 
     def __post_init__(self) -> None:
         _check_below("model.dropout_rate", self.dropout_rate, 0, 1)

@@ -20,8 +20,8 @@ from modularity_jax.nets.models import given
 from modularity_jax.runs.config import GIVEN, ClusterConfig, DataConfig, LesionConfig, RunConfig
 from modularity_jax.runs.network_files import Arrays, as_network, read_networks
 from modularity_jax.runs.store import digest
-from modularity_jax.runs.tables import is_readable, write_arrays
-from modularity_jax.runs.workdir import Workdir, read_versions, record
+from modularity_jax.runs.tables import write_arrays
+from modularity_jax.runs.workdir import Workdir
 
 # What a wiring file may say of an array, in the order in which it is done.
 _STEPS: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -46,15 +46,21 @@ class Networks(NamedTuple):
         """Of the first."""
         return given.graph(self.params[0])
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The kernels of all, by seed and layer."""
+        return named({f"seed_{seed}": own for seed, own in enumerate(self.params)})
+
     def description(self) -> str:
         """Groups and blocks of the first, to check the wiring by."""
         return describe(self.graph, given.groups(self.wiring))
 
     def config(self, cluster: ClusterConfig, seed: int) -> RunConfig:
         """The run that clusters them."""
+        widths, weights = self.graph.wiring.widths, digest(self.arrays.values())
         return RunConfig(
             data=DataConfig(name=self.name),
-            model=ModelConfig(name=GIVEN, widths=self.graph.wiring.widths, wiring=self.wiring),
+            model=ModelConfig(name=GIVEN, widths=widths, wiring=self.wiring, weights=weights),
             train=TrainConfig(num_seeds=len(self.params), seed=seed),
             prune=PruneConfig(epochs=0),
             cluster=dataclasses.replace(cluster, phases=(GIVEN,)),
@@ -94,21 +100,8 @@ def read(
 
 
 def give(workdir: Workdir, networks: Networks) -> None:
-    """Leave the networks as weights/given.npz.
-
-    Raises:
-      ValueError: if the directory holds results of others.
-    """
-    arrays = {
-        f"seed_{seed}/{name}": array for seed, own in enumerate(networks.params) for name, array in named(own).items()
-    }
-    told, there = digest(arrays.values()), read_versions(workdir.path).get("networks")
-    file = workdir.path / f"weights/{GIVEN}.npz"
-    if there not in (None, told) and (workdir.path / "clusterability.csv").exists():
-        raise ValueError(f"workdir {workdir.path} holds the results of other weights; take a new --workdir")
-    if there != told or not is_readable(file):
-        write_arrays(file, arrays)
-        record(workdir.path, {"networks": told})
+    """Leave the networks as weights/given.npz; what was there belongs to no results, or its config would differ."""
+    write_arrays(workdir.path / f"weights/{GIVEN}.npz", networks.arrays)
 
 
 def _chosen(path: pathlib.Path, arrays: Arrays, layers: str) -> Arrays:

@@ -18,7 +18,7 @@ import modularity_jax as mj
 from modularity_jax.nets.models import given
 from modularity_jax.report import write_report
 from modularity_jax.runs.config import from_dict
-from modularity_jax.runs.given import Networks, give, read
+from modularity_jax.runs.given import give, read
 from modularity_jax.runs.stages.cluster import cluster_stage
 from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.tables import read_arrays, read_csv
@@ -314,12 +314,10 @@ def test_it_is_reported_as_a_run_is_without_training(measured):
 
 def test_a_workdir_belongs_to_its_networks(measured, trained):
     found = read([trained.path / "weights/pruned.npz"])
-    before = (measured.path / "weights/given.npz").read_bytes()
-    with pytest.raises(ValueError, match=r"measured holds the results of other weights; take a new --workdir"):
-        give(measured, Networks(found.name, found.wiring, found.params[::-1]))
-    (measured.path / "weights/given.npz").write_bytes(b"damaged")
-    give(measured, found)
-    assert (measured.path / "weights/given.npz").read_bytes() == before
+    other = found._replace(params=found.params[::-1]).config(measured.config.cluster, 0)
+    with pytest.raises(ValueError, match=r"measured holds a run with another config .*: model\.weights: "):
+        create_workdir(measured.path, other, "a command")
+    assert create_workdir(measured.path, found.config(measured.config.cluster, 0), "a command") == measured
 
 
 def test_a_recurrent_network_is_clustered_and_reported(tmp_path):

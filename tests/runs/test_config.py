@@ -18,7 +18,7 @@ OTHER = {
     "data": {"name": "lines", "dir": "somewhere", "num_train": 500},
     "model": {
         "widths": [64, 32, 10], "name": "tests.plugs.model.ARCHITECTURE", "dropout_rate": 0.5,
-        "wiring": "a -> b; b -> c",
+        "wiring": "a -> b; b -> c", "weights": "0123",
     },
     "train": {
         "num_seeds": 3, "seed": 7, "epochs": 2, "batch_size": 32, "learning_rate": 0.01, "on_nan": "fail",

@@ -28,7 +28,7 @@ def _network_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
     """What decides a network at the end of a phase."""
     values = config.to_dict()
     train = {name: value for name, value in values["train"].items() if name not in ("num_seeds", "on_nan")}
-    model = {name: value for name, value in values["model"].items() if name != "wiring"}  # nobody trains by it
+    model = {name: value for name, value in values["model"].items() if name not in ("wiring", "weights")}
     decides = {"data": values["data"], "model": model, "train": train}
     phases = recipe_of(config.train).phases(config.train, config.prune)
     sections = next((own.decided_by for own in phases if own.name == phase), ())
