@@ -11,10 +11,10 @@ import functools
 
 from absl import flags
 
-from experiments import cluster, report
+from experiments import cluster, lesion, report
 from modularity_jax.data.paths import local_path
 from modularity_jax.graphs.conv import NORMS
-from modularity_jax.runs.config import ClusterConfig, RunConfig, from_dict
+from modularity_jax.runs.config import ClusterConfig, DataConfig, LesionConfig, RunConfig, from_dict
 from modularity_jax.runs.given import Networks, give, read
 from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.workdir import Workdir
@@ -23,6 +23,8 @@ _NETWORKS = flags.DEFINE_multi_string("network", [], "A file; several, or seed_<
 _LAYERS = flags.DEFINE_string("layers", "", "Only arrays in whose names this regular expression is found.")
 _WIRING = flags.DEFINE_string("wiring", None, "A JSON file: [[source, target, array], ...]; see docs/running.md.")
 _NORM = flags.DEFINE_enum("norm", "l1", NORMS, "Of a filter's places, which make one edge.")
+_DATA = flags.DEFINE_string("data", None, "A data set, as data.name: a Flax perceptron's modules are damaged on it.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder with the data set's files; empty takes TensorFlow Datasets.")
 
 # Both measures, and controls that keep less and more of a network.
 DEFAULTS = ClusterConfig(
@@ -39,33 +41,43 @@ def networks() -> Networks:
     """What the flags point to, as process 0 finds it."""
     if not _NETWORKS.value:
         raise ValueError("--network must name a file with a trained network, got none")
+    if _DATA.value and _WIRING.value:
+        raise ValueError("--data takes perceptrons, whose wiring is known: leave out --wiring or --data")
     files = [local_path("--network", path) for path in _NETWORKS.value]
     wiring = local_path("--wiring", _WIRING.value) if _WIRING.value else None
-    return told_by_first(lambda: read(files, _LAYERS.value, wiring, _NORM.value))
+    return told_by_first(lambda: read(files, _LAYERS.value, wiring, _NORM.value, perceptrons=bool(_DATA.value)))
 
 
 def config() -> RunConfig:
     """The networks' own, with the flags' settings of the clustering; where they are the defaults, what fits of them."""
     asked, graph = from_dict(flags.FLAGS.config.to_dict()), networks().graph
-    cluster = asked.cluster
-    if cluster.num_clusters == DEFAULTS.num_clusters:
-        few = tuple(count for count in cluster.num_clusters if count <= graph.num_nodes)
-        cluster = dataclasses.replace(cluster, num_clusters=few or cluster.num_clusters)
-    if cluster.methods == DEFAULTS.methods and all(block.weights.all() for block in graph.blocks()):
-        cluster = dataclasses.replace(cluster, methods=("layer", "strengths"))  # layer_nonzero would be layer
-    return networks().config(cluster, asked.train.seed)
+    own = asked.cluster
+    if own.num_clusters == DEFAULTS.num_clusters:
+        few = tuple(count for count in own.num_clusters if count <= graph.num_nodes)
+        own = dataclasses.replace(own, num_clusters=few or own.num_clusters)
+    if own.methods == DEFAULTS.methods and all(block.weights.all() for block in graph.blocks()):
+        own = dataclasses.replace(own, methods=("layer", "strengths"))  # layer_nonzero would be layer
+    if not _DATA.value:
+        return networks().config(own, asked.train.seed)
+    folder = str(local_path("--data_dir", _DATA_DIR.value)) if _DATA_DIR.value else ""
+    lesions = dataclasses.replace(asked.lesion, phases=("last",))
+    return networks().config(own, asked.train.seed, DataConfig(_DATA.value, folder), lesions)
 
 
 def main(workdir: Workdir) -> None:
-    """Say how the networks are wired, cluster what is missing, and report."""
+    """Say how the networks are wired, cluster what is missing, damage it where there is data, and report."""
     told_by_first(lambda: print(networks().description(), flush=True))  # noqa: T201
     told_by_first(lambda: give(workdir, networks()))
     cluster.main(workdir)
+    if _DATA.value:
+        lesion.main(workdir)
     report.main(workdir)
 
 
 if __name__ == "__main__":
-    settings = dataclasses.asdict(DEFAULTS)
-    del settings["phases"], settings["curve_epochs"]  # of a training
-    launcher.define_settings({"cluster": settings, "train": {"seed": 0}}, "runs/given")
+    settings = {"cluster": dataclasses.asdict(DEFAULTS), "lesion": dataclasses.asdict(LesionConfig())}
+    for name in ("phases", "curve_epochs"):  # of a training
+        for section in settings.values():
+            section.pop(name, None)
+    launcher.define_settings(settings | {"train": {"seed": 0}}, "runs/given")
     launcher.launch(main, config)

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from modularity_jax.graphs import conv
-from modularity_jax.graphs.blocks import BlockGraph
+from modularity_jax.graphs.blocks import Blocks
 from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.params import layers_in_order
 from modularity_jax.graphs.readers import edges_of
 from modularity_jax.graphs.wiring import describe, wire
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.kernels import Params, named
-from modularity_jax.nets.models import given
+from modularity_jax.nets.models import MODELS, given
 from modularity_jax.runs.config import GIVEN, ClusterConfig, DataConfig, LesionConfig, RunConfig
 from modularity_jax.runs.network_files import Arrays, as_network, read_networks
 from modularity_jax.runs.store import digest
@@ -39,12 +40,14 @@ class Networks(NamedTuple):
 
     name: str  # of their files
     wiring: str  # as `ModelConfig` has it
-    params: list[Params]  # by seed: [units in, units out]
+    params: list[Params]  # by seed: kernels [units in, units out], of perceptrons biases too
+    architecture: str = GIVEN
 
     @property
-    def graph(self) -> LayeredGraph | BlockGraph:
+    def graph(self) -> Blocks:
         """Of the first."""
-        return given.graph(self.params[0])
+        found: Any = MODELS[self.architecture].graph(self.params[0])
+        return found
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -55,21 +58,28 @@ class Networks(NamedTuple):
         """Groups and blocks of the first, to check the wiring by."""
         return describe(self.graph, given.groups(self.wiring))
 
-    def config(self, cluster: ClusterConfig, seed: int) -> RunConfig:
-        """The run that clusters them."""
+    def config(
+        self, cluster: ClusterConfig, seed: int, data: DataConfig | None = None, lesion: LesionConfig | None = None
+    ) -> RunConfig:
+        """The run that clusters them, and with a data set damages them."""
         widths, weights = self.graph.wiring.widths, digest(self.arrays.values())
         return RunConfig(
-            data=DataConfig(name=self.name),
-            model=ModelConfig(name=GIVEN, widths=widths, wiring=self.wiring, weights=weights),
+            model=ModelConfig(name=self.architecture, widths=widths, wiring=self.wiring, weights=weights),
             train=TrainConfig(num_seeds=len(self.params), seed=seed),
             prune=PruneConfig(epochs=0),
             cluster=dataclasses.replace(cluster, phases=(GIVEN,)),
-            lesion=LesionConfig(num_shuffles=0),
+            data=data or DataConfig(name=self.name),
+            lesion=lesion or LesionConfig(num_shuffles=0),
         )
 
 
 def read(
-    paths: Sequence[pathlib.Path], layers: str = "", wiring: pathlib.Path | None = None, norm: str = "l1"
+    paths: Sequence[pathlib.Path],
+    layers: str = "",
+    wiring: pathlib.Path | None = None,
+    norm: str = "l1",
+    *,
+    perceptrons: bool = False,
 ) -> Networks:
     """The networks of files, each file and each seed in it one.
 
@@ -78,6 +88,7 @@ def read(
       layers: a regular expression; arrays whose names it is nowhere in are left out.
       wiring: a JSON file, see `_wired`; without one networks are read as by `graph_of`.
       norm: as of `wire`.
+      perceptrons: they must be of Flax's Dense layers alone, and keep their biases; wiring and norm say nothing then.
 
     Raises:
       ValueError: in one line that names the file: if it cannot be read, there is nothing left, the network cannot be
@@ -87,16 +98,12 @@ def read(
     found: list[tuple[str, Params]] = []
     for path in paths:
         for arrays in read_networks(path):
-            edges = _edges(path, _chosen(path, arrays, layers), wiring)
-            try:
-                wire(edges, norm=norm)
-                found.append(given.wired(edges, norm))
-            except ValueError as error:
-                raise ValueError(f"{wiring or path}: {error}") from error
+            chosen = _chosen(path, arrays, layers)
+            found.append(_perceptron(path, chosen) if perceptrons else _network(path, chosen, wiring, norm))
             if _shapes(*found[-1]) != _shapes(*found[0]):
                 raise ValueError(f"{path} must be a network like the first, {_told(found[0])}, got {_told(found[-1])}")
     name = ", ".join(dict.fromkeys(path.name for path in paths))
-    return Networks(name, found[0][0], [params for _, params in found])
+    return Networks(name, found[0][0], [params for _, params in found], "mlp" if perceptrons else GIVEN)
 
 
 def give(workdir: Workdir, networks: Networks) -> None:
@@ -113,6 +120,33 @@ def _chosen(path: pathlib.Path, arrays: Arrays, layers: str) -> Arrays:
         names = ", ".join(arrays)
         raise ValueError(f"{path}: --layers={layers!r} fits none of its arrays: {names or 'it has none'}")
     return chosen
+
+
+def _network(path: pathlib.Path, arrays: Arrays, wiring: pathlib.Path | None, norm: str) -> tuple[str, Params]:
+    """A network's wiring and kernels, which `wire` takes."""
+    edges = _edges(path, arrays, wiring)
+    try:
+        wire(edges, norm=norm)
+        return given.wired(edges, norm)
+    except ValueError as error:
+        raise ValueError(f"{wiring or path}: {error}") from error
+
+
+def _perceptron(path: pathlib.Path, arrays: Arrays) -> tuple[str, Params]:
+    """A perceptron's wiring and parameters, under the names of ours."""
+    try:
+        layers = layers_in_order(as_network(arrays))
+        LayeredGraph.from_weights([layer["kernel"] for _, layer in layers])
+        names = ["the inputs", *(name for name, _ in layers)]
+        edges = [(source, *layer) for source, layer in zip(names, layers, strict=False)]
+        wiring, _ = given.wired([(source, target, layer["kernel"]) for source, target, layer in edges], "l1")
+    except ValueError as error:
+        raise ValueError(f"{path}: lesions take a perceptron of Flax's Dense layers: {error}") from error
+    ours: Params = {
+        f"layer_{index:02d}": {"kernel": layer["kernel"], "bias": layer.get("bias", np.zeros_like(layer["kernel"][0]))}
+        for index, (_, layer) in enumerate(layers)
+    }
+    return wiring, ours
 
 
 def _edges(path: pathlib.Path, arrays: Arrays, wiring: pathlib.Path | None) -> list[conv.Edge]:

@@ -1,5 +1,6 @@
 """Networks that people have: each format gives the network that was saved, and its run the numbers of one of ours."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -20,6 +21,7 @@ from modularity_jax.report import write_report
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.given import give, read
 from modularity_jax.runs.stages.cluster import cluster_stage
+from modularity_jax.runs.stages.lesion import lesion_stage
 from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.tables import read_arrays, read_csv
 from modularity_jax.runs.workdir import create_workdir
@@ -27,12 +29,14 @@ from tests.experiments.test_launchers import REPOSITORY, environment
 
 SHAPES = (6, 5), (5, 5), (5, 3)
 CLUSTER = {"num_clusters": [3], "methods": ["layer"], "num_shuffles": 9, "num_restarts": 2}
+LESION = {"num_clusters": 3, "num_shuffles": 9, "joint": 0, "conditional": 0}
 SETTINGS = {
     "data": {"name": "digits", "num_train": 200},
     "model": {"widths": [64, 12, 10]},
     "train": {"num_seeds": 2, "epochs": 1},
     "prune": {"epochs": 1},
     "cluster": CLUSTER | {"phases": ["pruned"]},
+    "lesion": LESION,
 }
 
 
@@ -299,6 +303,28 @@ def test_a_runs_weights_give_its_numbers(trained, measured):
     assert list(arrays[0]) == list(arrays[1])
     for name, array in arrays[0].items():
         np.testing.assert_array_equal(arrays[1][name], array)
+
+
+def test_lesions_of_a_runs_weights_give_its_numbers(trained):
+    found = read([trained.path / "weights/pruned.npz"], perceptrons=True)
+    config = from_dict({"data": SETTINGS["data"], "cluster": CLUSTER, "lesion": LESION | {"phases": "last"}})
+    own = found.config(config.cluster, 0, config.data, dataclasses.replace(config.lesion, phases=("last",)))
+    workdir = create_workdir(trained.path.parent / "damaged", own, "a command")
+    give(workdir, found)
+    lesion_stage(trained)
+    lesion_stage(workdir)
+    tables = [read_csv(path / "lesions.csv") for path in (trained.path, workdir.path)]
+    assert {row["phase"] for row in tables[1]} == {"given"}
+    assert tables[0] == [row | {"phase": "pruned"} for row in tables[1]]
+    assert {row["seed"] for row in tables[0]} == {0, 1}
+
+
+def test_lesions_are_of_perceptrons_alone(kernels, tmp_path):
+    keras(tmp_path / "net.npz", kernels)
+    with pytest.raises(
+        ValueError, match=r"net\.npz: lesions take a perceptron of Flax's Dense layers: params must be "
+    ):
+        read([tmp_path / "net.npz"], perceptrons=True)
 
 
 def test_it_is_reported_as_a_run_is_without_training(measured):
