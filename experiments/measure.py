@@ -17,6 +17,7 @@ from modularity_jax.graphs.conv import NORMS
 from modularity_jax.runs.config import ClusterConfig, DataConfig, LesionConfig, RunConfig, from_dict
 from modularity_jax.runs.given import Networks, give, read
 from modularity_jax.runs.hosts import told_by_first
+from modularity_jax.runs.stages.inputs import load_samples
 from modularity_jax.runs.workdir import Workdir
 
 _NETWORKS = flags.DEFINE_multi_string("network", [], "A file; several, or seed_<id>/ in one, are several seeds.")
@@ -68,10 +69,19 @@ def main(workdir: Workdir) -> None:
     """Say how the networks are wired, cluster what is missing, damage it where there is data, and report."""
     told_by_first(lambda: print(networks().description(), flush=True))  # noqa: T201
     told_by_first(lambda: give(workdir, networks()))
+    if _DATA.value:
+        _check_data(workdir.config)
     cluster.main(workdir)
     if _DATA.value:
         lesion.main(workdir)
     report.main(workdir)
+
+
+def _check_data(config: RunConfig) -> None:
+    """Before anything is computed: the data set is there, and the networks take it."""
+    inputs, wanted = load_samples(config).x_test.shape[1], config.model.widths[0]
+    if inputs != wanted:
+        raise ValueError(f"--data={config.data.name} has {inputs} inputs, but the networks {wanted}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from flax.serialization import to_bytes
 
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.tables import read_csv
@@ -43,6 +44,7 @@ def place(tmp_path_factory):
     (place / "file").write_text("")
     (place / "notes.md").write_text("These are notes.\n")
     np.savez(place / "net.npz", np.ones((4, 3)))
+    (place / "net.msgpack").write_bytes(to_bytes({"params": {"Dense_0": {"kernel": np.ones((14, 3))}}}))
     write_idx(place / "missing" / "mnist")
     (place / "missing" / "mnist" / f"{TRAIN_IMAGES}.gz").unlink()
     write_idx(place / "short" / "mnist")
@@ -134,6 +136,9 @@ BAD = {
     (MEASURE, "--network=net.npz", "--config.cluster.num_clusters=9", "--workdir=new"): (
         1, "cluster.num_clusters must be at most 7, the neurons of model.widths, got 9",
     ),
+    (MEASURE, "--network=net.npz", "--data=digits", "--workdir=n"): (1, "lesions take a perceptron of Flax's Dense"),
+    (MEASURE, "--network=net.msgpack", "--data=digits", "--workdir=n"): (1, "--data=digits has 64 inputs, but the net"),
+    (MEASURE, "--network=net.msgpack", "--data=none", "--workdir=n"): (1, "unknown data set 'none'; known are "),
     (MEASURE, "--network=net.npz", "--workdir=trained"): (1, "workdir trained holds a run with another config"),
     (MEASURE, "--network=net.npz", "--config.cluster.phases=all"): (2, "this launcher has no setting phases of a "),
     (MEASURE, "--network=net.npz", "--config.model.widths=3"): (2, "no setting model of a config; it has "),

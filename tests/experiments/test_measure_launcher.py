@@ -26,6 +26,7 @@ from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.tables import read_arrays, read_csv
 from modularity_jax.runs.workdir import create_workdir
 from tests.experiments.test_launchers import REPOSITORY, environment
+from tests.test_gallery import ITEMS
 
 SHAPES = (6, 5), (5, 5), (5, 3)
 CLUSTER = {"num_clusters": [3], "methods": ["layer"], "num_shuffles": 9, "num_restarts": 2}
@@ -124,16 +125,17 @@ def test_halves_are_widened(kernels, tmp_path):
             np.testing.assert_array_equal(layer["kernel"], half.astype(np.float32))
 
 
-def test_convolutions_weigh_what_graph_of_says(tmp_path):
-    stream = np.random.default_rng(2)
-    shapes = {"0": (4, 1, 3, 3), "2": (4, 4, 3, 3), "5": (6, 36), "7": (3, 6)}
-    state = {f"{name}.weight": stream.normal(size=shape) for name, shape in shapes.items()}
-    np.savez(tmp_path / "net.npz", **state)
+@pytest.mark.parametrize(("item", "name"), [("PyTorch", "state"), ("Keras", "arrays")])
+def test_the_gallerys_arrays_give_its_graph(item, name, tmp_path):
+    names = {}
+    exec(ITEMS[item].partition("graph =")[0], names)
+    np.savez(tmp_path / "net.npz", **names[name]) if item == "PyTorch" else np.savez(tmp_path / "net.npz", *names[name])
     for norm in ("l1", "max_column"):
-        found = read([tmp_path / "net.npz"], norm=norm)
-        for one, other in zip(found.graph.affinities, mj.graph_of(state, norm=norm).affinities, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-6)
-    assert re.search(r"2 +-> 5 +4 x 6,", found.description())
+        found, wanted = read([tmp_path / "net.npz"], norm=norm), mj.graph_of(names[name], norm=norm)
+        for affinity, other in zip(found.graph.affinities, wanted.affinities, strict=True):
+            np.testing.assert_allclose(affinity, other, rtol=1e-6)
+    layer = {"PyTorch": "features.2 +-> classifier.0", "Keras": "2 +-> 4"}[item]
+    assert re.search(rf"  {layer} +8 x 16, +0% zeros", found.description())
 
 
 SKIP = [
