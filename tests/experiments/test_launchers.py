@@ -129,8 +129,6 @@ BAD = {
     (TRUTH, "--workdir=file"): (1, "where a folder should be there is a file"),
     (MEASURE,): (1, "--network must name a file with a trained network, got none"),
     (MEASURE, "--network=notes.md"): (1, "notes.md must be one of .npz, .safetensors, .msgpack, .pkl, .pickle, or "),
-    (MEASURE, "--network=empty"): (1, "empty cannot be read: it must hold the _METADATA of one Orbax checkpoint, "),
-    (MEASURE, "--network=gs://bucket/net"): (1, "--network must be a path on this machine, got 'gs://bucket/net'"),
     (MEASURE, "--network=net.npz", "--layers=fc"): (1, "net.npz: --layers='fc' fits none of its arrays: arr_0"),
     (MEASURE, "--network=net.npz", "--wiring=nothing.json"): (1, "No such file or directory: 'nothing.json'"),
     (MEASURE, "--network=net.npz", "--config.cluster.num_clusters=9", "--workdir=new"): (
@@ -139,7 +137,6 @@ BAD = {
     (MEASURE, "--network=net.npz", "--data=digits", "--workdir=n"): (1, "lesions take a perceptron of Flax's Dense"),
     (MEASURE, "--network=net.msgpack", "--data=digits", "--workdir=n"): (1, "--data=digits has 64 inputs, but the net"),
     (MEASURE, "--network=net.msgpack", "--data=none", "--workdir=n"): (1, "unknown data set 'none'; known are "),
-    (MEASURE, "--network=net.npz", "--workdir=trained"): (1, "workdir trained holds a run with another config"),
     (MEASURE, "--network=net.npz", "--config.cluster.phases=all"): (2, "this launcher has no setting phases of a "),
     (MEASURE, "--network=net.npz", "--config.model.widths=3"): (2, "no setting model of a config; it has "),
     (REPORT,): (1, "--workdir must name a run's directory, got none"),

@@ -1,22 +1,15 @@
-"""Networks that people have: each format gives the network that was saved, and its run the numbers of one of ours."""
+"""Networks that people have are measured as a run's own: its numbers, its files, a report without training."""
 
 import dataclasses
 import json
-import os
-import pickle
 import re
 import subprocess
 import sys
 
-import flax.serialization
-import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
-from sklearn.neural_network import MLPClassifier
 
 import modularity_jax as mj
-from modularity_jax.nets.models import given
 from modularity_jax.report import write_report
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.given import give, read
@@ -26,9 +19,8 @@ from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.tables import read_arrays, read_csv
 from modularity_jax.runs.workdir import create_workdir
 from tests.experiments.test_launchers import REPOSITORY, environment
-from tests.test_gallery import ITEMS
+from tests.runs.test_given import SKIP, recurrent
 
-SHAPES = (6, 5), (5, 5), (5, 3)
 CLUSTER = {"num_clusters": [3], "methods": ["layer"], "num_shuffles": 9, "num_restarts": 2}
 LESION = {"num_clusters": 3, "num_shuffles": 9, "joint": 0, "conditional": 0}
 SETTINGS = {
@@ -39,243 +31,6 @@ SETTINGS = {
     "cluster": CLUSTER | {"phases": ["pruned"]},
     "lesion": LESION,
 }
-
-
-@pytest.fixture(scope="module")
-def kernels():
-    stream = np.random.default_rng(0)
-    return [stream.normal(size=shape).astype(np.float32) for shape in SHAPES]
-
-
-def biases():
-    return [np.zeros(width, np.float32) for _, width in SHAPES]
-
-
-def params(kernels):
-    names = [f"layer_{index:02d}" for index in range(len(kernels))]
-    return {n: {"kernel": k, "bias": b} for n, k, b in zip(names, kernels, biases(), strict=True)}
-
-
-def state_dict(kernels):
-    return {
-        f"{2 * index}.{name}": array
-        for index, layer in enumerate(zip(kernels, biases(), strict=True))
-        for name, array in (("weight", layer[0].T), ("bias", layer[1]))
-    }
-
-
-def write_safetensors(path, arrays, dtype="F32"):
-    """As the format's page has it: a header's length, the header, the bytes."""
-    kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    header, at = {"__metadata__": {"format": "pt"}}, 0
-    for name, array in kept.items():
-        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [at, at := at + array.nbytes]}
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(array.tobytes() for array in kept.values()))
-
-
-def keras(path, kernels):
-    np.savez(path, *[array for layer in zip(kernels, biases(), strict=True) for array in layer])
-
-
-def orbax(path, kernels):
-    with ocp.StandardCheckpointer() as saver:
-        saver.save(path, {"params": params(kernels)})
-
-
-def scikit_learn(path, kernels):
-    stream = np.random.default_rng(1)
-    model = MLPClassifier((5, 5), solver="sgd", max_iter=1, random_state=0)
-    with pytest.warns(UserWarning, match="Maximum iterations"):
-        model.fit(stream.normal(size=(30, 6)), np.arange(30) % 3)
-    model.coefs_ = kernels
-    path.write_bytes(pickle.dumps(model))
-
-
-WRITERS = {
-    "ours.npz": lambda path, kernels: np.savez(
-        path, **{f"{layer}/{name}": a for layer, own in params(kernels).items() for name, a in own.items()}
-    ),
-    "torch.npz": lambda path, kernels: np.savez(path, **state_dict(kernels)),
-    "torch.safetensors": lambda path, kernels: write_safetensors(path, state_dict(kernels)),
-    "keras.npz": keras,
-    "flax.msgpack": lambda path, kernels: path.write_bytes(flax.serialization.to_bytes({"params": params(kernels)})),
-    "orbax": orbax,
-    "mlp.pkl": scikit_learn,
-}
-
-
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_file_gives_the_network_that_was_saved(name, kernels, tmp_path):
-    WRITERS[name](tmp_path / name, kernels)
-    found = read([tmp_path / name])
-    assert isinstance(found.graph, mj.LayeredGraph)
-    for affinity, kernel in zip(found.graph.affinities, kernels, strict=True):
-        np.testing.assert_array_equal(affinity, abs(kernel))
-    assert found.name == name
-
-
-def test_halves_are_widened(kernels, tmp_path):
-    for dtype, kind in (("BF16", jnp.bfloat16), ("F16", np.float16)):
-        halves = [kernel.astype(kind) for kernel in kernels]
-        write_safetensors(tmp_path / "net.safetensors", {f"{i}.weight": half.T for i, half in enumerate(halves)}, dtype)
-        (own,) = read([tmp_path / "net.safetensors"]).params
-        for layer, half in zip(own.values(), halves, strict=True):
-            assert layer["kernel"].dtype == np.float32
-            np.testing.assert_array_equal(layer["kernel"], half.astype(np.float32))
-
-
-@pytest.mark.parametrize(("item", "name"), [("PyTorch", "state"), ("Keras", "arrays")])
-def test_the_gallerys_arrays_give_its_graph(item, name, tmp_path):
-    names = {}
-    exec(ITEMS[item].partition("graph =")[0], names)
-    np.savez(tmp_path / "net.npz", **names[name]) if item == "PyTorch" else np.savez(tmp_path / "net.npz", *names[name])
-    for norm in ("l1", "max_column"):
-        found, wanted = read([tmp_path / "net.npz"], norm=norm), mj.graph_of(names[name], norm=norm)
-        for affinity, other in zip(found.graph.affinities, wanted.affinities, strict=True):
-            np.testing.assert_allclose(affinity, other, rtol=1e-6)
-    layer = {"PyTorch": "features.2 +-> classifier.0", "Keras": "2 +-> 4"}[item]
-    assert re.search(rf"  {layer} +8 x 16, +0% zeros", found.description())
-
-
-SKIP = [
-    ["image", "hidden", {"array": "a.weight", "transpose": True}],
-    ["hidden", "hidden", {"array": "cell", "gates": 2}],
-    ["hidden", "classes", {"array": "both", "rows": [0, 5]}],
-    ["image", "classes", {"array": "both", "rows": [5, 11]}],
-]
-
-
-def recurrent():
-    stream = np.random.default_rng(3)
-    shapes = {"a.weight": (5, 6), "cell": (5, 10), "both": (11, 3)}
-    return {name: stream.normal(size=shape) for name, shape in shapes.items()}
-
-
-def test_a_wiring_file(tmp_path):
-    arrays = recurrent()
-    np.savez(tmp_path / "net.npz", **arrays)
-    (tmp_path / "wiring.json").write_text(json.dumps(SKIP))
-    found = read([tmp_path / "net.npz"], wiring=tmp_path / "wiring.json")
-    hidden = abs(arrays["cell"][:, :5]) + abs(arrays["cell"][:, 5:])
-    wanted = [arrays["a.weight"].T, hidden, arrays["both"][:5], arrays["both"][5:]]
-    assert found.graph.wiring.names == ("image", "hidden", "classes")
-    for affinity, kernel in zip(found.graph.affinities, wanted, strict=True):
-        np.testing.assert_allclose(affinity, abs(kernel), rtol=1e-6)
-    assert "hidden  -> hidden" in found.description()
-
-
-def test_a_chain_may_be_wired_in_any_order(kernels, tmp_path):
-    np.savez(tmp_path / "net.npz", *kernels)
-    edges = [["b", "c", "arr_2"], ["x", "a", "arr_0"], ["a", "b", "arr_1"]]
-    (tmp_path / "wiring.json").write_text(json.dumps(edges))
-    found = read([tmp_path / "net.npz"], wiring=tmp_path / "wiring.json")
-    assert given.groups(found.wiring) == ["x", "a", "b", "c"]
-    assert list(found.params[0]) == ["layer_000 x -> a", "layer_001 a -> b", "layer_002 b -> c"]
-    for affinity, kernel in zip(found.graph.affinities, kernels, strict=True):
-        np.testing.assert_array_equal(affinity, abs(kernel))
-
-
-def test_layers_picks_arrays_and_one_layer_is_a_network(kernels, tmp_path):
-    norm = {"norm.scale": np.ones(5, np.float32)}
-    np.savez(tmp_path / "net.npz", **state_dict(kernels), **norm)
-    with pytest.raises(
-        ValueError, match=r"^.*net\.npz: network must be .*'norm' with scale, .*--layers picks arrays"
-    ) as told:
-        read([tmp_path / "net.npz"])
-    assert "\n" not in str(told.value)
-    assert len(read([tmp_path / "net.npz"], r"^\d").graph.affinities) == 3
-    assert read([tmp_path / "net.npz"], "^4").graph.widths == (5, 3)
-
-
-class Evil:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
-@pytest.mark.parametrize("inside", [False, True])
-def test_a_pickle_is_not_run(inside, tmp_path):
-    held = Evil(tmp_path / "made")
-    if inside:
-        model = MLPClassifier()
-        model.coefs_ = np.array([held, np.eye(2)], dtype=object)
-        held = model
-    (tmp_path / "net.pkl").write_bytes(pickle.dumps(held))
-    with pytest.raises(ValueError, match=r"net\.pkl cannot be read: it asks for posix\.mkdir, which is not called"):
-        read([tmp_path / "net.pkl"])
-    assert not (tmp_path / "made").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("none.npz", None, "--network=.*none.npz: there is no such file"),
-        ("net.npz", b"PK\x03\x04 and no more", "net.npz cannot be read: "),
-        ("net.safetensors", b"\x05", "net.safetensors cannot be read: cut off in its header"),
-        (
-            "net.safetensors",
-            b'\x3d\0\0\0\0\0\0\0{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}',
-            "net.safetensors cannot be read: cut off in 'a'",
-        ),
-        ("net.msgpack", b"\xc1", "net.msgpack cannot be read: "),
-        ("net.pkl", pickle.dumps([1, 2]), "net.pkl cannot be read: it holds no fitted MLPClassifier"),
-        ("net.pkl", b"\x80\x05cut", "net.pkl cannot be read: "),
-        ("net.pt", b"", r"net.pt must be one of .npz, .*, or an Orbax checkpoint's folder; np.savez"),
-        ("", b"", r"it must hold the _METADATA of one Orbax checkpoint, found 0"),
-    ],
-)  # fmt: skip
-def test_a_file_that_cannot_be_read_is_named(name, content, message, tmp_path):
-    if name and content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises((ValueError, FileNotFoundError), match=message) as told:
-        read([tmp_path / name])
-    assert "\n" not in str(told.value)
-
-
-@pytest.mark.parametrize(
-    ("edges", "message"),
-    [
-        ("{", "wiring.json is no JSON: "),
-        ("{}", "wiring.json must hold a list of .*, got dict"),
-        (
-            [["x", "h"]],
-            r"wiring.json: edges\[0\] must be \[source, target, array of net.npz\] .*, got \[\"x\", \"h\"\]",
-        ),
-        ([["x", "h", "w"]], "there is no array 'w', but a.weight, cell, both"),
-        ([["x", "h", {"array": "cell", "turn": 1}]], "unknown turn"),
-        ([["x", "h", {"array": "cell", "gates": 3}]], "num_gates must divide the 10 columns of the kernel, got 3"),
-        ([["x", "h", {"array": "cell", "gates": "two"}]], r"wiring.json: edges\[0\] must be .*, got "),
-        (
-            [["x", "h", "cell"], ["h", "y", "both"]],
-            "wiring.json: edges must agree on the units of each group: edges.1.",
-        ),
-        ([["x/y", "h", "cell"]], "wiring.json: a group of units must have a name without '/'"),
-    ],
-)
-def test_a_wiring_that_does_not_fit_is_refused(edges, message, tmp_path):
-    np.savez(tmp_path / "net.npz", **recurrent())
-    (tmp_path / "wiring.json").write_text(edges if isinstance(edges, str) else json.dumps(edges))
-    with pytest.raises(ValueError, match=message) as told:
-        read([tmp_path / "net.npz"], wiring=tmp_path / "wiring.json")
-    assert "\n" not in str(told.value)
-
-
-def test_layers_that_match_nothing_and_networks_that_differ(kernels, tmp_path):
-    keras(tmp_path / "one.npz", kernels)
-    keras(tmp_path / "other.npz", [2 * kernel for kernel in kernels])
-    with pytest.raises(ValueError, match=r"--layers='conv' fits none of its arrays: arr_0, arr_1"):
-        read([tmp_path / "one.npz"], "conv")
-    with pytest.raises(ValueError, match=r"--layers must be a regular expression, got '\('"):
-        read([tmp_path / "one.npz"], "(")
-    np.savez(tmp_path / "less.npz", *kernels[:2])
-    with pytest.raises(
-        ValueError, match=r"less\.npz must be a network like the first, .* of 6 x 5, 5 x 5, 5 x 3, got "
-    ):
-        read([tmp_path / "one.npz", tmp_path / "less.npz"])
-    assert len(read([tmp_path / "one.npz", tmp_path / "other.npz"]).params) == 2
 
 
 @pytest.fixture(scope="module")
@@ -319,14 +74,6 @@ def test_lesions_of_a_runs_weights_give_its_numbers(trained):
     assert {row["phase"] for row in tables[1]} == {"given"}
     assert tables[0] == [row | {"phase": "pruned"} for row in tables[1]]
     assert {row["seed"] for row in tables[0]} == {0, 1}
-
-
-def test_lesions_are_of_perceptrons_alone(kernels, tmp_path):
-    keras(tmp_path / "net.npz", kernels)
-    with pytest.raises(
-        ValueError, match=r"net\.npz: lesions take a perceptron of Flax's Dense layers: params must be "
-    ):
-        read([tmp_path / "net.npz"], perceptrons=True)
 
 
 def test_it_is_reported_as_a_run_is_without_training(measured):
