@@ -26,7 +26,12 @@ WORDS: Mapping[str, Settings] = {
     "dropout": {"model.dropout_rate": 0.5},
 }
 # Hidden widths of an architecture at a toy size.
-HIDDEN: Mapping[str, tuple[int, ...]] = {"mlp": (32, 24), "cnn": (8, 8, 8, 16), "lstm": (16,)}
+HIDDEN: Mapping[str, tuple[int, ...]] = {
+    "mlp": (32, 24),
+    "cnn": (8, 8, 8, 16),
+    "lstm": (16,),
+    "vgg": (*(4,) * 13, 8, 8),
+}
 NO_LESIONS = {"lesion.num_shuffles": 0}
 
 

@@ -1,14 +1,18 @@
 """Every test runs on four fake CPU devices, with rank promotion an error.
 
-Programs are compiled without LLVM's optimisations, which costs half as much; `make test-long` runs the tests that
-compare bits with them once more.
+Programs are compiled without LLVM's optimisations, which costs half as much, and without XLA's fusion emitters, which
+halves it once more; `make test-long` runs the tests that compare bits with both once more.
 """
 
+import gc
 import os
 
+QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 FLAGS = os.environ.get("XLA_FLAGS", "")
-LEVEL = "" if "xla_backend_optimization_level" in FLAGS else " --xla_backend_optimization_level=0"
-os.environ["XLA_FLAGS"] = FLAGS + LEVEL + " --xla_force_host_platform_device_count=4"
+LEVEL = "" if "xla_backend_optimization_level" in FLAGS else QUICKLY
+os.environ["XLA_FLAGS"] = f"{FLAGS} {LEVEL} --xla_force_host_platform_device_count=4"
+# `compiler_options` of programs that take longer to run so than to compile.
+OPTIMISED = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -18,6 +22,9 @@ import jax
 import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Tracing makes many objects that live on: to look for cycles as often as Python does costs a twentieth of all the time.
+gc.set_threshold(50_000, 50, 100)
 
 # Programs are compiled once for all modules, workers and runs of the tests; `make clean` drops them.
 PROGRAMS = pathlib.Path(__file__).resolve().parents[1] / ".pytest_cache" / "programs"

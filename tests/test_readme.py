@@ -4,6 +4,7 @@ import pathlib
 import re
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import modularity_jax as mj
@@ -32,10 +33,20 @@ def test_the_lesion_example_runs(capsys):
     params = slow.random_params(0, (12, 40, 30, 4))
     x, y = np.random.default_rng(0).normal(size=(50, 12)), np.arange(50) % 4
     names = {"mj": mj, "params": params, "x": x, "y": y, "key": jax.random.key(0)}
-    exec(compile(example("docs/api.md", "\n## Lesions"), "docs/api.md", "exec"), names)
+    exec(compile(example("docs/api.md", "\n## Lesions\n"), "docs/api.md", "exec"), names)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(names["found"].diff) > 2
     assert all(line.startswith("layer ") and "p = " in line for line in lines)
+
+
+def test_the_example_of_lesions_of_any_network_runs():
+    rng = np.random.default_rng(0)
+    shapes = {"in": (12, 20), "mid": (20, 20), "out": (20, 4)}
+    names = {"mj": mj, "jax": jax, "jnp": jnp, "key": jax.random.key(0), "y": np.arange(50) % 4}
+    names["params"] = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    names["x"] = rng.normal(size=(50, 12)).astype(np.float32)
+    exec(compile(example("docs/api.md", "\n## Lesions of any network\n"), "docs/api.md", "exec"), names)
+    assert set(names["found"].submodules.layer) == {1, 2}
 
 
 def test_the_wiring_example_runs(capsys):

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 
-from modularity_jax.data.dataset import SIDE, Dataset, Split, check_labels, one_line
+from modularity_jax.data.dataset import SIDE, Dataset, Split, check_labels, from_bytes, one_line
 from modularity_jax.data.files import Images, find_file, read_npz
 
 FILES = "data_batch_1.bin .. data_batch_5.bin and test_batch.bin, or the Python version's without .bin, or cifar10.npz"
@@ -33,8 +33,8 @@ _PICKLED = {
 _CHUNK = 5_000
 
 
-def load(folder: pathlib.Path) -> Dataset:
-    """Reads CIFAR-10 from a folder, and turns it grey and 28 x 28.
+def load(folder: pathlib.Path, *, colour: bool = False) -> Dataset:
+    """Reads CIFAR-10 from a folder, and turns it grey and 28 x 28, if it is not to be as it is.
 
     The folder holds one of:
     - `cifar10.npz`, see `read_npz`, with images [n, 32, 32, 3];
@@ -43,7 +43,7 @@ def load(folder: pathlib.Path) -> Dataset:
     - its binary version, the same with `.bin`, directly or inside `cifar-10-batches-bin/`.
 
     Returns:
-      The data set, d = 784, in the order of the files.
+      The data set, d = 784 or, in colour, 3072 (row, column, channel), in the order of the files.
 
     Raises:
       FileNotFoundError: if a file is missing.
@@ -56,7 +56,8 @@ def load(folder: pathlib.Path) -> Dataset:
         read, places = (_read_pickled, _PYTHON) if pickled else (_read_batch, _BINARY)
         batches = [read(find_file(folder, names, called=names[0], files=FILES)) for names in places]
         train, test = _images(batches[:-1]), _images(batches[-1:])
-    return Dataset(*to_grey(*train), *to_grey(*test), num_classes=10)
+    convert = from_bytes if colour else to_grey
+    return Dataset(*convert(*train), *convert(*test), num_classes=10)
 
 
 def to_grey(images: np.ndarray, labels: np.ndarray) -> Split:

@@ -16,9 +16,11 @@ _PUBLISHED = {
     "kmnist": (idx, ("kmnist", "KMNIST")),
     "cifar10": (cifar, ("cifar10", "CIFAR10", "cifar-10")),
 }
-_NAMES = ("digits", *_PUBLISHED, "lines", "random", *_MADE_OF_MNIST)
-# All have ten classes; digits has 64 pixels where the others have 784.
-_MIXABLE = tuple(name for name in _NAMES if name != "digits")
+# As it was published, rather than as MNIST's networks take it.
+_IN_COLOUR = {"cifar10_colour": "cifar10"}
+_NAMES = ("digits", *_PUBLISHED, *_IN_COLOUR, "lines", "random", *_MADE_OF_MNIST)
+# All have ten classes; digits and colour images do not have the others' 784 values.
+_MIXABLE = tuple(name for name in _NAMES if name not in ("digits", *_IN_COLOUR))
 
 
 def known_names() -> tuple[str, ...]:
@@ -33,8 +35,9 @@ def load(name: str, dir: str | pathlib.Path | None = None, *, num_train: int | N
     `kmnist` and `cifar10` are read from files below `dir` where they are (see `places` for the folders, `idx.load` and
     `cifar.load` for the files), else through TensorFlow Datasets, which downloads a set once and keeps it in a folder
     of its own: `TFDS_DATA_DIR`, or `~/tensorflow_datasets`. The arrays and their order are the same from either source.
+    `cifar10` is grey and 28 x 28, for the networks that take MNIST; `cifar10_colour` is as published, d = 3072.
     `halves` and `halves_same` are made of `mnist`, wherever that comes from, see `halves.sums` and `halves.same`.
-    `a+b` and `a|b` mix any two of the sets but digits, see `mixtures.mix`. In a shell such a name wants quotes.
+    `a+b` and `a|b` mix any two of the sets with d = 784, see `mixtures.mix`. In a shell such a name wants quotes.
 
     Args:
       name: of a set or mixture.
@@ -58,7 +61,7 @@ def load(name: str, dir: str | pathlib.Path | None = None, *, num_train: int | N
             raise ValueError(f"unknown data set {part!r}; known are {known}, and mixtures a+b and a|b of two")
         if mixture and part not in _MIXABLE:
             takes = ", ".join(_MIXABLE)
-            raise ValueError(f"{name!r}: {part} cannot be mixed (64 pixels, not 784); take two of {takes}")
+            raise ValueError(f"{name!r}: {part} cannot be mixed (not of 784 values); take two of {takes}")
     sets = [_load_single(part, folder) for part in names]
     dataset = mixtures.mix(mixture, *sets) if mixture else sets[0]
     available = len(dataset.y_train)
@@ -91,14 +94,16 @@ def _load_single(name: str, folder: pathlib.Path | None) -> Dataset:
         return _MADE_HERE[name]()
     if name in _MADE_OF_MNIST:
         return _MADE_OF_MNIST[name](_load_single("mnist", folder))
+    how = {"colour": True} if name in _IN_COLOUR else {}
+    name = _IN_COLOUR.get(name, name)
     source, _ = _PUBLISHED[name]
     below = places(folder.absolute(), name) if folder else []
     for place in below:
         if any((place / file).is_file() for file in source.NAMES):
-            return source.load(place)
+            return source.load(place, **how)
     looked = ", ".join(map(str, below))
     if found := [place for place in below if _set_named(place.name) == name and place.is_dir()]:
         raise FileNotFoundError(
             f"cannot load {name}: there is none of its files in {looked}; put {source.FILES} into {found[0]}"
         )
-    return tfds.load(name, folder, files=source.FILES, looked=looked)
+    return tfds.load(name, folder, files=source.FILES, looked=looked, **how)

@@ -28,7 +28,7 @@ class _NoNetworkError(Exception):
     """A download is due and its address does not answer."""
 
 
-def load(name: str, folder: pathlib.Path | None, *, files: str, looked: str) -> Dataset:
+def load(name: str, folder: pathlib.Path | None, *, files: str, looked: str, colour: bool = False) -> Dataset:
     """Loads a set through TensorFlow Datasets, which downloads and prepares it where that has not been done.
 
     TensorFlow Datasets keeps its sets in `TFDS_DATA_DIR`, or in `~/tensorflow_datasets`. A set prepared there earlier
@@ -37,6 +37,7 @@ def load(name: str, folder: pathlib.Path | None, *, files: str, looked: str) -> 
     Args:
       name: as TensorFlow Datasets knows the set.
       folder, files, looked: what was given, which files were wanted, and where they are not; for the messages.
+      colour: leaves CIFAR-10 as it is.
 
     Returns:
       The data set, its samples in the order of the published files.
@@ -52,7 +53,7 @@ def load(name: str, folder: pathlib.Path | None, *, files: str, looked: str) -> 
         builder = tfds.builder(name, data_dir=_home())
         if not builder.data_path.exists():
             _prepare(builder)
-        return Dataset(*_read(builder, "train"), *_read(builder, "test"), num_classes=10)
+        return Dataset(*_read(builder, "train", colour), *_read(builder, "test", colour), num_classes=10)
     # Whatever a corrupt download or a half-written folder sets off in there: the user needs the two ways, not a trace.
     except Exception as error:
         kind, reason, remedy = _explained(error)
@@ -131,13 +132,14 @@ def _missing_download(builder: Any) -> str | None:
     return None
 
 
-def _read(builder: Any, split: str) -> Split:
+def _read(builder: Any, split: str, colour: bool) -> Split:
     size = builder.info.splits[split].num_examples
     images = np.empty((size, *builder.info.features["image"].shape), np.uint8)
     labels = np.empty(size, np.int32)
     for index, example in zip(_stored_order(split, size), _examples(builder, split), strict=True):
         images[index], labels[index] = example["image"], example["label"]
-    return cifar.to_grey(images, labels) if builder.name == "cifar10" else from_bytes(images, labels)
+    grey = builder.name == "cifar10" and not colour
+    return cifar.to_grey(images, labels) if grey else from_bytes(images, labels)
 
 
 def _examples(builder: Any, split: str) -> Iterable[Mapping[str, Any]]:

@@ -216,6 +216,12 @@ def check_count(name: str, value: Any, least: int) -> None:
     check_at_least(name, int(value), least)
 
 
+def check_gamma(gamma: Any) -> None:
+    """A resolution of modularity."""
+    if isinstance(gamma, bool) or not isinstance(gamma, numbers.Real) or not 0 <= float(gamma) < float("inf"):
+        raise ValueError(f"gamma must be a finite number of at least 0, got {gamma!r}")
+
+
 def as_key(key: Any) -> jax.Array:
     """A Threefry key made of one key of jax.random, old-style ones (arrays of uint32) included; the same if it is one.
 

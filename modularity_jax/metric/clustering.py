@@ -51,6 +51,7 @@ def cluster(
     solver: str = "auto",
     refine: bool = True,
     measure: str = "ncut",
+    gamma: float = 1.0,
 ) -> Clustering:
     """Spectral clustering (Shi and Malik 2000), and moves that lower the n-cut further. `jax.vmap` batches it.
 
@@ -68,6 +69,8 @@ def cluster(
       refine: under the n-cut, weighs the points of k-means by degree, as the relaxation asks for (Dhillon, Guan and
         Kulis 2004), and moves vertices between clusters as long as that lowers it. False: as in the papers. Static.
       measure: of `MEASURES`: what is to be good. Another one than "ncut" keeps the restart that is best by it.
+      gamma: resolution of the measures "modularity" and "newman", static, as in `modularity`; `value`, `bound` and
+        `upper_bound` are with it, `Clustering.modularity` is with 1. The other measures have none.
 
     Where the eigenvectors did not converge, a warning says so; under jit, look at `converged`.
 
@@ -77,10 +80,11 @@ def cluster(
 
     Raises:
       ValueError: if num_clusters is not a whole number, below 2 or above the number of connected vertices, the graph
-        has no edge, num_restarts is not a whole number or below 1, selection, solver or measure is unknown, graph is no
-        graph, or key is not one key. Under jit the number of all vertices takes the place of the connected ones.
+        has no edge, num_restarts is not a whole number or below 1, selection, solver or measure is unknown, gamma is
+        not a finite number of at least 0, or not 1 with a measure without resolution, graph is no graph, or key is not
+        one key. Under jit the number of all vertices takes the place of the connected ones.
     """
-    settings = Settings(num_clusters, num_restarts, selection, solver, refine, measure)
+    settings = Settings(num_clusters, num_restarts, selection, solver, refine, measure, gamma)
     check_settings(settings, graph)
     return clustering_of(graph, partition_alone(graph, checks.as_key(key), settings), settings)
 
@@ -105,7 +109,9 @@ def clustering_of(graph: Graph, found: Partition, settings: Settings) -> Cluster
     told = describe(graph, found.labels, int(settings.num_clusters))._asdict()
     return Clustering(
         **found._asdict(),
-        **(told | {name: found.value for name in told if name == settings.measure}),  # to the last bit
+        **(
+            told | {name: found.value for name in told if name == settings.measure and settings.gamma == 1}
+        ),  # to the last bit
         bound=getattr(found, bound) if bound else jnp.full_like(found.value, jnp.nan),
         num_components=count_components(graph),
     )

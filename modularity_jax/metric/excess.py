@@ -12,12 +12,14 @@ from modularity_jax.graphs.sides import Sides
 Array = jax.Array
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Excess:
-    """A graph less its null: what takes the graph's place in a partition by modularity (see `Adjacency`)."""
+class WithNull:
+    """A graph with another null than its own (see `Adjacency`)."""
 
     graph: Adjacency
     expected: Null
+    sided: bool = dataclasses.field(default=True, metadata={"static": True})  # whether its sides are known
 
     @property
     def num_nodes(self) -> int:
@@ -28,17 +30,29 @@ class Excess:
         """Of the graph itself, [N]."""
         return self.graph.degrees()
 
+    def matvec(self, x: Array) -> Array:
+        """Product of the graph's adjacency with each row of x [M, N]."""
+        return self.graph.matvec(x)
+
+    def sides(self) -> Sides | None:
+        """The two sides of the graph, where they are known."""
+        return self.graph.sides() if self.sided else None
+
     def null(self) -> Null:
-        """What was taken off."""
+        """What is expected."""
         return self.expected
+
+
+class Excess(WithNull):
+    """A graph less its null: what takes the graph's place in a partition by modularity (see `Adjacency`)."""
 
     def matvec(self, x: Array) -> Array:
         """Product of the graph's adjacency less the expected one with each row of x [M, N]."""
-        return self.graph.matvec(x) - self.expected.product(x)
+        return super().matvec(x) - self.expected.product(x)
 
     def sides(self) -> Sides | None:
         """The two sides of the graph, less what is expected between them."""
-        own = self.graph.sides()
+        own = super().sides()
         if own is None:
             return None
         (rows, other_rows), (columns, other_columns) = map(own.split, self.expected)

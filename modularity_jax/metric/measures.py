@@ -26,19 +26,21 @@ class Measure(NamedTuple):
       bound: the field of `Partition` that says what no partition into so many parts surpasses; None for none.
       partition: (graph, key, settings) -> `Partition`, the measure's own way to it; None takes the n-cut's, and the
         restart that scores best.
+      resolved: whether its partition heeds `gamma`; then `scores` is with gamma 1.
     """
 
     scores: Callable[..., Array]
     higher: bool = False
     bound: str | None = None
     partition: Callable[[Adjacency, Array, Settings], Partition] | None = None
+    resolved: bool = False
 
 
 #: The measures that `cluster` and `shuffle_test` take, by name.
 MEASURES: dict[str, Measure] = {
     "ncut": Measure(batched_ncut, bound="lower_bound"),
-    "modularity": Measure(batched_modularity, True, "upper_bound", partition_by_modularity),
-    "newman": Measure(batched_newman, True, partition=partition_by_newman),
+    "modularity": Measure(batched_modularity, True, "upper_bound", partition_by_modularity, resolved=True),
+    "newman": Measure(batched_newman, True, partition=partition_by_newman, resolved=True),
     "coverage": Measure(batched_coverage, True),
     "conductance": Measure(batched_conductance),
 }

@@ -9,9 +9,7 @@ Q = 0, so that depth alone is no modularity; higher is more modular.
 """
 
 import functools
-import numbers
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +20,7 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.numerics import count, divide, full_precision, near_one
 from modularity_jax.graphs.protocol import Adjacency, Graph
 from modularity_jax.metric.embedding import embed, num_draws
-from modularity_jax.metric.excess import Excess
+from modularity_jax.metric.excess import Excess, WithNull
 from modularity_jax.metric.kmeans import kmeans, num_uniforms
 from modularity_jax.metric.moves import Found, climb, members_of, received_by
 from modularity_jax.metric.settings import Partition, Settings
@@ -55,13 +53,11 @@ def modularity(
       Scalar, at most 1; the same whatever the scale of all weights together.
 
     Raises:
-      ValueError: if num_clusters is not a whole number or below 2, gamma is not a number of at least 0, the labels are
-        neither integers of the right length and range nor shares of the right shape, weighting is unknown, or graph is
-        no graph.
+      ValueError: if num_clusters is not a whole number or below 2, gamma is not a finite number of at least 0, the
+        labels are neither integers of the right length and range nor shares of the right shape, weighting is unknown,
+        or graph is no graph.
     """
-    given_gamma: Any = gamma
-    if isinstance(given_gamma, bool) or not isinstance(given_gamma, numbers.Real) or not gamma >= 0:
-        raise ValueError(f"gamma must be a number of at least 0, got {gamma!r}")
+    checks.check_gamma(gamma)
     checks.check_choice("weighting", weighting, WEIGHTINGS)
     members = checks.as_members(graph, labels, num_clusters)
     weighed = graph.balanced() if weighting == "layer" else graph
@@ -97,6 +93,9 @@ def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) ->
     again and again, the two clusters that fit best become one and the rest is moved, down to two; the best of all
     partitions passed is kept.
     """
+    if settings.gamma != 1:
+        own = graph.null()
+        graph = WithNull(graph, own._replace(rows=float(settings.gamma) * own.rows))
     connected, size = graph.degrees() > 0, settings.num_clusters
     excess = Excess(graph, graph.null())
     dimensions = size - 1

@@ -23,7 +23,9 @@ def check_settings(settings: Settings, graph: Graph) -> None:
     checks.check_count("num_restarts", settings.num_restarts, 1)
     checks.check_choice("selection", settings.selection, SELECTIONS)
     checks.check_choice("solver", settings.solver, SOLVERS)
-    measure_of(settings.measure)
+    checks.check_gamma(settings.gamma)
+    if settings.gamma != 1 and not measure_of(settings.measure).resolved:
+        raise ValueError(f"gamma must be 1 with measure={settings.measure!r}, got {settings.gamma!r}")
     if not isinstance(settings.refine, bool):
         raise ValueError(f"refine must be True or False, got {settings.refine!r}")
     checks.check_num_clusters(settings.num_clusters, graph)

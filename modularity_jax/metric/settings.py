@@ -18,6 +18,7 @@ class Settings:
     solver: str
     refine: bool
     measure: str = "ncut"
+    gamma: float = 1.0
 
 
 class Partition(NamedTuple):

@@ -54,6 +54,7 @@ def shuffle_test(
     solver: str = "auto",
     refine: bool = True,
     measure: str = "ncut",
+    gamma: float = 1.0,
     shuffles_per_group: int | None = None,
     mesh: Mesh | None = None,
 ) -> ShuffleTest:
@@ -69,7 +70,7 @@ def shuffle_test(
       num_clusters: K, static.
       num_shuffles: R.
       method: the control; see `shuffle`.
-      num_restarts, selection, solver, refine, measure: as in `cluster`, for the graph and its controls alike.
+      num_restarts, selection, solver, refine, measure, gamma: as in `cluster`, for the graph and its controls alike.
       shuffles_per_group: controls that are clustered under one vmap; bounds the memory. None takes 1 on CPU cores, and
         on an accelerator what fills it; another number rounds differently.
       mesh: one-axis mesh whose devices share the controls; None for the default device.
@@ -79,7 +80,7 @@ def shuffle_test(
     """
     key = checks.as_key(key)
     _check_controls(graph, num_shuffles, method, shuffles_per_group)
-    settings, mesh = Settings(num_clusters, num_restarts, selection, solver, refine, measure), as_mesh(mesh)
+    settings, mesh = Settings(num_clusters, num_restarts, selection, solver, refine, measure, gamma), as_mesh(mesh)
     check_settings(settings, graph)
     size = int(shuffles_per_group or items_at_once(graph, settings))
     found, shuffled = partition_with_controls(

@@ -50,6 +50,7 @@ class TrainConfig:
     learning_rate: float = 1e-3  # Adam's
     l1_penalty: float = 0.0  # times the sum of |kernel entries|, and
     l2_penalty: float = 0.0  # times that of their squares, are added to the loss of both phases (2103.03386: 5e-5)
+    augment: bool = False  # turns, shifts and mirrors square images at random in training, see `nets.augmentation`
     reshuffle: bool = True  # False takes the samples in their own order in every epoch: the study's overfitted networks
     on_nan: str = "mark"  # a network whose loss is not finite is marked and left out; "fail" stops the run instead
     recipe: str = "train_then_prune"  # phases, optimiser and penalty, of `nets.recipes.RECIPES`, or package.module.NAME

@@ -10,10 +10,12 @@ import optax
 
 from modularity_jax.metric.permutation import permuted_index, random_words
 from modularity_jax.nets import pruning
+from modularity_jax.nets.augmentation import augmented
 from modularity_jax.nets.config import ModelConfig, TrainConfig
 from modularity_jax.nets.group_sizes import evaluated_at_once
 from modularity_jax.nets.kernels import Params, kernels_of
-from modularity_jax.nets.models import apply, architecture_of, widest
+from modularity_jax.nets.models import apply, apply_in_training, architecture_of, widest
+from modularity_jax.nets.models.cnn import image_shape
 from modularity_jax.nets.recipes import Recipe, recipe_of
 
 Array = jax.Array
@@ -113,7 +115,11 @@ def train_epoch(
     def step(index: Array, carry: tuple[TrainState, Array, Array, Array]) -> tuple[TrainState, Array, Array, Array]:
         state, loss, hits, finite = carry
         x, y = samples.x_train[batches[index]], samples.y_train[batches[index]]
-        state, sums = _update(training, state, x, y, weights[index], jax.random.fold_in(dropout_key, index))
+        key = jax.random.fold_in(dropout_key, index)
+        if training.settings.augment:
+            images, key = x.reshape(-1, *image_shape(x.shape[-1])), jax.random.fold_in(key, 1)
+            x = augmented(images, jax.random.fold_in(key, 0)).reshape(x.shape)
+        state, sums = _update(training, state, x, y, weights[index], key)
         loss = loss + sums[0]
         return state, loss, hits + sums[1], finite + jnp.isfinite(loss)  # a sum that was not finite stays so
 
@@ -179,7 +185,7 @@ def _batches(key: Array, count: int, settings: TrainConfig) -> tuple[Array, Arra
     order = jnp.arange(count, dtype=jnp.int32)
     if settings.reshuffle:
         order = permuted_index(order, count, random_words(key), max_size=count)  # a sort takes 20 ms on MNIST
-    order = jnp.pad(order, (0, missing))
+    order = jnp.pad(order, (0, missing), mode="wrap")  # a batch norm sees what fills, and it is to be any samples
     weights = jnp.pad(jnp.ones(count, jnp.float32), (0, missing))
     return order.reshape(steps, size), weights.reshape(steps, size)
 
@@ -200,17 +206,16 @@ def _update(
 ) -> tuple[TrainState, tuple[Array, Array]]:
     """One step of Adam on one batch; also the summed loss and the number of right answers."""
 
-    def loss_fn(params: Params) -> tuple[Array, tuple[Array, Array]]:
-        key = dropout_key if training.dropout else None
-        logits = apply(training.model, params, x, dropout_key=key)
+    def loss_fn(params: Params) -> tuple[Array, tuple[tuple[Array, Array], Params]]:
+        logits, running = apply_in_training(training.model, params, x, dropout_key if training.dropout else None)
         losses = weight * optax.softmax_cross_entropy_with_integer_labels(logits, y)
         hits = weight * (logits.argmax(axis=-1) == y)
         penalty = training.recipe.penalty(training.settings, params)
-        return losses.sum() / weight.sum() + penalty, (losses.sum(), hits.sum())
+        return losses.sum() / weight.sum() + penalty, ((losses.sum(), hits.sum()), running)
 
-    gradients, sums = jax.grad(loss_fn, has_aux=True)(state.params)
+    gradients, (sums, running) = jax.grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = training.optimizer.update(gradients, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
+    params = {**optax.apply_updates(state.params, updates), **running}
     if state.masks is not None:
         params = pruning.apply_masks(params, state.masks)
     return TrainState(params, opt_state, state.masks), sums

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from modularity_jax.graphs.readers import graph_of
 from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table
 from modularity_jax.runs.workdir import Comparison
 
@@ -56,7 +57,7 @@ class Network(NamedTuple):
 
     phase: str
     seed: int
-    kernels: Sequence[np.ndarray]  # L arrays [d_{l-1}, d_l]
+    kernels: Sequence[np.ndarray]  # L arrays [d_{l-1}, d_l]; of a convolution what it weighs between channels
     partitions: Mapping[int, np.ndarray]  # labels [N] by number of clusters, -1 where isolated
 
     @property
@@ -219,11 +220,15 @@ def _network(workdir: pathlib.Path, tests: pd.DataFrame, clusters: dict[str, Arr
     partitions = _numbered(clusters[phase], rf"seed_{seed}/{DRAWN}/k_(\d+)/labels")
     weights = _arrays(workdir, f"weights/{phase}.npz", f"seed_{seed}/")
     kernels = _numbered(weights, rf"seed_{seed}/layer_(\d+)[^/]*/kernel")
-    network = Network(phase, seed, list(kernels.values()), partitions)
-    if not partitions or not kernels or any(kernel.ndim != 2 for kernel in network.kernels):
+    if not partitions or not kernels:
         return None
-    is_perceptron = len(partitions[min(partitions)]) == sum(network.widths)
-    return network if is_perceptron else None
+    try:
+        graph = graph_of(list(kernels.values()))
+    except ValueError:  # no chain of layers
+        return None
+    network = Network(phase, seed, list(map(np.asarray, graph.affinities)), partitions)
+    is_chain = len(partitions[min(partitions)]) == sum(network.widths)
+    return network if is_chain else None
 
 
 def _numbered(arrays: Arrays, pattern: str) -> dict[int, np.ndarray]:

@@ -5,6 +5,7 @@ import jax
 import numpy as np
 import pytest
 
+from modularity_jax import data
 from modularity_jax.data import cifar
 
 BATCHES = [f"data_batch_{i}.bin" for i in range(1, 6)]
@@ -192,3 +193,11 @@ def test_damaged_npz(tmp_path, damage):
     path = tmp_path / "cifar10" / "cifar10.npz"
     path.write_bytes(damage(path.read_bytes()))
     assert_refused(path, "cut off or no npz file")
+
+
+def test_in_colour_it_is_as_published(tmp_path, small_batches):
+    images, labels = write_batches(tmp_path / "cifar10")
+    for dataset in (cifar.load(tmp_path / "cifar10", colour=True), data.load("cifar10_colour", tmp_path)):
+        np.testing.assert_allclose(dataset.x_train, images[:15].reshape(15, -1) / 255, rtol=1e-6)
+        np.testing.assert_array_equal(dataset.y_test, labels[15:])
+        assert dataset.x_test.shape == (3, 3072)

@@ -13,7 +13,8 @@ ROOT = pathlib.Path(modularity_jax.data.__file__).parents[2]
 
 
 def test_known_names():
-    expected = {"digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "lines", "random", "halves", "halves_same"}
+    expected = {"digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar10_colour", "lines", "random"}
+    expected |= {"halves", "halves_same"}
     assert set(modularity_jax.data.known_names()) == expected
 
 
@@ -161,9 +162,7 @@ def test_unknown_name(name, part):
 
 @pytest.mark.parametrize("name", ["digits+mnist", "lines|digits"])
 def test_digits_cannot_be_mixed(name):
-    with pytest.raises(
-        ValueError, match=r"digits cannot be mixed \(64 pixels, not 784\); take two of mnist,"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"digits cannot be mixed \(not of 784 values\); take two of mnist,") as caught:
         modularity_jax.data.load(name)
     assert str(caught.value).startswith(repr(name))
 

@@ -33,6 +33,7 @@ PROTOCOL = {
     "lines_cifar10_separated": ("lines|cifar10", 30, 40, 0.2),
     "lines_mnist": ("lines+mnist", 20, 20, 0.5),
     "lines_mnist_separated": ("lines|mnist", 20, 20, 0.5),
+    "cifar10_vgg": ("cifar10_colour", 200, 50, 0.5),
     "fashion_cnn": ("fashion_mnist", 10, 10, 0.5),
     "mnist": ("mnist", 20, 20, 0.5),
     "mnist_cnn": ("mnist", 10, 10, 0.5),
@@ -72,6 +73,12 @@ CHANGES = {
         "cluster.curve_epochs": (),
     },
     "mnist_stability": {"cluster.num_clusters": (4,)},
+    "cifar10_vgg": {
+        "model.name": "vgg", "model.widths": (3072, 64, 64, 128, 128, *(256,) * 3, *(512,) * 8, 10),
+        "train.num_seeds": 2, "train.augment": True, "cluster.graphs": ("weights", "convolutions"),
+        "cluster.measures": ("ncut", "modularity"), "cluster.num_clusters": (12,), "cluster.methods": ("layer",),
+        "cluster.num_shuffles": 50, "cluster.curve_epochs": (),
+    },
     "mnist_cnn": CNN,
     "fashion_cnn": CNN,
     "sequence_rnn": {
@@ -85,10 +92,11 @@ DROPOUT_FILES = ("cifar10_dropout", "fashion_mnist_dropout", "mnist_dropout")
 RUNNABLE = (*PROTOCOL, *DROPOUT_FILES)
 # The fast lane runs these: images and colours, with and without training, dropout, lesions, all controls.
 OF_EACH_KIND = ("cifar10", "initial", "mnist_controls", "mnist_dropout")
-# The report does not depend on the data: one of each kind.
-REPORTED = ("cifar10", "initial", "mnist_controls")
+# The report does not depend on the data: one of each kind, besides that of test_launchers, with lesions.
+REPORTED = ("initial", "mnist_controls")
 NUM_TEST = 2000
 WITHOUT_LESIONS = (
+    "cifar10_vgg",
     "fashion_cnn",
     "initial",
     "mnist_cnn",
@@ -260,7 +268,9 @@ def test_the_quick_variant_runs(name, tmp_path, request):
     )
     for row in rows:
         least, most = ("bound", "observed") if row["measure"] == "ncut" else ("observed", "bound")
-        assert 0 < row[least] <= row[most] * (1 + 1e-5) < 4
+        # A toy network may fall into as many pieces as there are clusters.
+        assert row[least] > 0 or (row["num_components"] >= 4 and row[least] == 0)
+        assert row[least] <= row[most] * (1 + 1e-5) + 1e-6 < 4
         assert row["converged"]
     assert (workdir.path / "lesions.csv").exists() == (name not in WITHOUT_LESIONS)
     # Trained networks know their digits, where there is something to know and so little training shows it.

@@ -13,7 +13,7 @@ from flax.serialization import to_bytes
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.tables import read_csv
 from modularity_jax.runs.workdir import create_workdir
-from tests.conftest import PROGRAMS
+from tests.conftest import PROGRAMS, QUICKLY
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TRAIN_IMAGES = "train-images-idx3-ubyte"
@@ -22,7 +22,7 @@ TRAIN_IMAGES = "train-images-idx3-ubyte"
 def environment(folder):
     """One device, quick compilation, programs shared by all tests, and nothing of the home directory."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(PROGRAMS), "HOME": str(folder)}
-    flags = {"XLA_FLAGS": "--xla_backend_optimization_level=0", "JAX_NUM_CPU_DEVICES": "1"}
+    flags = {"XLA_FLAGS": QUICKLY, "JAX_NUM_CPU_DEVICES": "1"}
     return os.environ | cache | flags | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "Agg"}
 
 

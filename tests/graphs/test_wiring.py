@@ -128,6 +128,17 @@ def test_modules_through_skips_and_recurrence_are_found():
     assert test.clustering.depth_share < 1e-3
 
 
+def test_devices_share_the_controls_and_change_no_bit():
+    graph = nets.residual_net(7)
+    how = {"num_clusters": 3, "num_shuffles": 7}
+    one = mj.shuffle_test(graph, jax.random.key(5), **how)
+    many = mj.shuffle_test(
+        graph, jax.random.key(5), **how, mesh=jax.make_mesh((2,), ("shuffle",), devices=jax.devices()[:2])
+    )
+    np.testing.assert_array_equal(one.controls, many.controls)
+    np.testing.assert_array_equal(one.clustering.labels, many.clustering.labels)
+
+
 def test_n_cut_is_differentiable_through_wire():
     kernel = jnp.asarray(np.random.default_rng(9).normal(size=(2, 2, 3, 4)), jnp.float32)
     labels = np.array([0, 1, 0, 1, 0, 1, 1])

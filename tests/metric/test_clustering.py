@@ -131,7 +131,7 @@ def test_best_of_all_bipartitions_is_found():
 def test_vmap_equals_the_loop():
     graphs = [sparse_net(seed) for seed in range(4)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *graphs)
-    batched = jax.vmap(lambda g, key: mj.cluster(g, key, num_clusters=4))(stacked, nets.keys(0, 4))
+    batched = jax.device_get(jax.vmap(lambda g, key: mj.cluster(g, key, num_clusters=4))(stacked, nets.keys(0, 4)))
     for i, (graph, key) in enumerate(zip(graphs, nets.keys(0, 4), strict=True)):
         alone = mj.cluster(graph, key, num_clusters=4)
         one = jax.tree.map(lambda leaf, i=i: leaf[i], batched)
@@ -242,7 +242,7 @@ def path(num_nodes, num_parts=1):
 
 @pytest.mark.filterwarnings("ignore:the eigenvectors did not converge")
 @pytest.mark.parametrize(
-    ("num_nodes", "num_parts", "num_clusters"), [(5000, 1, 2), (20_000, 1, 2), (60, 6, 3), (600, 30, 5), (400, 200, 4)]
+    ("num_nodes", "num_parts", "num_clusters"), [(5000, 1, 2), (60, 6, 3), (600, 30, 5), (400, 200, 4)]
 )
 def test_lower_bound_holds_whatever_converged(num_nodes, num_parts, num_clusters):
     """Long paths, whose leading eigenvalues lie closer together than float32 can tell, and many components."""
@@ -256,10 +256,10 @@ def test_lower_bound_holds_whatever_converged(num_nodes, num_parts, num_clusters
 
 def test_a_partition_that_may_be_far_from_the_best_comes_with_a_warning():
     with pytest.warns(UserWarning, match="the eigenvectors did not converge, a better partition may well exist"):
-        found = mj.cluster(path(20_000), jax.random.key(0), num_clusters=2)
+        found = mj.cluster(path(5000), jax.random.key(0), num_clusters=2)
     assert not found.converged
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = mj.cluster(path(400), jax.random.key(0), num_clusters=2)
-        jax.jit(lambda g: mj.cluster(g, jax.random.key(0), num_clusters=2).ncut)(path(20_000))  # no value to look at
+        jax.jit(lambda g: mj.cluster(g, jax.random.key(0), num_clusters=2).ncut)(path(5000))  # no value to look at
     assert found.ncut < 1.1 * 2 / 399

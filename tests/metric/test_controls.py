@@ -10,6 +10,7 @@ import scipy.stats
 
 import modularity_jax as mj
 from modularity_jax.metric.controls import KDE_BANDWIDTH
+from tests.conftest import OPTIMISED
 from tests.metric import nets
 
 LIST_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
@@ -106,7 +107,8 @@ def six_places(method):
     first[np.ix_([0, 2, 3], [1, 3])] = np.arange(1, 7).reshape(3, 2)
     second[[1, 3], 0] = 1
     graph = mj.LayeredGraph.from_weights([first, second])
-    drawn = jax.jit(jax.vmap(lambda key: mj.shuffle(graph, key, method=method)))(nets.keys(1, 60_000))
+    draw = jax.jit(jax.vmap(lambda key: mj.shuffle(graph, key, method=method)), compiler_options=OPTIMISED)
+    drawn = draw(nets.keys(1, 60_000))
     return np.asarray(drawn.affinities[0])[:, [0, 2, 3]][:, :, [1, 3]].astype(int)
 
 

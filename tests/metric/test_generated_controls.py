@@ -89,9 +89,11 @@ def test_controls_of_nets(data, key, case):
         np.testing.assert_array_equal(one, other)
 
 
+# Sums of products are rounded alike only as users' programs are compiled.
+@pytest.mark.parametrize("method", ["layer", pytest.param("layer_all_distribution", marks=pytest.mark.long)])
 @examples(60)
-@hypothesis.given(whole_nets(), prng_keys(), st.sampled_from(("layer", "layer_all_distribution")))
-def test_controls_do_not_depend_on_jit(graph, key, method):
+@hypothesis.given(whole_nets(), prng_keys())
+def test_controls_do_not_depend_on_jit(method, graph, key):
     for one, other in zip(
         mj.shuffle(graph, key, method=method).affinities, shuffle(graph, key, method=method).affinities, strict=True
     ):

@@ -11,59 +11,54 @@ from tests.metric import nets
 NET = nets.random_net(0, (6, 5, 4))
 WIDE = nets.random_net(0, (300, 200, 10))
 EDGES = nets.sparse_twin(NET)
+RECURRENT = nets.recurrent_net(0)
 
 
-def lowered(fn, graph, platform):
-    """Text of the program that would run there; keys travel as raw words."""
+def lowered(fn, graph):
+    """Text of the program that would run on either; keys travel as raw words."""
     call = jax.jit(
         lambda leaves, words: fn(jax.tree.unflatten(jax.tree.structure(graph), leaves), jax.random.wrap_key_data(words))
     )
-    exported = jax.export.export(call, platforms=[platform])(
+    exported = jax.export.export(call, platforms=["cuda", "tpu"])(
         jax.tree.leaves(graph), jax.random.key_data(jax.random.key(0))
     )
-    assert exported.platforms == (platform,)
+    assert exported.platforms == ("cuda", "tpu")
     return exported.mlir_module()
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize("solver", ["eigh", "krylov"])
 @pytest.mark.parametrize("graph", [NET, EDGES], ids=["layered", "sparse"])
-def test_cluster(graph, solver, platform):
-    text = lowered(lambda g, key: mj.cluster(g, key, num_clusters=3, solver=solver), graph, platform)
+def test_cluster(graph, solver):
+    text = lowered(lambda g, key: mj.cluster(g, key, num_clusters=3, solver=solver), graph)
     assert "lapack" not in text
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
-def test_cluster_above_the_dense_size(platform):
-    assert "lapack" not in lowered(lambda g, key: mj.cluster(g, key, num_clusters=3), WIDE, platform)
+def test_cluster_above_the_dense_size():
+    assert "lapack" not in lowered(lambda g, key: mj.cluster(g, key, num_clusters=3), WIDE)
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize(("graph", "method"), [*((NET, m) for m in mj.METHODS), (EDGES, "layer_nonzero")])
-def test_shuffle(graph, method, platform):
-    lowered(lambda g, key: mj.shuffle(g, key, method=method), graph, platform)
+def test_shuffle(graph, method):
+    lowered(lambda g, key: mj.shuffle(g, key, method=method), graph)
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
-@pytest.mark.parametrize("graph", [NET, EDGES], ids=["layered", "sparse"])
-def test_shuffle_test(graph, platform):
+@pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT], ids=["layered", "sparse", "recurrent"])
+def test_shuffle_test(graph):
     def run(g, key):
         return mj.shuffle_test(g, key, num_clusters=3, num_shuffles=5, method="layer_nonzero", shuffles_per_group=2)
 
-    assert "lapack" not in lowered(run, graph, platform)
+    assert "lapack" not in lowered(run, graph)
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
-@pytest.mark.parametrize("graph", [NET, EDGES], ids=["layered", "sparse"])
-def test_modularity(graph, platform):
+@pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT], ids=["layered", "sparse", "recurrent"])
+def test_modularity(graph):
     def run(g, key):
         found = mj.cluster(g, key, num_clusters=3, measure="modularity")
         return found, mj.modularity(g, found.labels, num_clusters=3)
 
-    assert "lapack" not in lowered(run, graph, platform)
+    assert "lapack" not in lowered(run, graph)
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
-def test_ncut_and_its_gradient(platform):
+def test_ncut_and_its_gradient():
     labels = jnp.arange(NET.num_nodes) % 3
-    lowered(lambda g, key: jax.grad(lambda h: mj.ncut(h, labels, num_clusters=3))(g), NET, platform)
+    lowered(lambda g, key: jax.grad(lambda h: mj.ncut(h, labels, num_clusters=3))(g), NET)

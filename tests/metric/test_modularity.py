@@ -1,8 +1,9 @@
-"""Layered modularity: against networkx, by hand, all partitions of small networks, and modules that are there."""
+"""Layered modularity: by networkx and igraph, by hand, all partitions of small networks, and modules that are there."""
 
 import functools
 import itertools
 
+import igraph
 import jax
 import jax.numpy as jnp
 import networkx as nx
@@ -24,6 +25,7 @@ WITHOUT_WEIGHTS = mj.SparseGraph.from_edges(*np.array(list(KARATE.edges)).T, np.
 DAVIS = nx.davis_southern_women_graph()
 WOMEN = [name for name, facts in DAVIS.nodes(data=True) if facts["bipartite"] == 0]
 BIADJACENCY = nx.bipartite.biadjacency_matrix(DAVIS, WOMEN).toarray().astype(np.float32)
+WOMEN_AND_EVENTS = mj.LayeredGraph.from_weights([BIADJACENCY])
 
 
 def slow(blocks, gamma):
@@ -45,7 +47,7 @@ def blocks_of(weights, labels):
 
 
 def best(graph, key, num_clusters, **more):
-    return mj.cluster(graph, jax.random.key(key), num_clusters=num_clusters, measure="modularity", **more)
+    return mj.cluster(graph, key, num_clusters=num_clusters, measure="modularity", **more)
 
 
 @pytest.mark.parametrize(("gamma", "expected"), [(1.0, 0.358235), (0.5, 0.608605), (2.0, -0.142505)])
@@ -67,10 +69,12 @@ def test_newmans_of_a_graph_without_layers(seed):
     labels = np.random.default_rng(seed).integers(0, 4, 30)
     twin = nx.from_numpy_array(nets.dense(graph))
     sets = [set(np.flatnonzero(labels == c).tolist()) for c in range(4)]
+    other = igraph.Graph(30, list(zip(*edges[:2], strict=True)))
     for gamma in (1.0, 1.7):
+        found = float(mj.modularity(graph, labels, num_clusters=4, gamma=gamma))
         expected = nx.community.modularity(twin, sets, weight="weight", resolution=gamma)
-        found = mj.modularity(graph, labels, num_clusters=4, gamma=gamma)
-        assert float(found) == pytest.approx(expected, abs=1e-6)
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert found == pytest.approx(other.modularity(labels, weights=edges[2], resolution=gamma), abs=1e-6)
 
 
 @pytest.mark.parametrize("widths", [(6, 5), (6, 5, 7), (4, 7, 3, 6), (3, 8, 4, 8, 3)])
@@ -88,6 +92,20 @@ def test_of_a_layered_graph_by_its_definition(widths):
             members = placed[None, None] == np.arange(3)[None, :, None]
             found = modularity_of_members(own, jnp.asarray(members), gamma)
             assert float(found[0]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_of_kernels_by_directed_modularity():
+    """Edges that all go from one side to the other have Barber's null in the directed modularity, igraph's."""
+    weights = [np.abs(w) for w in nets.random_weights(6, (6, 5, 7), 0.7)]
+    labels = np.random.default_rng(6).integers(0, 3, 18).astype(np.int32)
+    for gamma in (1.0, 0.3):
+        excess = 0.0
+        for w, rows, columns in blocks_of(weights, labels):
+            edges = [(i, len(rows) + j) for i, j in np.argwhere(w)]
+            theirs = igraph.Graph(sum(w.shape), edges, directed=True)
+            excess += w.sum() * theirs.modularity(np.concatenate([rows, columns]), w[w > 0], gamma)
+        found = mj.modularity(mj.LayeredGraph.from_weights(weights), labels, num_clusters=3, gamma=gamma)
+        assert float(found) == pytest.approx(excess / sum(w.sum() for w in weights), abs=1e-6)
 
 
 def test_a_partition_by_layers_is_not_modular():
@@ -129,19 +147,29 @@ def test_gradient_by_differences():
         assert float(gradient[layer][place]) == pytest.approx(difference, abs=2e-4)
 
 
-@pytest.mark.parametrize("num_clusters", [4, 6])
-def test_the_best_of_the_karate_club_from_every_key(num_clusters):
-    found = [float(best(WITHOUT_WEIGHTS, key, num_clusters).value) for key in range(8)]
-    np.testing.assert_allclose(found, 0.419790, atol=1e-6)
+def test_the_best_of_the_karate_club_by_an_integer_program():
+    theirs = igraph.Graph(34, list(KARATE.edges)).community_optimal_modularity()
+    assert theirs.modularity == pytest.approx(0.419790, abs=1e-6)
+    labels = np.array(theirs.membership)
+    assert float(mj.modularity(WITHOUT_WEIGHTS, labels, num_clusters=4)) == pytest.approx(theirs.modularity, abs=1e-6)
 
 
-def test_nearly_the_best_of_women_and_events():
-    """The best known is .345537, of four clusters; some keys find it with six to begin with."""
-    graph = mj.LayeredGraph.from_weights([BIADJACENCY])
-    assert min(float(best(graph, key, 4).value) for key in range(4)) > 0.3452
-    assert max(float(best(graph, key, 6, num_restarts=50).value) for key in range(20)) == pytest.approx(
-        0.345537, abs=1e-6
-    )
+@pytest.mark.parametrize(
+    ("graph", "best_known", "num_clusters", "times"),
+    [
+        (WITHOUT_WEIGHTS, 0.419790, 4, 20),
+        (WITHOUT_WEIGHTS, 0.419790, 7, 15),  # 17 where this was written
+        (WOMEN_AND_EVENTS, 0.345537, 4, 20),
+        (WOMEN_AND_EVENTS, 0.345537, 7, 20),
+    ],
+)
+def test_the_best_known_is_found_from_so_many_of_20_keys(graph, best_known, num_clusters, times):
+    """Both have four clusters; what other keys find is within 5% of it."""
+    keys = jax.vmap(jax.random.key)(np.arange(20))
+    values = np.asarray(jax.vmap(lambda key: best(graph, key, num_clusters).value)(keys))
+    assert values.max() == pytest.approx(best_known, abs=1e-6)
+    assert (values > best_known - 1e-6).sum() >= times
+    assert values.min() > 0.95 * best_known
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -152,7 +180,7 @@ def test_all_partitions_of_a_small_network(seed):
     for size in (2, 3):
         everything = np.array(list(itertools.product(range(size), repeat=8)), np.int32)
         most = float(MEASURES["modularity"].scores(graph, jnp.asarray(everything), num_clusters=size).max())
-        found = best(graph, seed, size, num_restarts=20)
+        found = best(graph, jax.random.key(seed), size, num_restarts=20)
         assert float(found.value) == pytest.approx(most, abs=1e-6)
         assert most <= float(found.bound) + 1e-6
         labels = np.asarray(found.labels)
@@ -181,7 +209,7 @@ def test_modules_that_are_there_are_found(num_kernels, num_modules):
         weights, truth = planted(seed, num_kernels, num_modules, 0.15)
         graph = mj.LayeredGraph.from_weights(weights)
         for size in (num_modules, num_modules + 3):
-            agree.append(adjusted_rand_score(truth, best(graph, seed, size).labels))
+            agree.append(adjusted_rand_score(truth, best(graph, jax.random.key(seed), size).labels))
     assert min(agree) > 0.97
     if num_kernels == 5 and num_modules == 2:
         cut = mj.cluster(graph, jax.random.key(0), num_clusters=2)
@@ -191,8 +219,54 @@ def test_modules_that_are_there_are_found(num_kernels, num_modules):
 def test_more_clusters_to_begin_with_are_no_worse():
     for seed in range(4):
         graph = mj.LayeredGraph.from_weights(nets.random_weights(seed, (20, 16, 12, 10), 0.3))
-        few, many = (float(best(graph, seed, size).value) for size in (3, 9))
+        few, many = (float(best(graph, jax.random.key(seed), size).value) for size in (3, 9))
         assert many >= few - 1e-3
+
+
+@pytest.mark.parametrize("measure", ["modularity", "newman"])
+def test_clusters_at_another_resolution(measure):
+    """The value is that of the labels; modules come apart at a higher one, and are one at a low one."""
+    weights, _ = planted(0, 3, 4, 0.1)
+    graph = mj.LayeredGraph.from_weights(weights)
+    flat = graph if measure == "modularity" else nets.sparse_twin(graph)
+    settings = {"num_clusters": 9, "num_restarts": 3, "measure": measure}
+    sizes = []
+    for gamma in (0.05, 1, 3):
+        found = mj.cluster(graph, jax.random.key(0), **settings, gamma=gamma)
+        sizes.append(np.unique(found.labels).size)
+        given = {"labels": found.labels, "num_clusters": 9}
+        assert float(found.value) == pytest.approx(float(mj.modularity(flat, **given, gamma=gamma)), abs=1e-6)
+        assert float(found.modularity) == pytest.approx(float(mj.modularity(graph, **given)), abs=1e-6)
+        if measure == "modularity":
+            assert found.value <= found.bound + 1e-6
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_controls_have_the_resolution_of_the_network():
+    graph = mj.LayeredGraph.from_weights(planted(0, 3, 2, 0.2)[0])
+    settings = {"num_clusters": 2, "num_restarts": 3, "measure": "modularity", "gamma": 0.5}
+    test = mj.shuffle_test(graph, jax.random.key(0), num_shuffles=3, **settings)
+    shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(jax.random.key(0), 1))
+    own = mj.cluster(mj.shuffle(graph, shuffle_key), cluster_key, **settings)
+    assert float(own.value) == pytest.approx(float(test.controls[1]), abs=1e-6)
+    q = mj.modularity(graph, test.clustering.labels, num_clusters=2, gamma=0.5)
+    assert float(test.observed) == pytest.approx(float(q), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("measure", "gamma", "message"),
+    [
+        ("ncut", 2, "gamma must be 1 with measure='ncut', got 2"),
+        ("coverage", 0.5, "gamma must be 1 with measure='coverage', got 0.5"),
+        ("modularity", -1, "gamma must be a finite number of at least 0, got -1"),
+        ("modularity", True, "gamma must be a finite number of at least 0, got True"),
+        ("newman", float("inf"), "gamma must be a finite number of at least 0, got inf"),
+    ],
+)
+@pytest.mark.parametrize("of", [mj.cluster, mj.shuffle_test])
+def test_a_resolution_that_is_none(of, measure, gamma, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        of(WOMEN_AND_EVENTS, jax.random.key(0), num_clusters=2, measure=measure, gamma=gamma)
 
 
 def test_soft_labels():
@@ -236,10 +310,9 @@ def test_a_shuffle_test_by_it():
         control = mj.shuffle(graph, shuffle_key)
         own = mj.cluster(control, cluster_key, num_clusters=2, num_restarts=3, measure="modularity")
         assert float(own.value) == pytest.approx(float(test.controls[index]), abs=1e-6)
-    for devices in (2, 4):
-        mesh = jax.make_mesh((devices,), ("shuffle",), devices=jax.devices()[:devices])
-        other = mj.shuffle_test(graph, jax.random.key(0), **settings, mesh=mesh)
-        np.testing.assert_array_equal(other.controls, test.controls)
+    mesh = jax.make_mesh((4,), ("shuffle",))
+    other = mj.shuffle_test(graph, jax.random.key(0), **settings, mesh=mesh)
+    np.testing.assert_array_equal(other.controls, test.controls)
 
 
 def test_another_resolution_is_no_other_program():
@@ -267,9 +340,9 @@ def test_it_is_batched():
     ("changed", "message"),
     [
         ({"num_clusters": 1}, "num_clusters must be at least 2, got 1"),
-        ({"gamma": -1}, "gamma must be a number of at least 0, got -1"),
-        ({"gamma": float("nan")}, "gamma must be a number of at least 0, got nan"),
-        ({"gamma": "1"}, "gamma must be a number of at least 0, got '1'"),
+        ({"gamma": -1}, "gamma must be a finite number of at least 0, got -1"),
+        ({"gamma": float("nan")}, "gamma must be a finite number of at least 0, got nan"),
+        ({"gamma": "1"}, "gamma must be a finite number of at least 0, got '1'"),
         ({"weighting": "neuron"}, "weighting must be one of"),
         ({"labels": np.zeros((34, 3))}, r"labels must be \[N\] or \[N, K\] with N=34, K=2, got \(34, 3\)"),
         ({"labels": np.zeros(3, int)}, r"labels must have shape \(34,\), one per vertex, got \(3,\)"),

@@ -24,8 +24,13 @@ def permutations(keys, size, *, length):
     return jax.vmap(lambda key: draw(random_words(key)))(keys)
 
 
+permuted = jax.jit(permuted_index, static_argnames="max_size")
+
+
 def whole(seed, count, size):
-    return np.asarray(permutations(nets.keys(seed, count), size, length=size))
+    """All values for each of `count` keys, some at a time: one program a size."""
+    parts = nets.keys(seed, count).reshape(-1, math.gcd(count, 500))
+    return np.concatenate([permutations(part, size, length=size) for part in parts])
 
 
 def z_score(samples, mean, variance):
@@ -186,17 +191,17 @@ def test_each_row_takes_a_permutation_of_its_own():
 def test_same_words_give_the_same_permutation_whatever_is_asked():
     words = random_words(jax.random.key(13))
     assert words.shape == (NUM_ROUNDS,)
-    all_of_it = permuted_index(jnp.arange(100), 100, words, max_size=100)
+    all_of_it = permuted(jnp.arange(100), 100, words, max_size=100)
     some = jnp.array([0, 3, 50, 99])
-    np.testing.assert_array_equal(permuted_index(some, 100, words, max_size=100), all_of_it[some])
-    np.testing.assert_array_equal(permuted_index(some, 100, words, max_size=10_000), all_of_it[some])
+    np.testing.assert_array_equal(permuted(some, 100, words, max_size=100), all_of_it[some])
+    np.testing.assert_array_equal(permuted(some, 100, words, max_size=10_000), all_of_it[some])
 
 
 @pytest.mark.parametrize("size", [2, 7, 17, 100, 2560, 65536, 200704])
 def test_few_indices_are_permuted_as_all_are(size):
     # Those whose cell leads out of the range are found by walking back from outside: every one of them, near or far.
     words = random_words(jax.random.key(15))
-    whole = permuted_index(jnp.arange(size), size, words, max_size=size)
+    whole = permuted(jnp.arange(size), size, words, max_size=size)
     some = np.sort(np.random.default_rng(0).choice(size, max(1, size // 10), replace=False))
     padded = jnp.concatenate([jnp.asarray(some), jnp.full(3, size)])
-    np.testing.assert_array_equal(permuted_index(padded, size, words, max_size=size)[:-3], whole[some])
+    np.testing.assert_array_equal(permuted(padded, size, words, max_size=size)[:-3], whole[some])

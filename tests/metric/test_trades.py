@@ -13,6 +13,7 @@ import modularity_jax as mj
 from modularity_jax.metric import trades
 from modularity_jax.metric.stocks import stock
 from modularity_jax.metric.strengths import fit, log_odds, with_strengths
+from tests.conftest import OPTIMISED
 from tests.metric import nets
 
 METHODS = ("degrees", "strengths")
@@ -95,7 +96,8 @@ def counts_of(places, known):
 def test_places_with_these_degrees_are_equally_likely(rows, columns):
     known = matrices(rows, columns)
     graph = mj.LayeredGraph.from_weights([known[7].astype(float)])
-    after = jax.jit(jax.vmap(lambda key: mj.shuffle(graph, key, method="degrees")))(nets.keys(4, 8_000)).affinities[0]
+    draw = jax.jit(jax.vmap(lambda key: mj.shuffle(graph, key, method="degrees")), compiler_options=OPTIMISED)
+    after = draw(nets.keys(4, 8_000)).affinities[0]
     places = np.nonzero(np.asarray(after).reshape(8_000, -1))[1].reshape(8_000, -1)
     nets.assert_counts(counts_of(places, known), 8_000 / len(known))
 
@@ -106,7 +108,9 @@ def test_places_are_drawn_by_the_odds_of_the_model():
     rows, columns = np.array([-0.5, 0, 0.5, 1]), np.array([-0.25, 0, 0.25, 1])
     of_values = made.values.cell // 4
     made = jax.tree.map(jnp.asarray, made._replace(trades=made.trades._replace(effects=(rows[of_values], columns))))
-    draw = jax.jit(jax.vmap(lambda key: trades.traded_places(made.trades, made.num_values, key)))
+    draw = jax.jit(
+        jax.vmap(lambda key: trades.traded_places(made.trades, made.num_values, key)), compiler_options=OPTIMISED
+    )
     odds = (known * np.asarray(log_odds(rows[:, None] + columns[None, :]))).sum(axis=(1, 2))
     share = np.exp(odds - odds.max())
     assert share.max() > 10 * share.min()
@@ -115,7 +119,8 @@ def test_places_are_drawn_by_the_odds_of_the_model():
 
 def test_a_rows_weights_come_to_its_places_in_any_order():
     graph = mj.LayeredGraph.from_weights([np.array([[1.0, 2, 3], [4, 5, 6]])])
-    after = jax.jit(jax.vmap(lambda key: mj.shuffle(graph, key, method="degrees")))(nets.keys(6, 8_000)).affinities[0]
+    draw = jax.jit(jax.vmap(lambda key: mj.shuffle(graph, key, method="degrees")), compiler_options=OPTIMISED)
+    after = draw(nets.keys(6, 8_000)).affinities[0]
     seen = np.unique(np.asarray(after).astype(int).reshape(-1, 6) @ 7 ** np.arange(6), return_counts=True)[1]
     assert seen.size == 36
     nets.assert_counts(seen, 8_000 / 36)

@@ -80,14 +80,16 @@ def identity_params(widths):
 
 def test_no_dropout_without_a_hidden_layer():
     widths, x = (300, 300), jnp.ones((4, 300))
-    out = models.apply(MLP(widths, 0.5), identity_params(widths), x, dropout_key=jax.random.key(0))
+    out = models.apply_in_training(MLP(widths, 0.5), identity_params(widths), x, jax.random.key(0))[0]
     np.testing.assert_array_equal(out, x)
 
 
 @pytest.mark.parametrize("num_hidden", [1, 2])
 def test_dropout_after_each_hidden_layer_and_nowhere_else(num_hidden):
     widths, rate = (400,) * (num_hidden + 2), 0.25
-    out = models.apply(MLP(widths, rate), identity_params(widths), jnp.ones((50, 400)), dropout_key=jax.random.key(1))
+    out, _ = models.apply_in_training(
+        MLP(widths, rate), identity_params(widths), jnp.ones((50, 400)), jax.random.key(1)
+    )
     # What survives every hidden layer is scaled up once by each.
     scale = (1 - rate) ** -num_hidden
     assert set(np.unique(np.asarray(out)).round(4)) == {0, np.float32(round(scale, 4))}
@@ -104,7 +106,7 @@ def test_dropout_follows_the_key():
     widths, x = (400, 400, 400), jnp.ones((3, 400))
     model, params = MLP(widths, 0.5), identity_params(widths)
     one, again, other = (
-        np.asarray(models.apply(model, params, x, dropout_key=jax.random.key(seed))) for seed in (0, 0, 1)
+        np.asarray(models.apply_in_training(model, params, x, jax.random.key(seed))[0]) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()

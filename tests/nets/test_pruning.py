@@ -150,10 +150,11 @@ def masks_at_once(kernels, batched, counts):
 def test_masks_at_once_are_those_of_each_kernel(row, monkeypatch):
     """Kernels of all kinds and of several sizes together, whole rows and broken ones."""
     monkeypatch.setattr(joint_masks, "_ROW", row)
+    at_once = jax.jit(lambda *given: joint_masks.masks_at_once(*given))  # a program of its own for each row
     kernels = [kernel_of(kind, shape) for kind in KINDS for shape in ((13, 9), (8, 8))] + [kernel_of("one")]
     for share in (0, 0.1, 0.5, 0.99, 1):
         counts = np.array([round(share * kernel.size) for kernel in kernels], np.int32)
-        for got, kernel, count in zip(joint_masks.masks_at_once(kernels, counts), kernels, counts, strict=True):
+        for got, kernel, count in zip(at_once(kernels, counts), kernels, counts, strict=True):
             assert got.dtype == bool
             np.testing.assert_array_equal(got, slow_mask(kernel, count))
             np.testing.assert_array_equal(got, magnitude_mask(kernel, count))

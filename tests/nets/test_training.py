@@ -329,13 +329,13 @@ def test_dropout_trains_on_other_activations_but_tests_without(samples, params):
 def test_the_dropout_key_matters_only_with_dropout(samples, params, monkeypatch):
     """Without dropout an epoch's randomness is its order alone: the other half of the key is never used."""
     used = []
-    apply = models.apply
+    apply = models.apply_in_training
 
-    def spy(model, params, x, *, dropout_key=None):
+    def spy(model, params, x, dropout_key):
         used.append(dropout_key is not None)
-        return apply(model, params, x, dropout_key=dropout_key)
+        return apply(model, params, x, dropout_key)
 
-    monkeypatch.setattr(training, "apply", spy)
+    monkeypatch.setattr(training, "apply_in_training", spy)
     for rate, expected in ((0.0, False), (0.3, True)):
         used.clear()
         recipe = training.training_of(dataclasses.replace(MODEL, dropout_rate=rate), TRAIN)

@@ -139,7 +139,7 @@ def test_a_table_of_a_paper(tmp_path):
 @pytest.mark.parametrize(
     ("section", "setting", "value"),
     [
-        ("model", "name", "cnn"),
+        ("model", "name", "transformer"),
         ("train", "recipe", "tests.plugs.recipe.NOTHING"),
         ("cluster", "graphs", ["tests.nowhere.graph"]),
         ("cluster", "measures", ["modular"]),

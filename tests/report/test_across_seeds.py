@@ -167,6 +167,7 @@ def test_bootstrap_interval_is_scipys_at_the_widened_level():
     assert found.cohens_d_low < found.cohens_d < found.cohens_d_high
 
 
+@pytest.mark.long  # the test above has the interval itself
 def test_bootstrap_interval_holds_the_mean_about_as_often_as_it_says():
     rng = np.random.default_rng(0)
     trials = 200

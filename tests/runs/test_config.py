@@ -22,7 +22,7 @@ OTHER = {
     },
     "train": {
         "num_seeds": 3, "seed": 7, "epochs": 2, "batch_size": 32, "learning_rate": 0.01, "on_nan": "fail",
-        "seeds_per_group": 3, "l1_penalty": 1e-5, "l2_penalty": 1e-4, "reshuffle": False,
+        "seeds_per_group": 3, "l1_penalty": 1e-5, "l2_penalty": 1e-4, "augment": True, "reshuffle": False,
         "recipe": "tests.plugs.recipe.RECIPE",
     },
     "prune": {"epochs": 1, "initial_sparsity": 0.1, "final_sparsity": 0.8, "frequency": 3},

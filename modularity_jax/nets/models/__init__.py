@@ -12,11 +12,15 @@ from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params, kernels_of
-from modularity_jax.nets.models import cnn, given, recurrent
+from modularity_jax.nets.models import cnn, given, recurrent, vgg
 from modularity_jax.nets.models.mlp import MLP, Silence
 from modularity_jax.plug_points import entry
 
 Array = jax.Array
+
+
+# Flax's name for running averages, which batches change and not gradients.
+RUNNING = "batch_stats"
 
 
 class Architecture(NamedTuple):
@@ -48,6 +52,7 @@ MODELS: dict[str, Architecture] = {
         is_chain=True,
     ),
     "cnn": Architecture(cnn.cnn, cnn.graph, takes_silence=True, is_chain=True),
+    "vgg": Architecture(vgg.vgg, vgg.graph, takes_silence=True),
     "rnn": Architecture(recurrent.rnn, recurrent.graph, takes_silence=True),
     "lstm": Architecture(recurrent.lstm, recurrent.graph, takes_silence=True),
     "given": Architecture(lambda config: given.Given(config.wiring, config.widths), given.graph),
@@ -66,24 +71,37 @@ def can_be_damaged(config: ModelConfig) -> bool:
 
 
 def init_params(model: nn.Module, num_inputs: int, key: Array) -> Params:
-    """Fresh parameters, such as `{"layer_00": {"kernel": [d_0, d_1], "bias": [d_1]}, ...}`."""
-    params: Params = model.init(key, jax.numpy.zeros((1, num_inputs)))["params"]
-    return params
+    """Fresh parameters, such as `{"layer_00": {"kernel": [d_0, d_1], "bias": [d_1]}, ...}`.
+
+    Running averages of batch norms stand beside them, under `RUNNING`.
+    """
+    made = model.init(key, jax.numpy.zeros((1, num_inputs)))
+    return {**made["params"], **{name: made[name] for name in (RUNNING,) if name in made}}
 
 
-def apply(model: nn.Module, params: Params, x: Array, *, dropout_key: Array | None = None) -> Array:
-    """Logits [B, C]; with a dropout_key as in training, without one as in evaluation."""
-    if dropout_key is None:
-        return model.apply({"params": params}, x)
-    rngs: dict[str, Any] = {"dropout": dropout_key}
-    return model.apply({"params": params}, x, train=True, rngs=rngs)
+def apply(model: nn.Module, params: Params, x: Array) -> Array:
+    """Logits [B, C] in evaluation."""
+    return model.apply(variables(params), x)
+
+
+def apply_in_training(model: nn.Module, params: Params, x: Array, dropout_key: Array | None) -> tuple[Array, Params]:
+    """Logits [B, C], and what running averages become; a key where something is dropped."""
+    rngs: dict[str, Any] = {} if dropout_key is None else {"dropout": dropout_key}
+    logits, changed = model.apply(variables(params), x, train=True, rngs=rngs, mutable=[RUNNING])
+    return logits, {name: changed[name] for name in (RUNNING,) if name in changed}
+
+
+def variables(params: Params) -> dict[str, Params]:
+    """Parameters as Flax's collections: running averages stand apart."""
+    trained = {name: own for name, own in params.items() if name != RUNNING}
+    return {"params": trained, **{name: params[name] for name in (RUNNING,) if name in params}}
 
 
 @functools.cache
 def apply_silenced(config: ModelConfig) -> Callable[[Params, Array, Silence], Array]:
     """Logits [B, C] of params, inputs and silent units, see `Architecture`; the same function for the same settings."""
     model = architecture_of(config).module(config)
-    return lambda params, x, silence: model.apply({"params": params}, x, silence=silence)
+    return lambda params, x, silence: model.apply(variables(params), x, silence=silence)
 
 
 @functools.cache
@@ -92,8 +110,8 @@ def widest(model: nn.Module, num_inputs: int) -> int:
 
     def run(key: Array) -> Any:
         x = jax.numpy.zeros((1, num_inputs))
-        variables = {"params": model.init(key, x)["params"]}
-        return model.apply(variables, x, capture_intermediates=True, mutable=["intermediates"])[1]
+        made = variables(init_params(model, num_inputs, key))
+        return model.apply(made, x, capture_intermediates=True, mutable=["intermediates"])[1]
 
     layers = jax.tree.leaves(jax.eval_shape(run, jax.random.key(0)))
     return max(num_inputs, *(math.prod(layer.shape) for layer in layers))

@@ -8,8 +8,10 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from modularity_jax.graphs.conv import channel_norms, flattened
+from modularity_jax.graphs.conv import channel_norms
 from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.protocol import Graph
+from modularity_jax.graphs.readers import graph_of
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params, kernels_of
 from modularity_jax.nets.models.mlp import Silence, layer_name, silenced
@@ -93,13 +95,9 @@ def image_shape(size: int) -> tuple[int, int, int]:
     raise ValueError(f"model.widths must begin with the values of a square image of 1 to 3 channels, got {size}")
 
 
-def graph(params: Params) -> LayeredGraph:
+def graph(params: Params) -> Graph:
     """Of all kernels: channels, units and classes; a kernel weighs the sum of its magnitudes over its positions."""
-    kernels = [*kernels_of(params).values()]
-    convolutions = [kernel for kernel in kernels if kernel.ndim == 4]
-    first, *rest = kernels[len(convolutions) :]
-    apart = flattened(first, convolutions[-1].shape[-1])
-    return LayeredGraph.from_weights([channel_norms(kernel) for kernel in (*convolutions, apart, *rest)])
+    return graph_of([*kernels_of(params).values()])
 
 
 def published_graph(params: Params) -> LayeredGraph:

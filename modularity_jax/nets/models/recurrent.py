@@ -4,8 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.graphs.blocks import BlockGraph
-from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.graphs.protocol import Graph
 from modularity_jax.graphs.wiring import wire
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params
@@ -68,7 +67,7 @@ def lstm(config: ModelConfig) -> Recurrent:
     return _recurrent(nn.OptimizedLSTMCell, config)
 
 
-def graph(params: Params) -> LayeredGraph | BlockGraph:
+def graph(params: Params) -> Graph:
     """Of values of a row, hidden units, each once, and classes; a kernel weighs the sum over the cell's gates."""
     cell = params["cell"]
     own = next(own for own in KERNELS.values() if own[0][0] in cell)
