@@ -31,6 +31,8 @@ _STEPS: Mapping[str, Callable[[Any, Any], Any]] = {
     "gates": conv.gates,
     "channels_first": lambda kernel, channels: conv.flattened(kernel, channels, channels_first=True),
     "channels_last": conv.flattened,
+    "norm": lambda kernel, arguments: conv.norm_folded(kernel, **arguments),
+    "norm_before": lambda kernel, arguments: conv.norm_folded_into_next(kernel, **arguments),
     "rows": lambda kernel, ends: kernel[..., slice(*ends), :],
 }
 
@@ -175,7 +177,7 @@ def _wired(wiring: pathlib.Path, path: pathlib.Path, arrays: Arrays) -> list[con
             source, target, told = edge
             steps = {"array": told} if isinstance(told, str) else dict(told)
             edges.append((source, target, _made(arrays, steps.pop("array"), steps)))
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise ValueError(
                 f"{wiring}: edges[{index}] must be [source, target, array of {path.name}] or "
                 f'[source, target, {{"array": ..., "{"|".join(_STEPS)}": ...}}], got {json.dumps(edge)}: {error}'
@@ -184,14 +186,21 @@ def _wired(wiring: pathlib.Path, path: pathlib.Path, arrays: Arrays) -> list[con
 
 
 def _made(arrays: Arrays, name: str, steps: Mapping[str, Any]) -> np.ndarray:
-    if name not in arrays:
-        raise ValueError(f"there is no array {name!r}, but {', '.join(arrays)}")
     if unknown := steps.keys() - _STEPS.keys():
         raise ValueError(f"unknown {', '.join(sorted(unknown))}")
-    kernel = arrays[name]
+    kernel = _array(arrays, name)
     for step in (step for step in _STEPS if step in steps):
-        kernel = _STEPS[step](kernel, steps[step])
+        told = steps[step]
+        if step.startswith("norm"):
+            told = {key: value if key == "epsilon" else _array(arrays, value) for key, value in told.items()}
+        kernel = _STEPS[step](kernel, told)
     return kernel
+
+
+def _array(arrays: Arrays, name: str) -> np.ndarray:
+    if name not in arrays:
+        raise ValueError(f"there is no array {name!r}, but {', '.join(arrays)}")
+    return arrays[name]
 
 
 def _shapes(wiring: str, params: Params) -> tuple[str, list[tuple[int, ...]]]:

@@ -5,7 +5,6 @@ import pickle
 import re
 
 import flax.serialization
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
@@ -14,6 +13,7 @@ from sklearn.neural_network import MLPClassifier
 import modularity_jax as mj
 from modularity_jax.nets.models import given
 from modularity_jax.runs.given import read
+from tests.runs.test_network_files import write_safetensors
 from tests.test_gallery import ITEMS
 
 SHAPES = (6, 5), (5, 5), (5, 3)
@@ -40,16 +40,6 @@ def state_dict(kernels):
         for index, layer in enumerate(zip(kernels, biases(), strict=True))
         for name, array in (("weight", layer[0].T), ("bias", layer[1]))
     }
-
-
-def write_safetensors(path, arrays, dtype="F32"):
-    """As the format's page has it: a header's length, the header, the bytes."""
-    kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    header, at = {"__metadata__": {"format": "pt"}}, 0
-    for name, array in kept.items():
-        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [at, at := at + array.nbytes]}
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(array.tobytes() for array in kept.values()))
 
 
 def keras(path, kernels):
@@ -93,16 +83,6 @@ def test_a_file_gives_the_network_that_was_saved(name, kernels, tmp_path):
     assert found.name == name
 
 
-def test_halves_are_widened(kernels, tmp_path):
-    for dtype, kind in (("BF16", jnp.bfloat16), ("F16", np.float16)):
-        halves = [kernel.astype(kind) for kernel in kernels]
-        write_safetensors(tmp_path / "net.safetensors", {f"{i}.weight": half.T for i, half in enumerate(halves)}, dtype)
-        (own,) = read([tmp_path / "net.safetensors"]).params
-        for layer, half in zip(own.values(), halves, strict=True):
-            assert layer["kernel"].dtype == np.float32
-            np.testing.assert_array_equal(layer["kernel"], half.astype(np.float32))
-
-
 @pytest.mark.parametrize(("item", "name"), [("PyTorch", "state"), ("Keras", "arrays")])
 def test_the_gallerys_arrays_give_its_graph(item, name, tmp_path):
     names = {}
@@ -143,6 +123,26 @@ def test_a_wiring_file(tmp_path):
     assert "hidden  -> hidden" in found.description()
 
 
+def test_norms_are_folded_both_ways(tmp_path):
+    stream = np.random.default_rng(4)
+    arrays = {"conv": stream.normal(size=(4, 2, 3, 3)), "head": stream.normal(size=(36, 3))}
+    arrays |= {"scale": stream.normal(size=4), "variance": stream.uniform(1, 2, 4)}
+    np.savez(tmp_path / "net.npz", **arrays)
+    norm = {"scale": "scale", "variance": "variance", "epsilon": 1e-3}
+    behind = {"array": "conv", "transpose": True, "norm": norm}
+    before = {"array": "head", "channels_last": 4, "norm_before": norm}
+    (tmp_path / "wiring.json").write_text(json.dumps([["x", "map", behind], ["map", "y", before]]))
+    found = read([tmp_path / "net.npz"], wiring=tmp_path / "wiring.json")
+    factor = abs(arrays["scale"]) / np.sqrt(arrays["variance"] + 1e-3)
+    wanted = abs(arrays["conv"]).sum(axis=(2, 3)).T * factor, abs(arrays["head"]).reshape(9, 4, 3).sum(axis=0)
+    np.testing.assert_allclose(found.graph.affinities[0], wanted[0], rtol=1e-6)
+    np.testing.assert_allclose(found.graph.affinities[1], wanted[1] * factor[:, None], rtol=1e-6)
+    before["norm_before"] = norm | {"scale": "gamma"}
+    (tmp_path / "wiring.json").write_text(json.dumps([["map", "y", before]]))
+    with pytest.raises(ValueError, match="there is no array 'gamma', but conv, head, scale, variance"):
+        read([tmp_path / "net.npz"], wiring=tmp_path / "wiring.json")
+
+
 def test_a_chain_may_be_wired_in_any_order(kernels, tmp_path):
     np.savez(tmp_path / "net.npz", *kernels)
     edges = [["b", "c", "arr_2"], ["x", "a", "arr_0"], ["a", "b", "arr_1"]]
@@ -164,32 +164,6 @@ def test_layers_picks_arrays_and_one_layer_is_a_network(kernels, tmp_path):
     assert "\n" not in str(told.value)
     assert len(read([tmp_path / "net.npz"], r"^\d").graph.affinities) == 3
     assert read([tmp_path / "net.npz"], "^4").graph.widths == (5, 3)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("none.npz", None, "--network=.*none.npz: there is no such file"),
-        ("net.npz", b"PK\x03\x04 and no more", "net.npz cannot be read: "),
-        ("net.safetensors", b"\x05", "net.safetensors cannot be read: cut off in its header"),
-        (
-            "net.safetensors",
-            b'\x3d\0\0\0\0\0\0\0{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}',
-            "net.safetensors cannot be read: cut off in 'a'",
-        ),
-        ("net.msgpack", b"\xc1", "net.msgpack cannot be read: "),
-        ("net.pkl", pickle.dumps([1, 2]), "net.pkl cannot be read: it holds no fitted MLPClassifier"),
-        ("net.pkl", b"\x80\x05cut", "net.pkl cannot be read: "),
-        ("net.pt", b"", r"net.pt must be one of .npz, .*, or an Orbax checkpoint's folder; np.savez"),
-        ("", b"", r"it must hold the _METADATA of one Orbax checkpoint, found 0"),
-    ],
-)  # fmt: skip
-def test_a_file_that_cannot_be_read_is_named(name, content, message, tmp_path):
-    if name and content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises((ValueError, FileNotFoundError), match=message) as told:
-        read([tmp_path / name])
-    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize(
