@@ -5,10 +5,12 @@ import os
 import pathlib
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
+import ml_collections
 from absl import app, flags, logging
+from flax.traverse_util import flatten_dict
 from ml_collections import config_flags
 
 from experiments import end_at_once
@@ -19,7 +21,7 @@ from experiments.streams import make_printable
 from modularity_jax.data.dataset import one_line
 from modularity_jax.data.paths import local_path
 from modularity_jax.runs import signals
-from modularity_jax.runs.config import from_dict
+from modularity_jax.runs.config import RunConfig, from_dict
 from modularity_jax.runs.hosts import connect, disconnect
 from modularity_jax.runs.session import opened
 from modularity_jax.runs.workdir import Workdir
@@ -35,16 +37,34 @@ _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0; as --coordinator.")
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
 
+_QUOTES = "\"'"
+
 
 def define_config(default: str = "configs/digits.py") -> None:
     """Define --config; only launchers that start a run take it, the others read the workdir's config.json."""
+    _prepare()
+    config_flags.DEFINE_config_file(
+        "config", find_config(default), "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
+    )
+
+
+def define_settings(settings: Mapping[str, Any], workdir: str) -> None:
+    """Define --config.<section>.<field> for these sections alone, without a file, and a default of --workdir."""
+    _prepare()
+    given = ml_collections.ConfigDict(settings, type_safe=False)
+    try:
+        config_flags.DEFINE_config_dict("config", given, "The settings.")
+    except (AttributeError, KeyError) as error:
+        known = ", ".join(flatten_dict(dict(settings), sep="."))
+        _fail(f"this launcher has no setting {str(error).strip(_QUOTES)} of a config; it has {known}", 2)
+    flags.set_default(_WORKDIR, workdir)
+
+
+def _prepare() -> None:
     try:
         sys.argv[1:] = prepare(sys.argv[1:])
     except ValueError as error:
         _fail(error, 2)
-    config_flags.DEFINE_config_file(
-        "config", find_config(default), "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
-    )
     flags.DEFINE_string(
         "fork_workdir", None, "A new directory for the run, with all of --workdir that is valid under --config."
     )
@@ -54,7 +74,7 @@ def workdir_path() -> pathlib.Path:
     """--workdir, which a launcher without --config cannot do without."""
     if not _WORKDIR.value and "config" not in flags.FLAGS:
         raise ValueError("--workdir must name a run's directory, got none")
-    return workdir_or(f"runs/{_config_name()}" if "config" in flags.FLAGS else "")
+    return workdir_or("" if _WORKDIR.value else f"runs/{_config_name()}")
 
 
 def workdir_or(default: str) -> pathlib.Path:
@@ -62,13 +82,18 @@ def workdir_or(default: str) -> pathlib.Path:
     return local_path("--workdir", _WORKDIR.value or default)
 
 
-def launch(main: Callable[[Workdir], None]) -> None:
+def config_of_flags() -> RunConfig | None:
+    """--config, where the launcher takes one."""
+    return from_dict(flags.FLAGS.config.to_dict()) if "config" in flags.FLAGS else None
+
+
+def launch(main: Callable[[Workdir], None], config_of: Callable[[], RunConfig | None] = config_of_flags) -> None:
     """Run main(workdir) on the flags' workdir, which no other run may write meanwhile."""
 
     def run(arguments: Sequence[str]) -> None:
         if arguments:
             _fail(f"unknown argument {arguments[0]!r}; settings are given as --config.<section>.<field>=<value>", 2)
-        config = from_dict(flags.FLAGS.config.to_dict()) if "config" in flags.FLAGS else None
+        config = config_of()
         path, donor = workdir_path(), None
         if config:
             local_path("--config.data.dir", config.data.dir)

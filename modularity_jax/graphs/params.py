@@ -43,13 +43,16 @@ def layers_in_order(params: Mapping[str, Any]) -> list[tuple[str, Mapping[str, j
     return [(name, layers[name]) for name in order]
 
 
-def collection(variables: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """The layers themselves, of params or of Flax variables, and what else there is that matters; "" for nothing."""
+def collection(variables: Mapping[str, Any], stacklevel: int = 4) -> tuple[Mapping[str, Any], str]:
+    """The layers themselves, of params or of Flax variables, and what else there is that matters; "" for nothing.
+
+    Stacklevel: of a warning that the caller of a public function is to see.
+    """
     if not isinstance(variables.get("params"), Mapping):
         return variables, ""
     others = [name for name, values in variables.items() if name != "params" and jax.tree.leaves(values)]
     if "intermediates" in others:  # these take no part in what a network computes
-        warnings.warn("the collection 'intermediates' of params is passed over", stacklevel=4)
+        warnings.warn("the collection 'intermediates' of params is passed over", stacklevel=stacklevel)
         others.remove("intermediates")
     text = f"the collection {others[0]!r} beside 'params', which would be passed over" if others else ""
     return variables[

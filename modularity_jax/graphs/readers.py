@@ -71,8 +71,13 @@ def graph_of(network: Any, *, norm: str = "l1") -> LayeredGraph | BlockGraph:
         shapes do not chain, or there is anything but dense layers, convolutions and their biases: normalisation layers,
         attention, recurrent cells, experts, grouped convolutions, tied weights.
     """
+    return wire(edges_of(network), norm=norm)
+
+
+def edges_of(network: Any) -> list[conv.Edge]:
+    """The edges by which `graph_of` wires a network, for `wire`; raises as it does."""
     unordered: list[str] = []
-    params, other = collection(network) if isinstance(network, Mapping) else (network, "")
+    params, other = collection(network, stacklevel=5) if isinstance(network, Mapping) else (network, "")
     root = Leaf(params, code="network" if params is network else "network['params']")
     held: dict[tuple[str, ...], list[Leaf]] = {}
     for leaf in leaves_in_order(root, unordered):
@@ -84,7 +89,7 @@ def graph_of(network: Any, *, norm: str = "l1") -> LayeredGraph | BlockGraph:
         raise ValueError(f"network must be a chain of dense layers and convolutions, got {problem}{_snippet(layers)}")
     if not edges:
         raise ValueError(f"network must hold at least one array, got {type(network).__name__}, which has none")
-    return wire(edges, norm=norm)
+    return edges
 
 
 def _kernels(leaves: list[Leaf]) -> list[Leaf]:

@@ -1,7 +1,7 @@
 """Networks of any shape as graphs: named groups of units, and the kernels between them."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -49,22 +49,25 @@ def wire(edges: Iterable[tuple[str, str, ArrayLike]], *, norm: str = "l1") -> La
                 )
     kernels = magnitudes({f"edges[{index}]": kernel for index, (*_, kernel) in enumerate(given)})
     affinities = [_norms(kernel, norm) for kernel in kernels]
-    if order := _chain([(source, target) for source, target, _ in given]):
+    if order := chain_order([(source, target) for source, target, _ in given]):
         return LayeredGraph(tuple(affinities[index] for index in order))
     numbers = {name: index for index, name in enumerate(widths)}
     pairs = tuple((numbers[source], numbers[target]) for source, target, _ in given)
     return BlockGraph(tuple(affinities), Wiring(tuple(widths), tuple(widths.values()), pairs))
 
 
-def describe(graph: Blocks) -> str:
+def describe(graph: Blocks, names: Sequence[str] = ()) -> str:
     """A network's groups and blocks as text, to check its wiring by: names, units, weights, zeros, totals.
+
+    Names: of the groups, where the graph has none of its own, as a LayeredGraph.
 
     Raises:
       ValueError: if graph is neither a LayeredGraph nor a BlockGraph.
     """
     if not isinstance(graph, Blocks):
         raise ValueError(f"graph must be a LayeredGraph or a BlockGraph, got {type(graph).__name__}{advice(graph)}")
-    names, widths, pairs = graph.wiring
+    named, widths, pairs = graph.wiring
+    names = names or named
     room = max(map(len, names))
     lines = [f"{len(names)} groups, {graph.num_nodes} units:"]
     lines += [f"  {name:{room}}  {width:>6} units" for name, width in zip(names, widths, strict=True)]
@@ -114,7 +117,7 @@ def _norms(kernel: jax.Array, norm: str) -> jax.Array:
     return channel_norms(kernel, norm)
 
 
-def _chain(pairs: list[tuple[str, str]]) -> list[int] | None:
+def chain_order(pairs: list[tuple[str, str]]) -> list[int] | None:
     """The order of the edges in which each begins where the one before it ends; None where they are no such chain."""
     edges = {source: index for index, (source, _) in enumerate(pairs)}
     first = edges.keys() - {target for _, target in pairs}

@@ -23,8 +23,13 @@ class ModelConfig:
     widths: tuple[int, ...] = (784, 256, 256, 256, 256, 10)  # neurons per layer, inputs and classes included
     name: str = "mlp"  # the architecture, of `nets.models.MODELS`, or package.module.NAME
     dropout_rate: float = 0.0  # after each hidden layer; the study's dropout variant takes 0.5
+    wiring: str = ""  # of networks that are given, "SOURCE -> TARGET; ..."; widths are then of these groups of units
+    weights: str = ""  # the digest of such networks
 
     def __post_init__(self) -> None:
+        _check_below("model.dropout_rate", self.dropout_rate, 0, 1)
+        if self.wiring:
+            return
         if len(self.widths) < 2 or min(self.widths) < 1:
             raise ValueError(f"model.widths must be at least two layers of at least one neuron, got {self.widths}")
         if len(self.widths) > MAX_LAYERS:
@@ -32,7 +37,6 @@ class ModelConfig:
         weights = sum(int(a) * int(b) for a, b in zip(self.widths, self.widths[1:], strict=False))
         if weights > MAX_COUNT:
             raise ValueError(f"model.widths must give at most {MAX_COUNT} weights, got {self.widths} with {weights}")
-        _check_below("model.dropout_rate", self.dropout_rate, 0, 1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -219,7 +219,7 @@ def _network(workdir: pathlib.Path, tests: pd.DataFrame, clusters: dict[str, Arr
     seed = int(tests.loc[tests["phase"] == phase, "seed"].min())
     partitions = _numbered(clusters[phase], rf"seed_{seed}/{DRAWN}/k_(\d+)/labels")
     weights = _arrays(workdir, f"weights/{phase}.npz", f"seed_{seed}/")
-    kernels = _numbered(weights, rf"seed_{seed}/layer_(\d+)/kernel")
+    kernels = _numbered(weights, rf"seed_{seed}/layer_(\d+)[^/]*/kernel")
     if not partitions or not kernels:
         return None
     try:

@@ -31,6 +31,7 @@ from modularity_jax.runs.plain_values import coerce
 # `group_sizes` puts a number in its place before anything is computed.
 GROUP_SIZES = ("train.seeds_per_group", "cluster.shuffles_per_group", "lesion.samples_per_batch")
 MAX_RESTARTS = 10_000  # all starts of k-means are held at once
+GIVEN = "given"  # the only phase of networks that were trained elsewhere
 MAX_LESIONS = 100_000  # all controls of a network's lesions are held at once
 
 _REGISTRIES: dict[str, Mapping[str, Any]] = {"graphs": GRAPHS, "measures": MEASURES, "methods": METHODS}
@@ -134,14 +135,16 @@ class RunConfig:
 
     @property
     def epochs(self) -> dict[str, int]:
-        """Epochs of the recipe's phases, in their order; 0 of the initial networks."""
+        """Epochs of the recipe's phases, in their order; 0 of the initial networks, and of such as are given."""
+        if self.model.wiring:
+            return {GIVEN: 0}
         phases = recipe_of(self.train).phases(self.train, self.prune)
         return {INIT: 0} | {phase.name: phase.epochs for phase in phases}
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """Phases that the training passes through."""
-        return tuple(phase for phase, epochs in self.epochs.items() if epochs or phase == INIT)
+        """Phases that the networks pass through."""
+        return tuple(phase for phase, epochs in self.epochs.items() if epochs or phase in (INIT, GIVEN))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict."""

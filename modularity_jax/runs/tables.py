@@ -27,6 +27,7 @@ _STAGES = {
     "clusters": "cluster",
     "lesions.csv": "lesion",
     "double_lesions.csv": "lesion",
+    "weights/given.npz": "measure",
 }
 
 
@@ -108,7 +109,7 @@ def require(workdir: str | os.PathLike[str], name: str) -> pathlib.Path:
     """
     path = pathlib.Path(workdir) / name
     if not path.is_file():
-        stage = _STAGES.get(pathlib.PurePath(name).parts[0], "train")
+        stage = _STAGES.get(name) or _STAGES.get(pathlib.PurePath(name).parts[0], "train")
         raise FileNotFoundError(f"{workdir} holds no {name}; run `{launcher_command(stage, workdir)}` first")
     return path
 

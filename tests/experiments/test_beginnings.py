@@ -17,7 +17,7 @@ from modularity_jax.runs.workdir import write_json
 from tests.experiments.test_launchers import REPOSITORY, environment
 from tests.runs import workdirs
 
-LAUNCHERS = ("run", "train", "cluster", "lesion", "report", "reproduce", "benchmark", "truth")
+LAUNCHERS = ("run", "train", "cluster", "lesion", "report", "reproduce", "benchmark", "truth", "measure")
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,7 @@ AS_SCRIPTS = {
     "reproduce": ([], "--table must be one of ncut_k4, "),
     "benchmark": ([], "the benchmark must be one of shuffle_test, "),
     "truth": (["stray"], "unknown argument 'stray'"),
+    "measure": (["--network=nowhere.npz"], "--network=nowhere.npz: there is no such file"),
 }
 
 

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from flax.serialization import to_bytes
 
 from modularity_jax.runs.config import from_dict
 from modularity_jax.runs.tables import read_csv
@@ -42,6 +43,8 @@ def place(tmp_path_factory):
     (place / "configs").symlink_to(REPOSITORY / "configs")
     (place / "file").write_text("")
     (place / "notes.md").write_text("These are notes.\n")
+    np.savez(place / "net.npz", np.ones((4, 3)))
+    (place / "net.msgpack").write_bytes(to_bytes({"params": {"Dense_0": {"kernel": np.ones((14, 3))}}}))
     write_idx(place / "missing" / "mnist")
     (place / "missing" / "mnist" / f"{TRAIN_IMAGES}.gz").unlink()
     write_idx(place / "short" / "mnist")
@@ -59,8 +62,9 @@ def place(tmp_path_factory):
     return place
 
 
-RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK, REPRODUCE, TRUTH = (
-    f"experiments.{name}" for name in ("run", "train", "cluster", "lesion", "report", "benchmark", "reproduce", "truth")
+RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK, REPRODUCE, TRUTH, MEASURE = (
+    f"experiments.{name}"
+    for name in ("run", "train", "cluster", "lesion", "report", "benchmark", "reproduce", "truth", "measure")
 )
 MNIST = (RUN, "--config=configs/mnist.py:quick")
 # Command line -> exit code and what the error line must say. Nothing of these gets as far as training.
@@ -123,6 +127,18 @@ BAD = {
     ),
     (TRUTH, "retina"): (1, "unknown argument 'retina'; --quick and --workdir are all that there is"),
     (TRUTH, "--workdir=file"): (1, "where a folder should be there is a file"),
+    (MEASURE,): (1, "--network must name a file with a trained network, got none"),
+    (MEASURE, "--network=notes.md"): (1, "notes.md must be one of .npz, .safetensors, .msgpack, .pkl, .pickle, or "),
+    (MEASURE, "--network=net.npz", "--layers=fc"): (1, "net.npz: --layers='fc' fits none of its arrays: arr_0"),
+    (MEASURE, "--network=net.npz", "--wiring=nothing.json"): (1, "No such file or directory: 'nothing.json'"),
+    (MEASURE, "--network=net.npz", "--config.cluster.num_clusters=9", "--workdir=new"): (
+        1, "cluster.num_clusters must be at most 7, the neurons of model.widths, got 9",
+    ),
+    (MEASURE, "--network=net.npz", "--data=digits", "--workdir=n"): (1, "lesions take a perceptron of Flax's Dense"),
+    (MEASURE, "--network=net.msgpack", "--data=digits", "--workdir=n"): (1, "--data=digits has 64 inputs, but the net"),
+    (MEASURE, "--network=net.msgpack", "--data=none", "--workdir=n"): (1, "unknown data set 'none'; known are "),
+    (MEASURE, "--network=net.npz", "--config.cluster.phases=all"): (2, "this launcher has no setting phases of a "),
+    (MEASURE, "--network=net.npz", "--config.model.widths=3"): (2, "no setting model of a config; it has "),
     (REPORT,): (1, "--workdir must name a run's directory, got none"),
     (CLUSTER, "--workdir=empty"): (1, "workdir empty holds no config.json; make a run with `python -m experiments.run"),
     (REPORT, "--workdir=nowhere"): (1, "workdir nowhere holds no config.json; make a run with "),

@@ -16,22 +16,25 @@ from modularity_jax.runs.workdir import create_workdir
 # One value per field that differs from its default.
 OTHER = {
     "data": {"name": "lines", "dir": "somewhere", "num_train": 500},
-    "model": {"widths": [64, 32, 10], "name": "tests.plugs.model.ARCHITECTURE", "dropout_rate": 0.5},
+    "model": {
+        "widths": [64, 32, 10], "name": "tests.plugs.model.ARCHITECTURE", "dropout_rate": 0.5,
+        "wiring": "a -> b; b -> c", "weights": "0123",
+    },
     "train": {
         "num_seeds": 3, "seed": 7, "epochs": 2, "batch_size": 32, "learning_rate": 0.01, "on_nan": "fail",
-        "seeds_per_group": 3, "l1_penalty": 1e-5, "l2_penalty": 1e-4, "reshuffle": False,
+        "seeds_per_group": 3, "l1_penalty": 1e-5, "l2_penalty": 1e-4, "augment": True, "reshuffle": False,
         "recipe": "tests.plugs.recipe.RECIPE",
     },
     "prune": {"epochs": 1, "initial_sparsity": 0.1, "final_sparsity": 0.8, "frequency": 3},
     "cluster": {
-        "phases": ["descended"], "graphs": ["tests.plugs.graph.squares"],
+        "phases": ["given"], "graphs": ["tests.plugs.graph.squares"],
         "measures": ["tests.plugs.measure.MEASURE"],
         "num_clusters": [2, 3], "methods": ["row"], "num_shuffles": 9, "num_restarts": 2,
         "selection": "ncut", "solver": "eigh", "refine": True, "shuffles_per_group": 4,
         "curve_epochs": [3, 5],
     },
     "lesion": {
-        "phases": ["init"], "num_clusters": 3, "num_shuffles": 0, "joint": 1, "conditional": 2, "correction": "holm",
+        "phases": ["given"], "num_clusters": 3, "num_shuffles": 0, "joint": 1, "conditional": 2, "correction": "holm",
         "samples_per_batch": 7,
     },
 }  # fmt: skip

@@ -25,10 +25,11 @@ from modularity_jax.runs.stages.inputs import (
     clustering_settings,
     kept_clustering,
     load_networks,
+    metrics,
 )
 from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.store import Store
-from modularity_jax.runs.tables import Row, is_complete, read_table, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, is_complete, write_arrays, write_csv
 from modularity_jax.runs.workdir import Comparison, Workdir
 
 CLUSTERABILITY_COLUMNS = (
@@ -135,14 +136,14 @@ def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[Comparison,
                 arrays[f"{case.prefix}/eigenvalues"] = test.clustering.eigenvalues
                 arrays[f"{case.prefix}/{case.method}/controls"] = test.controls
         write_arrays(workdir.path / f"clusters/{phase}.npz", dict(sorted(arrays.items())))
-    metrics = read_table(workdir.path, "metrics.csv", ("seed", "phase", "test_accuracy"))
-    accuracy = {(row["phase"], row["seed"]): row["test_accuracy"] for row in metrics}  # of a phase's last epoch
-    rows = [row_of(case, test, accuracy[case[:2]]) for case, test in tests.items()]
+    trained = metrics(workdir, "test_accuracy")
+    accuracy = {(row["phase"], row["seed"]): row["test_accuracy"] for row in trained}  # of a phase's last epoch
+    rows = [row_of(case, test, accuracy.get(case[:2])) for case, test in tests.items()]
     write_csv(workdir.path / "clusterability.csv", rows, CLUSTERABILITY_COLUMNS)
 
 
-def row_of(case: Comparison, test: ShuffleTest, accuracy: float) -> Row:
-    """Of the table; accuracy is the network's on the test set."""
+def row_of(case: Comparison, test: ShuffleTest, accuracy: float | None) -> Row:
+    """Of the table; accuracy is the network's on the test set, where it is known."""
     low, high = test.p_interval
     columns = {
         **case._asdict(),

@@ -21,7 +21,7 @@ from modularity_jax.nets.training import Samples
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.hosts import agreed, told_by_first
 from modularity_jax.runs.store import Store, digest
-from modularity_jax.runs.tables import read_arrays, read_table
+from modularity_jax.runs.tables import Row, read_arrays, read_table
 from modularity_jax.runs.workdir import Workdir, jax_settings
 
 # Tells the randomness of the clustering from that of the training, whose networks are numbered from 0.
@@ -90,7 +90,7 @@ def load_networks(
 
 def finite_seeds(workdir: Workdir, phase: str) -> list[int]:
     """The networks whose loss stayed finite to the end of a phase; the others are left out of what follows."""
-    rows = read_table(workdir.path, "metrics.csv", ("seed", "phase", "nonfinite_step"))
+    rows = metrics(workdir, "nonfinite_step")
     phases = workdir.config.phases
     upto = phases[: phases.index(phase) + 1]
     bad = {row["seed"] for row in rows if row["phase"] in upto and row["nonfinite_step"] is not None}
@@ -98,6 +98,17 @@ def finite_seeds(workdir: Workdir, phase: str) -> list[int]:
     if not seeds:
         logging.warning("no %s network has a finite loss, and none is tested; try a lower train.learning_rate", phase)
     return seeds
+
+
+def metrics(workdir: Workdir, *columns: str) -> list[Row]:
+    """The rows of metrics.csv; none where networks were given, and not trained.
+
+    Raises:
+      FileNotFoundError: if it is missing; it names the command that makes it.
+    """
+    if workdir.config.model.wiring:
+        return []
+    return read_table(workdir.path, "metrics.csv", ("seed", "phase", *columns))
 
 
 def cluster_key(config: RunConfig, seed: int) -> jax.Array:

@@ -28,7 +28,8 @@ def _network_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
     """What decides a network at the end of a phase."""
     values = config.to_dict()
     train = {name: value for name, value in values["train"].items() if name not in ("num_seeds", "on_nan")}
-    decides = {"data": values["data"], "model": values["model"], "train": train}
+    model = {name: value for name, value in values["model"].items() if name not in ("wiring", "weights")}
+    decides = {"data": values["data"], "model": model, "train": train}
     phases = recipe_of(config.train).phases(config.train, config.prune)
     sections = next((own.decided_by for own in phases if own.name == phase), ())
     decides |= {name: values[name] for name in sections if name not in decides}
