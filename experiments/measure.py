@@ -59,6 +59,8 @@ def config() -> RunConfig:
     if own.methods == DEFAULTS.methods and all(block.weights.all() for block in graph.blocks()):
         own = dataclasses.replace(own, methods=("layer", "strengths"))  # layer_nonzero would be layer
     if not _DATA.value:
+        if asked.lesion != RunConfig().lesion:
+            raise ValueError("--config.lesion.* needs --data, the data set that modules are damaged on; got none")
         return networks().config(own, asked.train.seed)
     folder = str(local_path("--data_dir", _DATA_DIR.value)) if _DATA_DIR.value else ""
     lesions = dataclasses.replace(asked.lesion, phases=("last",))

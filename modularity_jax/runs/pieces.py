@@ -19,9 +19,6 @@ from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.store import Key, Store
 from modularity_jax.runs.workdir import Workdir, check_jax_settings, read_versions, record_seconds
 
-# Seconds that each stage of the demo compiles on 2 cores where no compiled programs are kept: what a user is told.
-COMPILE_SECONDS = {"train": 8, "cluster": 2, "lesion": 3}
-
 C = TypeVar("C")
 R = TypeVar("R")
 
@@ -49,7 +46,7 @@ def results(
     told_by_first(lambda: check_jax_settings(workdir.path, read_versions(workdir.path).get("jax_settings", {})))
     store = workdir.store()
     left = told_by_first(lambda: [case for case, own in keys.items() if not all(key in store for key in own)])
-    with Progress(title, len(left), compiling=COMPILE_SECONDS[stage]) as progress:
+    with Progress(title, len(left)) as progress:
         computed = {}
         for case in left:
             computed[case] = result_of(case)

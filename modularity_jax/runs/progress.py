@@ -22,12 +22,11 @@ class Progress:
     Args:
       title, total: what is being done, and in how many pieces.
       done: how many of them an earlier process has finished.
-      compiling: seconds that compilation takes about the first time, on 2 cores; 0 says nothing of it.
     """
 
-    def __init__(self, title: str, total: int, done: int = 0, compiling: float = 0) -> None:
+    def __init__(self, title: str, total: int, done: int = 0) -> None:
         self._title, self._total, self._done, self._before = title, total, done, done
-        self._text = f"compilation takes about {compiling:.0f} s the first time" if compiling else "starting"
+        self._text = "starting; compilation, the first time, takes seconds to a minute"
         self._start = self._logged = time.monotonic()
         self._watch = CompileWatch(self._name_program)
         self._bar = tqdm(

@@ -134,6 +134,7 @@ BAD = {
     (MEASURE, "--network=net.npz", "--config.cluster.num_clusters=9", "--workdir=new"): (
         1, "cluster.num_clusters must be at most 7, the neurons of model.widths, got 9",
     ),
+    (MEASURE, "--network=net.npz", "--config.lesion.joint=3"): (1, "--config.lesion.* needs --data, the data set "),
     (MEASURE, "--network=net.npz", "--data=digits", "--workdir=n"): (1, "lesions take a perceptron of Flax's Dense"),
     (MEASURE, "--network=net.msgpack", "--data=digits", "--workdir=n"): (1, "--data=digits has 64 inputs, but the net"),
     (MEASURE, "--network=net.msgpack", "--data=none", "--workdir=n"): (1, "unknown data set 'none'; known are "),

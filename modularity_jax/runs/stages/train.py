@@ -17,7 +17,7 @@ from modularity_jax.runs import signals
 from modularity_jax.runs.checkpoints import Checkpoints, Saved
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.hosts import told_by_first
-from modularity_jax.runs.pieces import COMPILE_SECONDS, timed
+from modularity_jax.runs.pieces import timed
 from modularity_jax.runs.plain_values import plain
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages.curve import curve_rows
@@ -98,7 +98,7 @@ def _train(workdir: Workdir, share: _Share, checkpoints: Checkpoints, samples: S
     total = 1 + sum(config.epochs.values())
     settings: dict[str, Any] = {"model": config.model, "train": config.train, "prune": config.prune}
     title, before = f"training {size} networks", _num_epochs(share.resume, config)
-    with Progress(title, total, before, COMPILE_SECONDS["train"]) as progress:
+    with Progress(title, total, before) as progress:
         for epoch in train_seeds(samples, **settings, mesh=mesh, seed_ids=share.seeds, resume=share.resume):
             rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, samples.y_train.size)
             check_losses(rows[-size:], config)
