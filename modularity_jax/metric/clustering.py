@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.components import count_components
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.metric.depth import describe
+from modularity_jax.metric.depth import description_of
 from modularity_jax.metric.items import partition_alone, partition_graph
 from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.partition import check_settings
@@ -106,7 +106,7 @@ def clustering_of(graph: Graph, found: Partition, settings: Settings) -> Cluster
             stacklevel=4,
         )
     bound = measure_of(settings.measure).bound
-    told = describe(graph, found.labels, int(settings.num_clusters))._asdict()
+    told = description_of(graph, found.labels, int(settings.num_clusters))._asdict()
     return Clustering(
         **found._asdict(),
         **(

@@ -49,10 +49,12 @@ def depth_share(graph: Graph, labels: ArrayLike, *, num_clusters: int) -> jax.Ar
     Raises:
       ValueError: as `ncut`.
     """
-    return jnp.asarray(describe(graph, checks.as_partition(graph, labels, num_clusters), num_clusters).depth_share)
+    return jnp.asarray(
+        description_of(graph, checks.as_partition(graph, labels, num_clusters), num_clusters).depth_share
+    )
 
 
-def describe(graph: Graph, labels: jax.Array, num_clusters: int) -> Description:
+def description_of(graph: Graph, labels: jax.Array, num_clusters: int) -> Description:
     """What is told of labels [N]; no check."""
     if not all(block.rows for block in graph.blocks()):
         return _of_list(graph, labels, num_clusters)

@@ -39,6 +39,6 @@ def check_kind(kind: str, architecture: Architecture) -> None:
         raise ValueError(f"cluster.graphs must not have {kind} of an architecture that is no chain of layers")
 
 
-def graph_of(kind: str, architecture: Architecture, params: Params) -> Graph:
+def graph_by_name(kind: str, architecture: Architecture, params: Params) -> Graph:
     """A network's graph of a kind of `GRAPHS`, or of one from elsewhere by its dotted name."""
     return entry("cluster.graphs", kind, GRAPHS)(architecture, params)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import mutual_info_score
 
 import modularity_jax as mj
-from modularity_jax.metric.depth import describe
+from modularity_jax.metric.depth import description_of
 from tests.metric import nets
 
 KARATE = nx.karate_club_graph()
@@ -87,14 +87,14 @@ def test_what_is_told_of_a_partition_is_the_same_on_the_host_and_under_jit(unkno
     graph = nets.random_net(0, (12, 8, 6), 0.5)
     rng = np.random.default_rng(2)
     labels = jnp.asarray(np.where(rng.random(26) < unknown, -1, rng.integers(0, 3, 26)), jnp.int32)
-    told = describe(graph, labels, 3)
+    told = description_of(graph, labels, 3)
     assert told.ncut == pytest.approx(float(mj.ncut(graph, labels, num_clusters=3)), abs=1e-6)
     assert told.modularity == pytest.approx(float(mj.modularity(graph, labels, num_clusters=3)), abs=1e-6)
-    traced = jax.jit(describe, static_argnums=2)(graph, labels, 3)
+    traced = jax.jit(description_of, static_argnums=2)(graph, labels, 3)
     for one, other in zip(told, traced, strict=True):
         assert one.dtype == other.dtype == jnp.float32
         assert float(one) == pytest.approx(float(other), abs=1e-6)
-    of_list = describe(nets.sparse_twin(graph), labels, 3)
+    of_list = description_of(nets.sparse_twin(graph), labels, 3)
     assert of_list.ncut == pytest.approx(float(told.ncut), abs=1e-6)
     assert np.isnan(of_list.depth_share)
 

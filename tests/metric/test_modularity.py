@@ -15,7 +15,7 @@ import modularity_jax as mj
 from modularity_jax.metric.measures import MEASURES
 from modularity_jax.metric.modularity import modularity_of_members
 from modularity_jax.nets.config import ModelConfig
-from modularity_jax.nets.graphs import graph_of
+from modularity_jax.nets.graphs import graph_by_name
 from modularity_jax.nets.models import architecture_of
 from tests.metric import nets
 
@@ -292,7 +292,7 @@ def test_layers_that_weigh_the_same():
     assert mj.modularity(graph.balanced(), labels, num_clusters=2) == pytest.approx(np.mean(each), abs=1e-6)
     assert abs(float(mj.modularity(graph, labels, num_clusters=2)) - np.mean(each)) > 1e-2
     params = {f"layer_{i:02d}": {"kernel": w} for i, w in enumerate(graph.affinities)}
-    kept = graph_of("balanced", architecture_of(ModelConfig(widths=(32, 32, 32, 32))), params)
+    kept = graph_by_name("balanced", architecture_of(ModelConfig(widths=(32, 32, 32, 32))), params)
     np.testing.assert_allclose(kept.affinities[1], graph.affinities[1] / graph.affinities[1].sum(), rtol=1e-6)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import modularity_jax as mj
 from modularity_jax.nets.config import ModelConfig
-from modularity_jax.nets.graphs import graph_of
+from modularity_jax.nets.graphs import graph_by_name
 from modularity_jax.nets.models import MODELS, apply, cnn, init_params, kernel_shapes
 from modularity_jax.report import write_report
 from modularity_jax.runs.config import from_dict
@@ -48,12 +48,12 @@ def test_n_cut_at_initialisation():
 def test_graphs_of_a_cnn():
     config = ModelConfig(widths=(64, 3, 4, 5, 6, 10), name="cnn")
     params = init_params(cnn.cnn(config), 64, jax.random.key(0))
-    graph = graph_of("weights", MODELS["cnn"], params)
+    graph = graph_by_name("weights", MODELS["cnn"], params)
     assert graph.widths == (1, 3, 4, 5, 6, 10)
     dense = np.asarray(params["layer_03"]["kernel"])  # 2 x 2 positions of 5 channels
     np.testing.assert_allclose(graph.affinities[3], abs(dense).reshape(4, 5, 6).sum(axis=0), rtol=1e-6)
-    assert graph_of("convolutions", MODELS["cnn"], params).widths == (3, 4, 5)
-    normalized = graph_of("normalized_l2", MODELS["cnn"], params)
+    assert graph_by_name("convolutions", MODELS["cnn"], params).widths == (3, 4, 5)
+    normalized = graph_by_name("normalized_l2", MODELS["cnn"], params)
     assert normalized.widths == graph.widths
     assert abs(normalized.degrees() - graph.degrees()).max() > 0.1
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modularity_jax.nets.config import ModelConfig
-from modularity_jax.nets.graphs import graph_of
+from modularity_jax.nets.graphs import graph_by_name
 from modularity_jax.nets.models import MODELS, apply, apply_silenced, init_params
 from modularity_jax.nets.models.recurrent import KERNELS
 from modularity_jax.report import write_report
@@ -91,7 +91,7 @@ def test_normalized_graphs_are_refused():
     with pytest.raises(
         ValueError, match=r"cluster.graphs must not have normalized_l2 of an architecture that is no chain"
     ):
-        graph_of("normalized_l2", MODELS["rnn"], network("rnn")[1])
+        graph_by_name("normalized_l2", MODELS["rnn"], network("rnn")[1])
 
 
 def test_a_run_from_training_to_lesions(tmp_path):

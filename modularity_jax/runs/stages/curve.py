@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.items import partition_controls
 from modularity_jax.metric.settings import Settings
-from modularity_jax.nets.graphs import graph_of
+from modularity_jax.nets.graphs import graph_by_name
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.sweep import Epoch
 from modularity_jax.runs.config import RunConfig
@@ -50,7 +50,7 @@ def curve_rows(
         if seed in bad:
             continue
         own = jax.tree.map(lambda leaf, index=index: leaf[index], params)
-        graphs = {kind: graph_of(kind, architecture_of(config.model), own) for kind in config.cluster.graphs}
+        graphs = {kind: graph_by_name(kind, architecture_of(config.model), own) for kind in config.cluster.graphs}
         asked = itertools.product(graphs.items(), config.cluster.measures, config.cluster.num_clusters)
         for (kind, graph), measure, count in asked:
             if why := why_not(graph, count):

@@ -13,7 +13,7 @@ from modularity_jax import data
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.clustering import Clustering, cluster_among_controls
 from modularity_jax.metric.settings import Settings
-from modularity_jax.nets.graphs import graph_of
+from modularity_jax.nets.graphs import graph_by_name
 from modularity_jax.nets.kernels import Params, named, nested
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.sweep import run_key
@@ -83,7 +83,7 @@ def load_networks(
     for (phase, seed), params in told_by_first(read).items():
         stream = [config.train.seed, seed]
         key = {"network": digest(named(params).values()), "stream": stream, "bits": BITS, **jax_settings()}
-        graphs = {kind: graph_of(kind, architecture_of(config.model), params) for kind in kinds}
+        graphs = {kind: graph_by_name(kind, architecture_of(config.model), params) for kind in kinds}
         found[phase, seed] = TrainedNetwork(seed, params, graphs, key)
     return found
 
