@@ -15,7 +15,8 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.numerics import full_precision
 from modularity_jax.metric.group_sizes import on_cpu
 from modularity_jax.parallel import gather, grouped_map
-from modularity_jax.probes.lesions import Drawn, Metric, Sums, sums_by_class
+from modularity_jax.probes.lesions import DrawnLesions, Metric, Sums, sums_by_class
+from modularity_jax.probes.submodules import observed_order
 from modularity_jax.programs import program
 
 Array = jax.Array
@@ -29,7 +30,7 @@ SAMPLES_AT_ONCE = 500
 
 
 class AnyNetwork:
-    """A network by its function; see `Network`.
+    """A network by its function; see `DamagedNetwork`.
 
     Raises:
       ValueError: if widths are no whole numbers, or there is no hidden group.
@@ -46,7 +47,7 @@ class AnyNetwork:
         self.widths = tuple(map(int, widths))
 
     def samples(self, x: ArrayLike) -> tuple[np.ndarray, int]:
-        """See `Network`."""
+        """See `DamagedNetwork`."""
         x = np.asarray(checks.as_numbers("x", x))
         checks.check_finite("x", x)
         if not x.ndim:
@@ -58,12 +59,12 @@ class AnyNetwork:
         return x, logits.shape[1]
 
     def samples_at_once(self, num_clusters: int, num_devices: int) -> int:
-        """See `Network`; what a sample takes is not known."""
+        """See `DamagedNetwork`; what a sample takes is not known."""
         del num_clusters, num_devices
         return SAMPLES_AT_ONCE
 
-    def sums(self, drawn: Drawn, batches: tuple[np.ndarray, ...], metric: Metric, mesh: Mesh | None) -> Sums:
-        """See `Network`."""
+    def sums(self, drawn: DrawnLesions, batches: tuple[np.ndarray, ...], metric: Metric, mesh: Mesh | None) -> Sums:
+        """See `DamagedNetwork`."""
         num_batches, num_classes = len(batches[0]), batches[2].shape[-1]
         undamaged = np.zeros((num_batches, num_classes), batches[2].dtype)
         damaged = np.zeros((num_batches, drawn.num_trials, *drawn.capacity, num_classes), batches[2].dtype)
@@ -83,7 +84,7 @@ class AnyNetwork:
         return undamaged, damaged
 
 
-def lesions(drawn: Drawn) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+def lesions(drawn: DrawnLesions) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
     """Where the results of each lesion go, and which units of all hidden groups together are silent."""
     ends = np.cumsum([len(own) for own in drawn.labels])
     modules = [(group, part) for group, parts in enumerate(drawn.parts) for part in range(int(parts.present))]
@@ -94,7 +95,7 @@ def lesions(drawn: Drawn) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
         units[ends[group] - len(drawn.labels[group]) + order[start : start + int(parts.sizes[part])]] = True
         return units
 
-    as_found = [silent(group, part, _observed(drawn.labels[group])) for group, part in modules]
+    as_found = [silent(group, part, observed_order(drawn.labels[group])) for group, part in modules]
     for trial in range(drawn.num_trials):
         own = [silent(group, part, drawn.orders[group].whole[trial]) for group, part in modules]
         if drawn.kind == "single":
@@ -110,10 +111,6 @@ def lesions(drawn: Drawn) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
                 elif group == other:  # the rest of the layer is permuted without those that stay
                     moved = silent(group, part, drawn.orders[group].rest[trial, kept], kept)
                 yield (trial, a, b), moved | as_found[b]
-
-
-def _observed(labels: np.ndarray) -> np.ndarray:
-    return np.argsort(np.where(labels < 0, np.iinfo(labels.dtype).max, labels), kind="stable")
 
 
 @functools.partial(program, static_argnums=(0, 1, 2, 3))

@@ -15,7 +15,7 @@ Metric = Callable[[Array, Array], Array]
 Sums = tuple[np.ndarray, np.ndarray]  # undamaged [..., C], damaged [..., T, M, C] or [..., T, M, M, C], of T trials
 
 
-class Drawn(NamedTuple):
+class DrawnLesions(NamedTuple):
     """Lesions of a kind in some trials."""
 
     kind: str  # "single", "joint" or "conditional"
@@ -27,7 +27,7 @@ class Drawn(NamedTuple):
     capacity: tuple[int, ...]  # [M'] or [M', M'], with room for M sub-modules
 
 
-class Network(Protocol):
+class DamagedNetwork(Protocol):
     """A network whose units can be silenced."""
 
     widths: tuple[int, ...]  # of its groups of units, the inputs first and the outputs last
@@ -38,7 +38,7 @@ class Network(Protocol):
     def samples_at_once(self, num_clusters: int, num_devices: int) -> int:
         """Samples of a batch where the caller leaves it open."""
 
-    def sums(self, drawn: Drawn, batches: tuple[np.ndarray, ...], metric: Metric, mesh: Mesh | None) -> Sums:
+    def sums(self, drawn: DrawnLesions, batches: tuple[np.ndarray, ...], metric: Metric, mesh: Mesh | None) -> Sums:
         """Sums of the metric over each of C classes, batch after batch, [batches, ...].
 
         Args:

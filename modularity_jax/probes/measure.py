@@ -15,7 +15,7 @@ from modularity_jax.graphs import checks
 from modularity_jax.parallel import as_mesh, outside_explicit_mesh
 from modularity_jax.probes.any_network import AnyNetwork, Apply
 from modularity_jax.probes.labels import accuracy, sample_labels
-from modularity_jax.probes.lesions import Drawn, Metric, Network, Sums
+from modularity_jax.probes.lesions import DamagedNetwork, DrawnLesions, Metric, Sums
 from modularity_jax.probes.perceptron import Perceptron
 from modularity_jax.probes.submodules import SubModules, deal_parts, draw_orders, find_submodules
 from modularity_jax.probes.verdicts import CORRECTIONS, TIES
@@ -76,7 +76,7 @@ def measure(
     mesh, key = as_mesh(settings.mesh), checks.as_key(key)
     checks.check_count("num_clusters", settings.num_clusters, 2)
     num_clusters, total = int(settings.num_clusters), int(settings.num_shuffles) + 1
-    network: Network
+    network: DamagedNetwork
     network = Perceptron(params) if settings.apply is None else AnyNetwork(settings.apply, params, settings.widths)
     hidden = _hidden_labels(network, labels, num_clusters)
     size = settings.samples_per_batch
@@ -92,7 +92,7 @@ def measure(
     def compute(start: int) -> Sums:
         trials = range(start, min(start + per_call, total))
         orders = draw_orders(hidden, parts, key, trials, with_rest=kind == "conditional")
-        drawn = Drawn(kind, hidden, parts, orders, len(trials), per_call, capacity)
+        drawn = DrawnLesions(kind, hidden, parts, orders, len(trials), per_call, capacity)
         sums = network.sums(drawn, batches, settings.metric, mesh)
         wanted = slice(None), slice(None), *[slice(len(modules.layer))] * len(capacity)
         # Over batches on the host and in float64: the same whatever device had which.
@@ -113,7 +113,7 @@ def keep_nothing(_: int, compute: Callable[[], Sums]) -> Sums:
     return compute()
 
 
-def _hidden_labels(network: Network, labels: ArrayLike, num_clusters: int) -> list[np.ndarray]:
+def _hidden_labels(network: DamagedNetwork, labels: ArrayLike, num_clusters: int) -> list[np.ndarray]:
     """Labels of each hidden layer, checked."""
     labels = np.asarray(checks.as_integers("labels", labels))
     checks.check_clusters(labels, num_clusters, sum(network.widths))
@@ -121,7 +121,7 @@ def _hidden_labels(network: Network, labels: ArrayLike, num_clusters: int) -> li
 
 
 def _batches(
-    network: Network, x: ArrayLike, y: ArrayLike, size: int, metric: Metric
+    network: DamagedNetwork, x: ArrayLike, y: ArrayLike, size: int, metric: Metric
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """Samples [batches, B, ...], labels [batches, B, ...], class membership [batches, B, C]; and class sizes [C].
 

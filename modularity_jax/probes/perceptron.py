@@ -15,7 +15,7 @@ from modularity_jax.graphs.magnitudes import as_floats
 from modularity_jax.graphs.numerics import full_precision
 from modularity_jax.nets.group_sizes import samples_at_once
 from modularity_jax.parallel import gather, grouped_map
-from modularity_jax.probes.lesions import Drawn, Metric, Sums, sums_by_class
+from modularity_jax.probes.lesions import DrawnLesions, Metric, Sums, sums_by_class
 from modularity_jax.probes.network import Layer, network_from_params
 from modularity_jax.probes.passes import PASSES, Lesions, Plan, run_pass
 from modularity_jax.probes.submodules import observed_order
@@ -25,7 +25,7 @@ Array = jax.Array
 
 
 class Perceptron:
-    """The network of a Flax params pytree of Dense layers; see `Network`.
+    """The network of a Flax params pytree of Dense layers; see `DamagedNetwork`.
 
     Raises:
       ValueError: as `network_from_params`; if there is no hidden layer, or the kernels do not chain.
@@ -40,7 +40,7 @@ class Perceptron:
         self.widths = kernels[0].shape[0], *(kernel.shape[1] for kernel in kernels)
 
     def samples(self, x: ArrayLike) -> tuple[np.ndarray, int]:
-        """See `Network`; checked."""
+        """See `DamagedNetwork`; checked."""
         x = np.asarray(as_floats("x", x))
         if x.ndim != 2 or x.shape[1] != self.widths[0]:
             raise ValueError(
@@ -50,11 +50,11 @@ class Perceptron:
         return x, self.widths[-1]
 
     def samples_at_once(self, num_clusters: int, num_devices: int) -> int:
-        """See `Network`."""
+        """See `DamagedNetwork`."""
         return samples_at_once(self.widths[:-1], num_clusters, num_devices)
 
-    def sums(self, drawn: Drawn, batches: tuple[np.ndarray, ...], metric: Metric, mesh: Mesh | None) -> Sums:
-        """See `Network`."""
+    def sums(self, drawn: DrawnLesions, batches: tuple[np.ndarray, ...], metric: Metric, mesh: Mesh | None) -> Sums:
+        """See `DamagedNetwork`."""
         x, *rest = batches
         # Filled up to as many trials as one call takes; what fills does not count.
         missing = drawn.per_call - drawn.num_trials

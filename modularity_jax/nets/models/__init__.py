@@ -76,7 +76,7 @@ def init_params(model: nn.Module, num_inputs: int, key: Array) -> Params:
     Running averages of batch norms stand beside them, under `RUNNING`.
     """
     made = model.init(key, jax.numpy.zeros((1, num_inputs)))
-    return {**made["params"], **{name: made[name] for name in (RUNNING,) if name in made}}
+    return {**made["params"], **_running(made)}
 
 
 def apply(model: nn.Module, params: Params, x: Array) -> Array:
@@ -88,13 +88,17 @@ def apply_in_training(model: nn.Module, params: Params, x: Array, dropout_key: A
     """Logits [B, C], and what running averages become; a key where something is dropped."""
     rngs: dict[str, Any] = {} if dropout_key is None else {"dropout": dropout_key}
     logits, changed = model.apply(variables(params), x, train=True, rngs=rngs, mutable=[RUNNING])
-    return logits, {name: changed[name] for name in (RUNNING,) if name in changed}
+    return logits, _running(changed)
 
 
 def variables(params: Params) -> dict[str, Params]:
     """Parameters as Flax's collections: running averages stand apart."""
     trained = {name: own for name, own in params.items() if name != RUNNING}
-    return {"params": trained, **{name: params[name] for name in (RUNNING,) if name in params}}
+    return {"params": trained, **_running(params)}
+
+
+def _running(collections: Params) -> Params:
+    return {RUNNING: collections[RUNNING]} if RUNNING in collections else {}
 
 
 @functools.cache
