@@ -4,12 +4,25 @@ import os
 import pathlib
 import re
 from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+from ml_collections.config_flags import tuple_parser
 
 from modularity_jax.data.paths import local_path
 from modularity_jax.runs.config import GROUP_SIZES, check_setting
 
 _CONFIG = ("--config", "-config")
 _CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
+
+
+class NumberOrTuple(flags.FloatParser):
+    """Takes a number, or a tuple of them to be swept over: "(0, .25, .5)"."""
+
+    def parse(self, argument: Any) -> Any:
+        """The number or the tuple."""
+        is_tuple = isinstance(argument, str) and argument.strip().startswith(("(", "["))
+        return tuple_parser.TupleParser().parse(argument) if is_tuple else super().parse(argument)
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict
 from ml_collections import config_flags
 
 from experiments import end_at_once
-from experiments.arguments import find_config, prepare
+from experiments.arguments import NumberOrTuple, find_config, prepare
 from experiments.devices import check_platform, keep_compiled_programs, use_all_cores
 from experiments.exit_codes import outcome_of
 from experiments.streams import make_printable
@@ -43,6 +43,7 @@ _QUOTES = "\"'"
 def define_config(default: str = "configs/digits.py") -> None:
     """Define --config; only launchers that start a run take it, the others read the workdir's config.json."""
     _prepare()
+    config_flags.register_flag_parser_for_type(float, NumberOrTuple())
     config_flags.DEFINE_config_file(
         "config", find_config(default), "The experiment, e.g. configs/mnist.py or configs/mnist.py:quick."
     )

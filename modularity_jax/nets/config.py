@@ -50,6 +50,11 @@ class TrainConfig:
     learning_rate: float = 1e-3  # Adam's
     l1_penalty: float = 0.0  # times the sum of |kernel entries|, and
     l2_penalty: float = 0.0  # times that of their squares, are added to the loss of both phases (2103.03386: 5e-5)
+    eigenvalue_weight: float = 0.1  # of recipes with eigenvalue_penalty: times the mean of the graph's least
+    num_eigenvalues: int = 3  # so many eigenvalues, beyond the trivial ones,
+    eigenvalues_every: int = 1  # in every such step, which then counts as often
+    init_modules: int = 10  # of the recipe clusterable_init: modules that units draw, and what
+    init_outside: float = 0.6  # weights between two of them are multiplied by (2103.03386; 0.8 for convolutions)
     augment: bool = False  # turns, shifts and mirrors square images at random in training, see `nets.augmentation`
     reshuffle: bool = True  # False takes the samples in their own order in every epoch: the study's overfitted networks
     on_nan: str = "mark"  # a network whose loss is not finite is marked and left out; "fail" stops the run instead
@@ -62,10 +67,12 @@ class TrainConfig:
         check_between("train.epochs", self.epochs, 0, MAX_EPOCHS)
         check_between("train.batch_size", self.batch_size, 1, MAX_COUNT)
         check_between("train.seeds_per_group", self.seeds_per_group, 0, MAX_GROUP)
+        for name in ("num_eigenvalues", "eigenvalues_every", "init_modules"):
+            check_between(f"train.{name}", getattr(self, name), 1, MAX_COUNT)
         check_choice("train.on_nan", self.on_nan, ON_NAN)
         if not self.learning_rate > 0:
             raise ValueError(f"train.learning_rate must be above 0, got {self.learning_rate}")
-        for name in ("learning_rate", "l1_penalty", "l2_penalty"):
+        for name in ("learning_rate", "l1_penalty", "l2_penalty", "eigenvalue_weight", "init_outside"):
             _check_float32(f"train.{name}", getattr(self, name))
 
 

@@ -1,6 +1,6 @@
 """Parameters as Flax has them: their kernels, and their names in files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -26,6 +26,13 @@ def biases_of(params: Params) -> list[Any]:
 def with_kernels(params: Params, kernels: Mapping[str, Any]) -> Params:
     """The parameters with these kernels, as `kernels_of` gives them; the rest as it is."""
     own = {f"{layer}/{_KERNEL}" if layer else _KERNEL: kernel for layer, kernel in kernels.items()}
+    return nested(flatten_dict(params, sep="/") | own)
+
+
+def with_biases(params: Params, biases: Sequence[Any]) -> Params:
+    """The parameters with these biases, as `biases_of` gives them; the rest as it is."""
+    ends = zip(kernels_of(params), biases, strict=True)
+    own = {f"{layer}/bias" if layer else "bias": bias for layer, bias in ends if bias is not None}
     return nested(flatten_dict(params, sep="/") | own)
 
 

@@ -16,7 +16,10 @@ Masks = dict[str, Array]
 
 
 class MaskPlan(NamedTuple):
-    """The masks of one epoch, as U stretches of steps; U depends on the steps of an epoch and the frequency alone."""
+    """The masks of one epoch, as U stretches of steps; U depends on the steps of an epoch and the frequency alone.
+
+    The networks of a sweep have them at the same steps, with counts [S, U, L] of their own.
+    """
 
     ends: np.ndarray  # [U] int32, steps of the epoch done when the stretch ends; the epoch's last one from some u on
     due: np.ndarray  # [U] bool, whether new masks come then
@@ -49,6 +52,22 @@ def plan_masks(prune: PruneConfig, sizes: Sequence[int], steps_per_epoch: int) -
     counts = num_kept(sparsity, sizes)
     starts = range(0, num_steps, steps_per_epoch)
     return PhasePlan(counts[0], tuple(_plan_epoch(prune, steps, counts, start, steps_per_epoch) for start in starts))
+
+
+def side_by_side(plans: Sequence[PhasePlan]) -> PhasePlan:
+    """The plans of S networks as one, with counts of their own: first [S, L], in each epoch [S, U, L].
+
+    Raises:
+      ValueError: if they differ in the steps of their masks.
+    """
+    epochs: list[MaskPlan | None] = []
+    for masks in zip(*(plan.epochs for plan in plans), strict=True):
+        own = [mask for mask in masks if mask is not None]
+        if any(not np.array_equal(own[0][:2], mask[:2]) for mask in own):
+            raise ValueError("networks in one program must have their masks at the same steps")
+        epochs.append(own[0]._replace(counts=np.stack([mask.counts for mask in own])) if own else None)
+    firsts = [plan.first for plan in plans if plan.first is not None]
+    return PhasePlan(np.stack(firsts) if firsts else None, tuple(epochs))
 
 
 def _plan_epoch(

@@ -1,8 +1,8 @@
 """Training of all seeds of a run in one program, over groups and devices."""
 
 import functools
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,9 +13,10 @@ from jax.typing import ArrayLike
 
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.group_sizes import networks_at_once
+from modularity_jax.nets.hyperparameters import Network, Values, settings_of, values_of
 from modularity_jax.nets.kernels import Params
 from modularity_jax.nets.models import init_params, kernel_shapes, kernel_sizes, widest
-from modularity_jax.nets.pruning import MaskPlan
+from modularity_jax.nets.pruning import MaskPlan, PhasePlan, side_by_side
 from modularity_jax.nets.recipes import INIT
 from modularity_jax.nets.training import (
     EpochMetrics,
@@ -31,6 +32,9 @@ from modularity_jax.nets.training import (
 from modularity_jax.parallel import gather, grouped_map, on_all_devices, over_devices, split, whole_groups
 
 Array = jax.Array
+
+# Tells what a recipe draws for the initial networks from what the phases draw, which are numbered from 1.
+INITIAL_STREAM = 2**31
 
 
 class Epoch(NamedTuple):
@@ -80,57 +84,76 @@ def train_seeds(
     train: TrainConfig,
     prune: PruneConfig,
     mesh: Mesh | None = None,
-    seed_ids: Sequence[int] | None = None,
+    networks: Sequence[Network] | None = None,
     resume: ResumePoint | None = None,
 ) -> Iterator[Epoch]:
     """Train, then prune, all networks of a run; yields after each epoch, the initial networks first.
 
-    Network i's randomness is fold_in(key(train.seed), i), and the networks go through in groups of
+    A network's randomness is fold_in(key(train.seed), its seed), and the networks go through in groups of
     train.seeds_per_group, or of `group_sizes.networks_at_once` where that is 0, so its weights depend neither on the
-    other seeds nor on the number of devices.
+    others nor on the number of devices.
 
     Args:
       samples: the data set, on any device.
       model, train, prune: the settings; a phase of 0 epochs is left out.
       mesh: from `seed_mesh`; None for the default device.
-      seed_ids: which networks, 0..num_seeds - 1 by default.
+      networks: which ones, with seeds 0..num_seeds - 1 and the settings as they are by default.
       resume: goes on after that epoch, with the same bits as if it had never stopped.
 
     Raises:
       ValueError: if the data do not fit the network's first or last width.
     """
     check_samples(samples, model)
-    training = training_of(model, train)
-    ids = np.asarray(range(train.num_seeds) if seed_ids is None else seed_ids)
-    num_devices = mesh.size if mesh else 1
+    training, sections = training_of(model, train), {"model": model, "train": train}
+    chosen = [Network(seed) for seed in range(train.num_seeds)] if networks is None else list(networks)
+    count, num_devices = len(chosen), mesh.size if mesh else 1
     group_size = train.seeds_per_group or networks_at_once(
-        kernel_shapes(model), ids.size, num_devices, widest=widest(training.model, model.widths[0])
+        kernel_shapes(model), count, num_devices, widest=widest(training.module, model.widths[0])
     )
     if mesh is not None:
-        mesh = _no_larger_than(mesh, -(-ids.size // group_size))
+        mesh = _no_larger_than(mesh, -(-count // group_size))
         samples = on_all_devices(samples, mesh)
-    room = whole_groups(ids.size, group_size, mesh)
-    keys = network_keys(train.seed, _filled(ids, room))
+    room = whole_groups(count, group_size, mesh)
+    chosen += chosen[:1] * (room - count)  # copies, which make the devices' parts equal
+    keys = network_keys(train.seed, np.asarray([network.seed for network in chosen]))
+    values = over_devices(values_of(chosen, sections), mesh)
     if resume is None:
-        params = over_devices(_init(keys, training.model, model.widths[0]), mesh)
-        yield Epoch(INIT, 0, 0, _first(_measure(params, samples, training.model, group_size, mesh), ids.size), params)
+        params = over_devices(_init(keys, values, training), mesh)
+        yield Epoch(INIT, 0, 0, _first(_measure(params, samples, training.module, group_size, mesh), count), params)
     num_steps = steps_per_epoch(samples.y_train.size, train.batch_size)
     phases = training.recipe.phases(train, prune)
     begun = [phase.name for phase in phases].index(resume.phase) if resume else -1
     for index, phase in enumerate(phases):
-        done, states, plan = 0, None, phase.plan(kernel_sizes(model), num_steps)
+        done, states = 0, None
+        plan = _plan(training, chosen, {**sections, "prune": prune}, index, num_steps)
         if resume and index <= begun:
             if index < begun:
                 continue
-            states = over_devices(jax.tree.map(lambda x: _filled(x[: ids.size], room), resume.states), mesh)
+            states = over_devices(jax.tree.map(lambda x: _filled(x[:count], room), resume.states), mesh)
             done, params = resume.epoch, states.params
         elif plan.epochs:
-            states = _start(params, plan.first, training, mesh)
+            states = _start(params, values, plan.first, training, mesh)
         for epoch, masks in [*enumerate(plan.epochs)][done:]:
             # Placed as the results are: otherwise the second epoch would be another program than the first.
             own = over_devices(_fold_in_twice(keys, 1 + index, epoch), mesh)
-            states, params, metrics = _run_epoch(states, own, samples, masks, training, group_size, mesh)
-            yield Epoch(phase.name, epoch + 1, len(plan.epochs), _first(metrics, ids.size), params, states)
+            counts = None if masks is None else over_devices(masks.counts, mesh)
+            shared = samples, None if masks is None else (masks.ends, masks.due)
+            states, params, metrics = _run_epoch(states, (own, values, counts), shared, training, group_size, mesh)
+            yield Epoch(phase.name, epoch + 1, len(plan.epochs), _first(metrics, count), params, states)
+
+
+def _plan(
+    training: Training, networks: Sequence[Network], sections: Mapping[str, Any], phase: int, num_steps: int
+) -> PhasePlan:
+    """The masks of all networks in the phase of that number."""
+
+    @functools.cache
+    def of(own: tuple[tuple[str, float], ...]) -> PhasePlan:
+        settings = settings_of(Network(0, own), sections)
+        phases = training.recipe.phases(settings["train"], settings["prune"])
+        return phases[phase].plan(kernel_sizes(settings["model"]), num_steps)
+
+    return side_by_side([of(network.own) for network in networks])
 
 
 def _filled(x: ArrayLike, length: int) -> np.ndarray:
@@ -145,16 +168,19 @@ def _first(metrics: EpochMetrics, count: int) -> EpochMetrics:
 
 def after_phase(phase: str, epochs: int, params: Params, *, model: ModelConfig, train: TrainConfig) -> ResumePoint:
     """The end of a phase, by its parameters [S, ...] alone: what follows has an optimiser of its own."""
-    return ResumePoint(phase, epochs, _start(params, None, training_of(model, train), None))
+    values = values_of([Network(0)] * len(jax.tree.leaves(params)[0]), {"model": model, "train": train})
+    return ResumePoint(phase, epochs, _start(params, values, None, training_of(model, train), None))
 
 
-def states_like(model: ModelConfig, train: TrainConfig, *, pruned: bool) -> TrainState:
+def states_like(model: ModelConfig, train: TrainConfig, networks: Sequence[Network], *, pruned: bool) -> TrainState:
     """The shapes and types [S, ...] of what `Epoch` holds as states in a phase; nothing is computed."""
-    counts, training = jnp.zeros(len(kernel_sizes(model)), jnp.int32) if pruned else None, training_of(model, train)
+    training = training_of(model, train)
+    counts = jnp.zeros((len(networks), len(kernel_sizes(model))), jnp.int32) if pruned else None
+    values = values_of(networks, {"model": model, "train": train})
 
     def make() -> TrainState:
-        keys = network_keys(0, np.arange(train.num_seeds))
-        return _start(_init(keys, training.model, model.widths[0]), counts, training, None)
+        keys = network_keys(0, np.arange(len(networks)))
+        return _start(_init(keys, values, training), values, counts, training, None)
 
     return jax.eval_shape(make)
 
@@ -181,24 +207,27 @@ def check_samples(samples: Samples, model: ModelConfig) -> None:
 @functools.partial(jax.jit, static_argnames=("training", "group_size", "mesh"), donate_argnums=0)
 def _run_epoch(
     states: TrainState,
-    keys: Array,
-    samples: Samples,
-    masks: MaskPlan | None,
+    own: tuple[Array, Values, Array | None],
+    shared: tuple[Samples, tuple[np.ndarray, np.ndarray] | None],
     training: Training,
     group_size: int,
     mesh: Mesh | None,
 ) -> tuple[TrainState, Params, EpochMetrics]:
     """One epoch of all networks, which takes over the memory of the states it is given.
 
-    A program of the process, not of a run: runs that differ in data, seeds, epochs or sparsities share it.
+    Own: the networks' keys, float settings and counts of weights in their masks, which come at times that they share. A
+    program of the process, not of a run: runs that differ in data, seeds, epochs, sparsities or other float settings
+    share it.
     """
 
     def one(
-        item: tuple[TrainState, Array], samples: Samples, masks: MaskPlan | None
+        item: tuple[TrainState, Array, Values, Array | None], samples: Samples, times: tuple[Array, Array] | None
     ) -> tuple[TrainState, EpochMetrics]:
-        return train_epoch(training, *item, samples, masks)
+        state, key, values, counts = item
+        plan = None if times is None else MaskPlan(*times, counts)  # type: ignore[arg-type]  # JAX's arrays for NumPy's
+        return train_epoch(training, state, key, values, samples, plan)
 
-    states, metrics = grouped_map(one, (states, keys), samples, masks, group_size=group_size, mesh=mesh)
+    states, metrics = grouped_map(one, (states, *own), *shared, group_size=group_size, mesh=mesh)
     # A copy for the caller, since the next call takes the states' memory.
     results = states, jax.tree.map(jnp.copy, states.params), metrics
     return results if mesh is None else jax.lax.with_sharding_constraint(results, split(mesh))
@@ -214,13 +243,18 @@ def _measure(params: Params, samples: Samples, model: nn.Module, group_size: int
     return grouped_map(measure, params, samples, group_size=group_size, mesh=mesh)
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _start(params: Params, counts: Array | None, training: Training, mesh: Mesh | None) -> TrainState:
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def _start(params: Params, values: Values, counts: Array | None, training: Training, mesh: Mesh | None) -> TrainState:
     # A copy, since the first epoch takes the states' memory and the caller may hold the parameters.
-    states = jax.vmap(lambda params: start_phase(training, params, counts))(jax.tree.map(jnp.copy, params))
+    start = functools.partial(start_phase, training)
+    states = jax.vmap(start)(jax.tree.map(jnp.copy, params), values, counts)
     return states if mesh is None else jax.lax.with_sharding_constraint(states, split(mesh))
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def _init(keys: Array, model: nn.Module, num_inputs: int) -> Params:
-    return jax.vmap(lambda key: init_params(model, num_inputs, jax.random.fold_in(key, 0)))(keys)
+@functools.partial(jax.jit, static_argnums=2)
+def _init(keys: Array, values: Values, training: Training) -> Params:
+    def one(key: Array, values: Values) -> Params:
+        params = init_params(training.module, training.model.widths[0], jax.random.fold_in(key, 0))
+        return training.recipe.initial(*training.own(values), params, jax.random.fold_in(key, INITIAL_STREAM))
+
+    return jax.vmap(one)(keys, values)

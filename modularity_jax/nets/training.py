@@ -1,7 +1,7 @@
 """Training of one network as pure functions, an epoch at a time; `sweep` maps them over seeds."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,6 +13,7 @@ from modularity_jax.nets import pruning
 from modularity_jax.nets.augmentation import augmented
 from modularity_jax.nets.config import ModelConfig, TrainConfig
 from modularity_jax.nets.group_sizes import evaluated_at_once
+from modularity_jax.nets.hyperparameters import Values, is_zero, with_values
 from modularity_jax.nets.kernels import Params, kernels_of
 from modularity_jax.nets.models import apply, apply_in_training, architecture_of, widest
 from modularity_jax.nets.models.cnn import image_shape
@@ -36,6 +37,7 @@ class TrainState(NamedTuple):
     params: Params
     opt_state: optax.OptState
     masks: pruning.Masks | None  # by layer, bool of the kernel's shape; None in a phase without pruning
+    memory: Any = None  # of the recipe's penalty
 
 
 class EpochMetrics(NamedTuple):
@@ -56,23 +58,25 @@ Stretch = tuple[Array, Array, TrainState, Array, Array, Array]
 class Training(NamedTuple):
     """What all epochs of a run have in common; hashable, so that equal runs share their compiled programs."""
 
-    model: nn.Module
-    dropout: bool
-    recipe: Recipe
+    model: ModelConfig  # the float settings of both are 0: they are a network's own `Values`
     settings: TrainConfig  # without what decides no program
+    recipe: Recipe
 
     @property
-    def optimizer(self) -> optax.GradientTransformation:
-        """The recipe's."""
-        return self.recipe.optimizer(self.settings)
+    def module(self) -> nn.Module:
+        """The network in evaluation."""
+        return architecture_of(self.model).module(self.model)
+
+    def own(self, values: Values) -> tuple[ModelConfig, TrainConfig]:
+        """The settings of one network."""
+        return with_values("model", self.model, values), with_values("train", self.settings, values)
 
 
 def training_of(model: ModelConfig, train: TrainConfig) -> Training:
     """Of a run's settings."""
     default = TrainConfig()
     same = {name: getattr(default, name) for name in ("num_seeds", "seed", "epochs", "on_nan", "seeds_per_group")}
-    settings = dataclasses.replace(train, **same)
-    return Training(architecture_of(model).module(model), bool(model.dropout_rate), recipe_of(train), settings)
+    return Training(*Training(model, dataclasses.replace(train, **same), recipe_of(train)).own({}), recipe_of(train))
 
 
 def steps_per_epoch(num_train: int, batch_size: int) -> int:
@@ -80,23 +84,31 @@ def steps_per_epoch(num_train: int, batch_size: int) -> int:
     return -(-num_train // batch_size)
 
 
-def start_phase(training: Training, params: Params, counts: Array | None = None) -> TrainState:
+def start_phase(training: Training, params: Params, values: Values, counts: Array | None = None) -> TrainState:
     """A fresh optimiser state for given parameters, which a pruning phase begins by pruning.
 
     Args:
       training: from `training_of`.
       params: the parameters.
+      values: the network's float settings.
       counts: weights that the phase's first masks keep [L]; None for a phase without pruning.
     """
     masks = None
     if counts is not None:
         masks = pruning.kernel_masks(params, counts)
         params = pruning.apply_masks(params, masks)
-    return TrainState(params, training.optimizer.init(params), masks)
+    model, train = training.own(values)
+    memory = training.recipe.memory(model, train, params)
+    return TrainState(params, training.recipe.optimizer(train).init(params), masks, memory)
 
 
 def train_epoch(
-    training: Training, state: TrainState, key: Array, samples: Samples, plan: pruning.MaskPlan | None = None
+    training: Training,
+    state: TrainState,
+    key: Array,
+    values: Values,
+    samples: Samples,
+    plan: pruning.MaskPlan | None = None,
 ) -> tuple[TrainState, EpochMetrics]:
     """One epoch of one network.
 
@@ -104,9 +116,10 @@ def train_epoch(
       training: from `training_of`.
       state: from `start_phase` or the epoch before.
       key: typed PRNG key of this network and epoch.
+      values: the network's float settings, scalars.
       samples: the data set.
-      plan: the epoch's masks, from `pruning.plan_masks`; None without pruning. Must not be batched under vmap, or every
-        step would compute a new mask.
+      plan: the epoch's masks, from `pruning.plan_masks`; None without pruning. Its counts alone may be batched under
+        vmap, or every step would compute a new mask.
     """
     order_key, dropout_key = jax.random.split(key)
     batches, weights = _batches(order_key, samples.y_train.size, training.settings)
@@ -119,7 +132,7 @@ def train_epoch(
         if training.settings.augment:
             images, key = x.reshape(-1, *image_shape(x.shape[-1])), jax.random.fold_in(key, 1)
             x = augmented(images, jax.random.fold_in(key, 0)).reshape(x.shape)
-        state, sums = _update(training, state, x, y, weights[index], key)
+        state, sums = _update(training, values, state, x, y, weights[index], key)
         loss = loss + sums[0]
         return state, loss, hits + sums[1], finite + jnp.isfinite(loss)  # a sum that was not finite stays so
 
@@ -132,7 +145,7 @@ def train_epoch(
 
     start = jnp.int32(0), jnp.int32(0), state, jnp.float32(0), jnp.float32(0), jnp.int32(0)
     *_, state, loss, hits, finite = jax.lax.while_loop(lambda carry: carry[1] < num_steps, stretch, start)
-    test_loss, test_accuracy = evaluate(training.model, state.params, samples.x_test, samples.y_test)
+    test_loss, test_accuracy = evaluate(training.module, state.params, samples.x_test, samples.y_test)
     count = samples.y_train.size
     # Where only the last update went wrong, the test loss tells.
     first_bad = jnp.where(finite < num_steps, finite + 1, jnp.where(jnp.isfinite(test_loss), 0, num_steps))
@@ -202,23 +215,26 @@ def _tighten(state: TrainState, counts: Array) -> TrainState:
 
 
 def _update(
-    training: Training, state: TrainState, x: Array, y: Array, weight: Array, dropout_key: Array
+    training: Training, values: Values, state: TrainState, x: Array, y: Array, weight: Array, dropout_key: Array
 ) -> tuple[TrainState, tuple[Array, Array]]:
-    """One step of Adam on one batch; also the summed loss and the number of right answers."""
+    """One step of the optimiser on one batch; also the summed loss and the number of right answers."""
+    (model, train), recipe = training.own(values), training.recipe
+    module = architecture_of(model).module(model)
+    before = recipe.before_step(model, state.params)
 
-    def loss_fn(params: Params) -> tuple[Array, tuple[tuple[Array, Array], Params]]:
-        logits, running = apply_in_training(training.model, params, x, dropout_key if training.dropout else None)
+    def loss_fn(params: Params) -> tuple[Array, tuple[tuple[Array, Array], Params, Any]]:
+        logits, running = apply_in_training(module, params, x, None if is_zero(model.dropout_rate) else dropout_key)
         losses = weight * optax.softmax_cross_entropy_with_integer_labels(logits, y)
         hits = weight * (logits.argmax(axis=-1) == y)
-        penalty = training.recipe.penalty(training.settings, params)
-        return losses.sum() / weight.sum() + penalty, ((losses.sum(), hits.sum()), running)
+        penalty, memory = recipe.penalty(model, train, params, state.memory)
+        return losses.sum() / weight.sum() + penalty, ((losses.sum(), hits.sum()), running, memory)
 
-    gradients, (sums, running) = jax.grad(loss_fn, has_aux=True)(state.params)
-    updates, opt_state = training.optimizer.update(gradients, state.opt_state, state.params)
-    params = {**optax.apply_updates(state.params, updates), **running}
+    gradients, (sums, running, memory) = jax.grad(loss_fn, has_aux=True)(before)
+    updates, opt_state = recipe.optimizer(train).update(gradients, state.opt_state, before)
+    params = {**optax.apply_updates(before, updates), **running}
     if state.masks is not None:
         params = pruning.apply_masks(params, state.masks)
-    return TrainState(params, opt_state, state.masks), sums
+    return TrainState(params, opt_state, state.masks, memory), sums
 
 
 def _sparsity(params: Params) -> Array:

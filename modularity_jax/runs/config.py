@@ -15,12 +15,14 @@ from modularity_jax.nets.config import (
     MAX_COUNT,
     MAX_EPOCHS,
     MAX_GROUP,
+    MAX_SEEDS,
     ModelConfig,
     PruneConfig,
     TrainConfig,
     check_between,
 )
 from modularity_jax.nets.graphs import GRAPHS
+from modularity_jax.nets.hyperparameters import Network, float_fields, settings_of
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.recipes import INIT, recipe_of
 from modularity_jax.plug_points import entry
@@ -31,6 +33,7 @@ from modularity_jax.runs.plain_values import coerce
 # `group_sizes` puts a number in its place before anything is computed.
 GROUP_SIZES = ("train.seeds_per_group", "cluster.shuffles_per_group", "lesion.samples_per_batch")
 MAX_RESTARTS = 10_000  # all starts of k-means are held at once
+SWEEPABLE = ("model", "train", "prune")  # sections whose float settings may be tuples
 GIVEN = "given"  # the only phase of networks that were trained elsewhere
 MAX_LESIONS = 100_000  # all controls of a network's lesions are held at once
 
@@ -122,8 +125,14 @@ class RunConfig:
     prune: PruneConfig = PruneConfig()
     cluster: ClusterConfig = ClusterConfig()
     lesion: LesionConfig = LesionConfig()
+    # What networks differ in beside their seeds, by "section.field", as tuples of the config give it; the sections
+    # have the first values.
+    swept: tuple[tuple[str, tuple[float, ...]], ...] = ()
 
     def __post_init__(self) -> None:
+        check_between("networks, which are train.num_seeds times the swept settings,", self.num_networks, 1, MAX_SEEDS)
+        for own in self.settings:
+            settings_of(Network(0, own), self.sections)  # checks them
         architecture_of(self.model)
         known = tuple(self.epochs)
         for section, word, meant in (("cluster", "all", known), ("lesion", "last", known[-1:])):
@@ -146,9 +155,46 @@ class RunConfig:
         """Phases that the networks pass through."""
         return tuple(phase for phase, epochs in self.epochs.items() if epochs or phase in (INIT, GIVEN))
 
+    @property
+    def sections(self) -> dict[str, Any]:
+        """The sections by name."""
+        return {name: getattr(self, name) for name in SECTIONS}
+
+    @property
+    def settings(self) -> list[tuple[tuple[str, float], ...]]:
+        """All combinations of the swept settings, the last one changing fastest; one that is empty without a sweep."""
+        return [
+            tuple(zip((path for path, _ in self.swept), values, strict=True))
+            for values in itertools.product(*(values for _, values in self.swept))
+        ]
+
+    @property
+    def num_networks(self) -> int:
+        """All networks of the run."""
+        return len(self.settings) * self.train.num_seeds
+
+    def network(self, number: int) -> Network:
+        """One of them: train.num_seeds have the first combination of settings, as many the second, and so on."""
+        setting, seed = divmod(number, self.train.num_seeds)
+        return Network(seed, self.settings[setting])
+
+    def alone(self, number: int) -> "RunConfig":
+        """The config of a run with that network's settings and no others."""
+        return dataclasses.replace(self, **settings_of(self.network(number), self.sections), swept=())
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested dict."""
-        return dataclasses.asdict(self)
+        """Plain nested dict, tuples for what is swept."""
+        values = {name: dataclasses.asdict(section) for name, section in self.sections.items()}
+        for path, swept in self.swept:
+            section, _, field = path.partition(".")
+            values[section][field] = swept
+        return values
+
+
+#: A config's sections, and their classes.
+SECTIONS: dict[str, type] = {
+    field.name: type(field.default) for field in dataclasses.fields(RunConfig) if field.name != "swept"
+}
 
 
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
@@ -159,8 +205,10 @@ def from_dict(values: Mapping[str, Any]) -> RunConfig:
     """
     defaults = RunConfig().to_dict()
     _check_names("config", values, defaults)
-    kinds = {field.name: type(field.default) for field in dataclasses.fields(RunConfig)}
-    return RunConfig(**{name: _section(name, kind, values.get(name, {})) for name, kind in kinds.items()})
+    first, swept = _without_sweeps(values)
+    return RunConfig(
+        **{name: _section(name, kind, first.get(name, {})) for name, kind in SECTIONS.items()}, swept=swept
+    )
 
 
 def check_setting(path: str) -> None:
@@ -185,6 +233,26 @@ def differences(one: RunConfig, other: RunConfig) -> list[str]:
         for name, value in values.items()
         if value != others[section][name]
     ]
+
+
+def _without_sweeps(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[tuple[str, tuple[float, ...]], ...]]:
+    """The values with the first entry of each tuple that stands for a float, and these tuples."""
+    first, swept = dict(values), []
+    for name in SWEEPABLE:
+        given = values.get(name, {})
+        if not isinstance(given, Mapping):
+            continue
+        first[name] = dict(given)
+        for field in float_fields(SECTIONS[name]()):
+            value, path = given.get(field), f"{name}.{field}"
+            if not isinstance(value, list | tuple) and getattr(value, "ndim", 0) != 1:
+                continue
+            entries = tuple(dict.fromkeys(coerce(path, entry, 0.0) for entry in value))
+            if not entries:
+                raise ValueError(f"{path} must hold at least one number, got none")
+            first[name][field] = entries[0]
+            swept += [(path, entries)] if len(entries) > 1 else []
+    return first, tuple(swept)
 
 
 def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:

@@ -70,7 +70,7 @@ def _shuffles(config: RunConfig) -> int:
 
 def _networks(config: RunConfig) -> int:
     values = widest(architecture_of(config.model).module(config.model), config.model.widths[0])
-    return networks_at_once(kernel_shapes(config.model), config.train.num_seeds, jax.device_count(), widest=values)
+    return networks_at_once(kernel_shapes(config.model), config.num_networks, jax.device_count(), widest=values)
 
 
 _RULES: dict[str, Callable[[RunConfig], int]] = {

@@ -9,6 +9,7 @@ import pytest
 
 from modularity_jax.nets import models, pruning, sweep, training
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.hyperparameters import Network, values_of
 
 PAPER = ModelConfig(dropout_rate=0.5)  # 784-256-256-256-256-10
 SMALL = ModelConfig(widths=(12, 8, 6, 4))
@@ -41,7 +42,7 @@ def train(
             train=TrainConfig(num_seeds=num_seeds, epochs=epochs, seeds_per_group=group_size, batch_size=batch_size),
             prune=PruneConfig(epochs=prune_epochs, frequency=2),
             mesh=mesh,
-            seed_ids=seed_ids,
+            networks=None if seed_ids is None else [Network(seed) for seed in seed_ids],
         )
     )
 
@@ -144,9 +145,9 @@ def traces(monkeypatch):
     """Whether each traced epoch prunes; no test before has left a program."""
     found = []
 
-    def traced(recipe, state, key, samples, plan):
-        found.append(plan is not None)
-        return training.train_epoch(recipe, state, key, samples, plan)
+    def traced(*arguments):
+        found.append(arguments[-1] is not None)
+        return training.train_epoch(*arguments)
 
     monkeypatch.setattr(sweep, "train_epoch", traced)
     sweep._run_epoch.clear_cache()
@@ -204,7 +205,8 @@ def test_going_on_after_any_epoch_gives_the_same_bits(samples):
         saved.append(jax.device_get(epoch.states))
     for index in range(1, len(whole)):
         resume = sweep.ResumePoint(*whole[index][:2], saved[index])
-        shapes = sweep.states_like(SMALL, settings["train"], pruned=resume.phase == "pruned")
+        networks = [Network(seed) for seed in range(3)]
+        shapes = sweep.states_like(SMALL, settings["train"], networks, pruned=resume.phase == "pruned")
         assert jax.tree.map(lambda a: (a.shape[1:], a.dtype), shapes) == jax.tree.map(
             lambda a: (a.shape[1:], a.dtype), resume.states
         )
@@ -248,10 +250,12 @@ def compiled_epoch(samples, num_devices):
     recipe = training.training_of(SMALL, TrainConfig())
     plan = pruning.plan_masks(PruneConfig(epochs=1), models.kernel_sizes(SMALL), steps_per_epoch=1)
     keys = jax.random.split(jax.random.key(0), num_devices)
-    states = sweep._start(sweep._init(keys, recipe.model, SMALL.widths[0]), plan.first, recipe, mesh)
-    states, keys = jax.device_put((states, keys), sharding)
-    replicated = jax.device_put(samples, jax.NamedSharding(mesh, jax.P()))
-    program = sweep._run_epoch.lower(states, keys, replicated, plan.epochs[0], recipe, 1, mesh)
+    values = values_of([Network(0)] * num_devices, {"model": SMALL, "train": TrainConfig()})
+    first, counts = (np.stack([own] * num_devices) for own in (plan.first, plan.epochs[0].counts))
+    states = sweep._start(sweep._init(keys, values, recipe), values, first, recipe, mesh)
+    states, own = jax.device_put((states, (keys, values, counts)), sharding)
+    shared = jax.device_put((samples, plan.epochs[0][:2]), jax.NamedSharding(mesh, jax.P()))
+    program = sweep._run_epoch.lower(states, own, shared, recipe, 1, mesh)
     return program.compile().as_text()
 
 

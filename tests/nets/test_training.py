@@ -11,6 +11,7 @@ from jax.extend.core import jaxprs_in_params
 from modularity_jax.metric.permutation import permuted_index, random_words
 from modularity_jax.nets import group_sizes, models, pruning, training
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
+from modularity_jax.nets.hyperparameters import Network, values_of
 from modularity_jax.nets.models.mlp import MLP
 
 WIDTHS = (7, 11, 9, 4)
@@ -41,6 +42,12 @@ def params():
     return jax.jit(functools.partial(models.init_params, MLP(WIDTHS), WIDTHS[0]))(jax.random.key(5))
 
 
+def values(model=MODEL, **settings):
+    """The float settings of one network."""
+    sections = {"model": model, "train": dataclasses.replace(TRAIN, **settings)}
+    return jax.tree.map(lambda value: value[0], values_of([Network(0)], sections))
+
+
 @functools.cache
 def compiled(model=MODEL, **settings):
     """A recipe and its compiled epoch."""
@@ -59,9 +66,10 @@ def run(phase, samples, params, epochs, prune=PRUNE, **settings):
     recipe, train_epoch = compiled(**settings)
     num_steps = training.steps_per_epoch(samples.y_train.size, recipe.settings.batch_size)
     plan, found = plan_of(phase, epochs, prune, num_steps), []
-    state = training.start_phase(recipe, params, plan.first)
+    own = values(**settings)
+    state = training.start_phase(recipe, params, own, plan.first)
     for epoch, masks in enumerate(plan.epochs):
-        state, metrics = train_epoch(state, jax.random.fold_in(jax.random.key(1), epoch), samples, masks)
+        state, metrics = train_epoch(state, jax.random.fold_in(jax.random.key(1), epoch), own, samples, masks)
         found.append((state, metrics))
     return jax.device_get(found)
 
@@ -210,8 +218,9 @@ def test_without_penalties_there_is_nothing_of_them_in_the_program(samples, para
     def names(**penalties):
         recipe = training.training_of(MODEL, dataclasses.replace(TRAIN, **penalties))
         epoch = functools.partial(training.train_epoch, recipe)
-        state = training.start_phase(recipe, params)
-        return [name for name, *_ in equations(jax.make_jaxpr(epoch)(state, jax.random.key(0), samples).jaxpr)]
+        own = values(**penalties)
+        state = training.start_phase(recipe, params, own)
+        return [name for name, *_ in equations(jax.make_jaxpr(epoch)(state, jax.random.key(0), own, samples).jaxpr)]
 
     plain, absolute, squared = names(), names(l1_penalty=0.1), names(l2_penalty=0.1)
     assert absolute.count("abs") == plain.count("abs") + len(NAMES)
@@ -316,11 +325,9 @@ def test_final_sparsity_is_exact_whatever_the_frequency(samples, params, batch_s
 
 
 def test_dropout_trains_on_other_activations_but_tests_without(samples, params):
-    recipe, _ = compiled(model=dataclasses.replace(MODEL, dropout_rate=0.5))
     state, metrics = run("unpruned", samples, params, 1, model=dataclasses.replace(MODEL, dropout_rate=0.5))[0]
     plain = run("unpruned", samples, params, 1)[0][1]
     assert abs(metrics.train_loss - plain.train_loss) > 0.01
-    assert recipe.model.dropout_rate == 0.5
     slow = SlowNet(state.params)
     losses, hits, _ = slow.measure(samples.x_test, np.asarray(samples.y_test))
     np.testing.assert_allclose([metrics.test_loss, metrics.test_accuracy], [losses.mean(), hits.mean()], rtol=1e-5)
@@ -338,11 +345,13 @@ def test_the_dropout_key_matters_only_with_dropout(samples, params, monkeypatch)
     monkeypatch.setattr(training, "apply_in_training", spy)
     for rate, expected in ((0.0, False), (0.3, True)):
         used.clear()
-        recipe = training.training_of(dataclasses.replace(MODEL, dropout_rate=rate), TRAIN)
+        model = dataclasses.replace(MODEL, dropout_rate=rate)
+        recipe, own = training.training_of(model, TRAIN), values(model)
         jax.eval_shape(
             functools.partial(training.train_epoch, recipe),
-            training.start_phase(recipe, params),
+            training.start_phase(recipe, params, own),
             jax.random.key(0),
+            own,
             samples,
         )
         assert any(used) == expected
@@ -350,22 +359,26 @@ def test_the_dropout_key_matters_only_with_dropout(samples, params, monkeypatch)
 
 def test_an_epoch_follows_its_key(samples, params):
     recipe, train_epoch = compiled()
-    state = training.start_phase(recipe, params)
+    state = training.start_phase(recipe, params, values())
     one, again, other = (
-        np.asarray(train_epoch(state, jax.random.key(seed), samples)[0].params["layer_00"]["kernel"])
+        np.asarray(train_epoch(state, jax.random.key(seed), values(), samples)[0].params["layer_00"]["kernel"])
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
 
 
+AXES = (0, 0, 0, None, None)  # of an epoch's arguments, for networks side by side
+
+
 def batched_epoch(phase, samples, params, dropout_rate=0.5):
     """The epoch of two networks under vmap, and its arguments."""
-    recipe, _ = compiled(model=dataclasses.replace(MODEL, dropout_rate=dropout_rate))
-    plan = plan_of(phase, 1)
-    states = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), training.start_phase(recipe, params, plan.first))
+    model = dataclasses.replace(MODEL, dropout_rate=dropout_rate)
+    (recipe, _), own, plan = compiled(model=model), values(model), plan_of(phase, 1)
+    state = training.start_phase(recipe, params, own, plan.first)
+    states, own = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), (state, own))
     keys = jax.random.split(jax.random.key(0), 2)
-    return functools.partial(training.train_epoch, recipe), (states, keys, samples, plan.epochs[0])
+    return functools.partial(training.train_epoch, recipe), (states, keys, own, samples, plan.epochs[0])
 
 
 def equations(jaxpr, inside=()):
@@ -378,7 +391,7 @@ def equations(jaxpr, inside=()):
 
 def test_masks_are_computed_inside_a_cond_beside_the_steps(samples, params):
     train_epoch, arguments = batched_epoch("pruned", samples, params)
-    jaxpr = jax.make_jaxpr(jax.vmap(train_epoch, in_axes=(0, 0, None, None)))(*arguments)
+    jaxpr = jax.make_jaxpr(jax.vmap(train_epoch, in_axes=AXES))(*arguments)
     found = list(equations(jaxpr.jaxpr))
     masks = [inside for name, inside, _ in found if name == "bitcast_convert_type" and "cond" in inside]
     assert len(masks) == 2 * len(NAMES)  # for CPU cores, and for other platforms
@@ -392,9 +405,9 @@ def test_masks_are_computed_inside_a_cond_beside_the_steps(samples, params):
 
 def test_a_batched_plan_would_lose_the_cond(samples, params):
     """That the test above can fail: what `train_epoch` warns of does happen."""
-    train_epoch, (states, keys, samples, plan) = batched_epoch("pruned", samples, params)
+    train_epoch, (*own, samples, plan) = batched_epoch("pruned", samples, params)
     plans = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), plan)
-    jaxpr = jax.make_jaxpr(jax.vmap(train_epoch, in_axes=(0, 0, None, 0)))(states, keys, samples, plans)
+    jaxpr = jax.make_jaxpr(jax.vmap(train_epoch, in_axes=(0, 0, 0, None, 0)))(*own, samples, plans)
     found = list(equations(jaxpr.jaxpr))
     assert [inside for name, inside, _ in found if name == "cond"] == [
         ("while",)
@@ -404,7 +417,7 @@ def test_a_batched_plan_would_lose_the_cond(samples, params):
 @pytest.mark.parametrize("phase", ["unpruned", "pruned"])
 def test_training_lowers_for_accelerators(samples, params, phase):
     train_epoch, arguments = batched_epoch(phase, samples, params)
-    program = jax.jit(jax.vmap(train_epoch, in_axes=(0, 0, None, None)))
+    program = jax.jit(jax.vmap(train_epoch, in_axes=AXES))
     exported = export.export(program, platforms=["cuda", "tpu"])(*arguments)
     assert exported.platforms == ("cuda", "tpu")
     assert len(exported.out_avals) == len(jax.tree.leaves(jax.eval_shape(program, *arguments)))

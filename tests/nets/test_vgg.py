@@ -28,7 +28,7 @@ def images():
 @pytest.fixture(scope="module")
 def overfitted(images):
     """Two networks trained on ten images, then pruned."""
-    train = TrainConfig(num_seeds=2, epochs=150, batch_size=10, learning_rate=0.01)
+    train = TrainConfig(num_seeds=2, epochs=200, batch_size=10, learning_rate=0.01)
     return list(train_seeds(images, model=TOY, train=train, prune=PruneConfig(epochs=2)))
 
 

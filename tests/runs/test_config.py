@@ -9,7 +9,7 @@ import pytest
 
 from configs import study
 from modularity_jax.nets.config import ModelConfig, TrainConfig
-from modularity_jax.runs.config import ClusterConfig, RunConfig, check_setting, differences, from_dict
+from modularity_jax.runs.config import SECTIONS, ClusterConfig, RunConfig, check_setting, differences, from_dict
 from modularity_jax.runs.group_sizes import resolve
 from modularity_jax.runs.workdir import create_workdir
 
@@ -23,7 +23,8 @@ OTHER = {
     "train": {
         "num_seeds": 3, "seed": 7, "epochs": 2, "batch_size": 32, "learning_rate": 0.01, "on_nan": "fail",
         "seeds_per_group": 3, "l1_penalty": 1e-5, "l2_penalty": 1e-4, "augment": True, "reshuffle": False,
-        "recipe": "tests.plugs.recipe.RECIPE",
+        "recipe": "tests.plugs.recipe.RECIPE", "eigenvalue_weight": 0.2, "num_eigenvalues": 2, "eigenvalues_every": 5,
+        "init_modules": 4, "init_outside": 0.5,
     },
     "prune": {"epochs": 1, "initial_sparsity": 0.1, "final_sparsity": 0.8, "frequency": 3},
     "cluster": {
@@ -53,7 +54,7 @@ def test_every_field_is_taken_over():
     config = from_dict(OTHER)
     assert json.loads(json.dumps(config.to_dict())) == OTHER
     assert len(differences(config, RunConfig())) == sum(len(fields) for fields in OTHER.values())
-    fields = {f.name: {g.name for g in dataclasses.fields(f.default)} for f in dataclasses.fields(RunConfig)}
+    fields = {name: {field.name for field in dataclasses.fields(section)} for name, section in SECTIONS.items()}
     assert fields == {section: set(values) for section, values in OTHER.items()}
 
 
@@ -181,12 +182,12 @@ def test_out_of_range(section, values, message):
 
 def numbers():
     """Every field that holds numbers, as section, field and whether it holds several, and its default's kind."""
-    for section in dataclasses.fields(RunConfig):
-        for field in dataclasses.fields(section.default):
+    for name, section in SECTIONS.items():
+        for field in dataclasses.fields(section):
             several = isinstance(field.default, tuple)
             kind = type((field.default or (0,))[0]) if several else type(field.default)
             if kind in (int, float):
-                yield pytest.param(section.name, field.name, several, kind, id=f"{section.name}.{field.name}")
+                yield pytest.param(name, field.name, several, kind, id=f"{name}.{field.name}")
 
 
 @pytest.mark.parametrize(("section", "field", "several", "kind"), list(numbers()))

@@ -14,7 +14,7 @@ from modularity_jax.graphs.protocol import Graph
 from modularity_jax.graphs.readers import graph_of
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params, kernels_of
-from modularity_jax.nets.models.mlp import Silence, layer_name, silenced
+from modularity_jax.nets.models.mlp import Dropout, Silence, layer_name, silenced
 
 Array = Any  # JAX's, or its shape
 
@@ -45,11 +45,11 @@ class CNN(nn.Module):
             x = nn.relu(nn.Conv(width, (3, 3), **own)(x))
             x = silenced(x, silence, layer)
             x = nn.max_pool(x, (2, 2), (2, 2)) if layer else x
-            x = nn.Dropout(self.dropout_rate / 2, deterministic=not train)(x)
+            x = Dropout(self.dropout_rate / 2)(x, train)
         x = x.reshape(x.shape[0], -1)
         layer = len(self.widths) - 3
         x = nn.relu(nn.Dense(self.widths[-2], kernel_init=init, name=layer_name(layer))(x))
-        x = nn.Dropout(self.dropout_rate, deterministic=not train)(silenced(x, silence, layer))
+        x = Dropout(self.dropout_rate)(silenced(x, silence, layer), train)
         return nn.Dense(self.widths[-1], kernel_init=init, name=layer_name(layer + 1))(x)
 
 

@@ -6,9 +6,29 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from modularity_jax.nets.hyperparameters import is_zero
+
 Array = jax.Array
 # Of each hidden group of units, which of them are silent, [d] bool; None for no unit.
 Silence = Sequence[Array] | None
+
+
+class Dropout(nn.Module):
+    """Flax's Dropout, whose rate may be an array, and 0 among others; the same bits.
+
+    Attributes:
+      rate: share of the values that become 0 in training, the others in proportion larger.
+    """
+
+    rate: float | Array
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        """The values x, of any shape."""
+        if not train or is_zero(self.rate):
+            return x
+        kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.rate, x.shape)
+        return jnp.where(kept, x / (1 - self.rate), 0)
 
 
 class MLP(nn.Module):
@@ -30,7 +50,7 @@ class MLP(nn.Module):
             x = nn.Dense(width, kernel_init=nn.initializers.glorot_uniform(), name=layer_name(layer))(x)
             if layer < last:
                 x = nn.relu(x)
-                x = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
+                x = Dropout(self.dropout_rate)(x, train)
         return x
 
 

@@ -9,7 +9,7 @@ from modularity_jax.graphs.wiring import wire
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params
 from modularity_jax.nets.models.cnn import image_shape
-from modularity_jax.nets.models.mlp import Silence, silenced
+from modularity_jax.nets.models.mlp import Dropout, Silence, silenced
 
 Array = jax.Array
 # What a cell calls its kernels, gate by gate: from the inputs and from the hidden units.
@@ -49,7 +49,7 @@ class Recurrent(nn.Module):
         scan = nn.scan(step, variable_broadcast="params", split_rngs={"params": False}, in_axes=1)
         state, _ = scan(cell, jax.tree.map(jnp.zeros_like, start), steps)
         hidden = jax.tree.leaves(state)[-1]
-        hidden = nn.Dropout(self.dropout_rate, deterministic=not train)(hidden)
+        hidden = Dropout(self.dropout_rate)(hidden, train)
         return nn.Dense(self.classes, name="readout")(hidden)
 
 

@@ -12,7 +12,7 @@ from modularity_jax.graphs.readers import graph_of
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params
 from modularity_jax.nets.models.cnn import by_products, image_shape
-from modularity_jax.nets.models.mlp import Silence, layer_name, silenced
+from modularity_jax.nets.models.mlp import Dropout, Silence, layer_name, silenced
 
 Array = Any  # JAX's, or its shape
 
@@ -55,7 +55,7 @@ class VGG(nn.Module):
             if layer <= NUM_CONVOLUTIONS:
                 norm = nn.BatchNorm(not train, momentum=MOMENTUM, epsilon=EPSILON, name=norm_name(layer))
                 x = norm(x)
-            x = nn.Dropout(self.dropout_rate * _share_dropped(layer, ends), deterministic=not train)(x)
+            x = Dropout(self.dropout_rate * _share_dropped(layer, ends))(x, train)
         return nn.Dense(self.widths[-1], name=layer_name(len(self.widths) - 2), **own)(x)
 
 

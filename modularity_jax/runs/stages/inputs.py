@@ -27,7 +27,7 @@ from modularity_jax.runs.workdir import Workdir, jax_settings
 # Tells the randomness of the clustering from that of the training, whose networks are numbered from 0.
 _CLUSTER_STREAM = 2**32 - 1
 # Of what a piece holds beside its key; one more where random bits or the rounding of results change.
-BITS = 1
+BITS = 2
 
 
 def load_samples(config: RunConfig) -> Samples:
@@ -51,7 +51,7 @@ def _check_same_data(mine: str, first: str, config: RunConfig) -> None:
 def load_params(workdir: Workdir, phase: str) -> list[Params]:
     """Parameters of each seed's network at the end of a phase, as Flax has them."""
     networks = nested(read_arrays(workdir.path, f"weights/{phase}.npz"))
-    return [networks[f"seed_{seed}"] for seed in range(workdir.config.train.num_seeds)]
+    return [networks[f"seed_{seed}"] for seed in range(workdir.config.num_networks)]
 
 
 class TrainedNetwork(NamedTuple):
@@ -81,7 +81,7 @@ def load_networks(
 
     found, config = {}, workdir.config
     for (phase, seed), params in told_by_first(read).items():
-        stream = [config.train.seed, seed]
+        stream = [config.train.seed, config.network(seed).seed]
         key = {"network": digest(named(params).values()), "stream": stream, "bits": BITS, **jax_settings()}
         graphs = {kind: graph_by_name(kind, architecture_of(config.model), params) for kind in kinds}
         found[phase, seed] = TrainedNetwork(seed, params, graphs, key)
@@ -94,7 +94,7 @@ def finite_seeds(workdir: Workdir, phase: str) -> list[int]:
     phases = workdir.config.phases
     upto = phases[: phases.index(phase) + 1]
     bad = {row["seed"] for row in rows if row["phase"] in upto and row["nonfinite_step"] is not None}
-    seeds = [seed for seed in range(workdir.config.train.num_seeds) if seed not in bad]
+    seeds = [seed for seed in range(workdir.config.num_networks) if seed not in bad]
     if not seeds:
         logging.warning("no %s network has a finite loss, and none is tested; try a lower train.learning_rate", phase)
     return seeds
@@ -113,7 +113,7 @@ def metrics(workdir: Workdir, *columns: str) -> list[Row]:
 
 def cluster_key(config: RunConfig, seed: int) -> jax.Array:
     """The key of one network's shuffle tests. They share it, so all start from the same clustering of the network."""
-    return _cluster_key(np.uint32(config.train.seed), np.uint32(seed))
+    return _cluster_key(np.uint32(config.train.seed), np.uint32(config.network(seed).seed))
 
 
 @jax.jit

@@ -25,15 +25,23 @@ METRICS_COLUMNS = (
 
 
 def _network_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
-    """What decides a network at the end of a phase."""
-    values = config.to_dict()
+    """What decides a network at the end of a phase: its own settings, whatever is trained beside it."""
+    own = config.alone(seed)
+    values = own.to_dict()
     train = {name: value for name, value in values["train"].items() if name not in ("num_seeds", "on_nan")}
     model = {name: value for name, value in values["model"].items() if name not in ("wiring", "weights")}
     decides = {"data": values["data"], "model": model, "train": train}
-    phases = recipe_of(config.train).phases(config.train, config.prune)
+    phases = recipe_of(own.train).phases(own.train, own.prune)
     sections = next((own.decided_by for own in phases if own.name == phase), ())
     decides |= {name: values[name] for name in sections if name not in decides}
-    return {"piece": "network", "phase": phase, "network": seed, "bits": BITS, **decides, **jax_settings()}
+    return {
+        "piece": "network",
+        "phase": phase,
+        "network": config.network(seed).seed,
+        "bits": BITS,
+        **decides,
+        **jax_settings(),
+    }
 
 
 def _curve_key(config: RunConfig, phase: str, seed: int) -> dict[str, Any]:
@@ -69,8 +77,9 @@ def read_phase(
         points = store.get(_curve_key(config, phase, seed)) if config.cluster.curve_epochs else {"rows": packed([])}
         if piece is None or points is None:
             raise ValueError(f"a piece of the {phase} network of seed {seed} was damaged; the same command remakes it")
-        metrics += unpacked(piece.pop("rows"))
-        curve += unpacked(points["rows"])
+        # A run with other networks beside it may have made the pieces, under another number.
+        metrics += [row | {"seed": seed} for row in unpacked(piece.pop("rows"))]
+        curve += [row | {"seed": seed} for row in unpacked(points["rows"])]
         params[seed] = piece
     if config.train.on_nan == "fail":
         check_losses(metrics, config)
@@ -98,7 +107,7 @@ def collate_networks(workdir: Workdir) -> None:
     metrics: list[Row] = []
     curve: list[Row] = []
     for phase in config.phases:
-        params, rows, points = read_phase(store, config, phase, range(config.train.num_seeds))
+        params, rows, points = read_phase(store, config, phase, range(config.num_networks))
         arrays = {f"seed_{seed}/{name}": array for seed, own in params.items() for name, array in own.items()}
         write_arrays(workdir.path / f"weights/{phase}.npz", arrays)
         metrics += rows

@@ -67,7 +67,7 @@ def _is_done(workdir: Workdir) -> bool:
     others = [f"weights/{phase}.npz" for phase in config.phases] + ["learning_curve.csv"] * bool(
         config.cluster.curve_epochs
     )
-    asked = itertools.product(config.epochs.items(), range(config.train.num_seeds))
+    asked = itertools.product(config.epochs.items(), range(config.num_networks))
     place = operator.itemgetter("phase", "epoch", "seed")
     return is_complete(workdir.path, ["metrics.csv"], others, ((*end, seed) for end, seed in asked), place)
 
@@ -75,7 +75,7 @@ def _is_done(workdir: Workdir) -> bool:
 def _shares(workdir: Workdir, saved: Saved | None) -> list[_Share]:
     """The networks that lack a phase: those of the checkpoint, and the rest by the phase that they go on from."""
     config, store = workdir.config, workdir.store()
-    begun = told_by_first(lambda: {seed: num_phases(store, config, seed) for seed in range(config.train.num_seeds)})
+    begun = told_by_first(lambda: {seed: num_phases(store, config, seed) for seed in range(config.num_networks)})
     missing = [seed for seed, phases in begun.items() if phases < len(config.phases)]
     shares = []
     # Where the store has all that comes before the checkpoint's phase, and of one of its networks no more.
@@ -99,7 +99,8 @@ def _train(workdir: Workdir, share: _Share, checkpoints: Checkpoints, samples: S
     settings: dict[str, Any] = {"model": config.model, "train": config.train, "prune": config.prune}
     title, before = f"training {size} networks", _num_epochs(share.resume, config)
     with Progress(title, total, before) as progress:
-        for epoch in train_seeds(samples, **settings, mesh=mesh, seed_ids=share.seeds, resume=share.resume):
+        networks = [config.network(seed) for seed in share.seeds]
+        for epoch in train_seeds(samples, **settings, mesh=mesh, networks=networks, resume=share.resume):
             rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, samples.y_train.size)
             check_losses(rows[-size:], config)
             curve += curve_rows(epoch, share.seeds, rows, config, mesh)
@@ -133,7 +134,8 @@ def _ended(workdir: Workdir, seeds: list[int], num_phases: int) -> _Share:
 def _under_way(config: RunConfig, saved: Saved) -> _Share:
     """A checkpoint's networks."""
     seeds, phase, epoch, rows, curve = (saved.facts[name] for name in ("seeds", "phase", "epoch", "rows", "curve"))
-    structure = jax.tree.structure(states_like(config.model, config.train, pruned=saved.facts["pruned"]))
+    networks = [config.network(seed) for seed in seeds]
+    structure = jax.tree.structure(states_like(config.model, config.train, networks, pruned=saved.facts["pruned"]))
     states: TrainState = jax.tree.unflatten(structure, [saved.arrays[name] for name in sorted(saved.arrays)])
     return _Share(seeds, ResumePoint(phase, epoch, states), rows, curve)
 

@@ -1,0 +1,25 @@
+"""The recipes by name: the phases that a network passes through, and how it is trained in them."""
+
+from modularity_jax.nets.config import TrainConfig
+from modularity_jax.nets.recipes.clusterable_init import CLUSTERABLE_INIT
+from modularity_jax.nets.recipes.eigenvalue_penalty import EIGENVALUE_PENALTY, RENORMALIZED_EIGENVALUE_PENALTY
+from modularity_jax.nets.recipes.protocol import INIT, Phase, Recipe
+from modularity_jax.nets.recipes.renormalized import RENORMALIZED
+from modularity_jax.nets.recipes.train_then_prune import TRAIN_THEN_PRUNE
+from modularity_jax.plug_points import entry
+
+__all__ = ["INIT", "RECIPES", "Phase", "Recipe", "recipe_of"]
+
+#: The recipes that `train.recipe` takes, by name.
+RECIPES: dict[str, Recipe] = {
+    "train_then_prune": TRAIN_THEN_PRUNE,
+    "clusterable_init": CLUSTERABLE_INIT,
+    "renormalized": RENORMALIZED,
+    "eigenvalue_penalty": EIGENVALUE_PENALTY,
+    "renormalized_eigenvalue_penalty": RENORMALIZED_EIGENVALUE_PENALTY,
+}
+
+
+def recipe_of(train: TrainConfig) -> Recipe:
+    """An entry of `RECIPES`, or by its dotted name one from elsewhere."""
+    return entry("train.recipe", train.recipe, RECIPES)
