@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_jax.graphs.readers import graph_of
+from modularity_jax.runs.sweeps import joined, settings_in, split
 from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table
 from modularity_jax.runs.workdir import Comparison
 
@@ -83,6 +84,8 @@ class Run(NamedTuple):
     eigenvalues: Arrays  # [S, k] by phase, of the largest k
     network: Network | None  # the first seed of the last phase, where its labels and weights are at hand
     lesion_arrays: Arrays  # of the first seed with lesions
+    sweep: pd.DataFrame  # the tests of all settings, with a column for each that is swept; empty without a sweep
+    axes: Mapping[str, Sequence[float]]  # the swept settings
 
     @property
     def controlled(self) -> pd.DataFrame:
@@ -103,31 +106,42 @@ class Run(NamedTuple):
         return frame
 
 
-def read_run(workdir: str | os.PathLike[str]) -> Run:
-    """Reads a run; raises as `write_report` does."""
+def read_run(workdir: str | os.PathLike[str], setting: int = 0) -> Run:
+    """Reads a run, of a sweep one combination of its settings; raises as `write_report` does."""
     workdir = pathlib.Path(workdir)
-    rows = read_table(workdir, "clusterability.csv", list(_CLUSTERABILITY))
-    table = typed(rows, _CLUSTERABILITY | _OPTIONAL, str(workdir / "clusterability.csv"))
-    tests = with_p(rows)
+    every = read_table(workdir, "clusterability.csv", list(_CLUSTERABILITY))
+    config, swept = split(read_json(workdir, "config.json"))
+    config = joined(config, dict(settings_in(swept)[setting]))
+
+    def mine(rows: list[Row]) -> list[Row]:
+        return [row for row in rows if not swept or row["seed"] // config["train"]["num_seeds"] == setting]
+
+    def table(name: str, needed: Mapping[str, str], **optional: str) -> pd.DataFrame:
+        rows = read_table(workdir, name, list(needed)) if (workdir / name).is_file() else []
+        return typed(mine(rows), {**needed, **optional}, str(workdir / name))
+
+    whole = typed(mine(every), _CLUSTERABILITY | _OPTIONAL, str(workdir / "clusterability.csv"))
+    tests = with_p(mine(every))
     clusters = {phase: _arrays(workdir, f"clusters/{phase}.npz") for phase in tests["phase"].cat.categories}
-    lesions = _table(workdir, "lesions.csv", _LESIONS)
+    lesions, doubles = table("lesions.csv", _LESIONS), table("double_lesions.csv", _DOUBLE_LESIONS)
     lesions = lesions[lesions["phase"] == lesions["phase"].max()]
-    doubles = _table(workdir, "double_lesions.csv", _DOUBLE_LESIONS)
     return Run(
         workdir,
-        config=read_json(workdir, "config.json"),
+        config=config,
         versions=read_json(workdir, "versions.json") if (workdir / "versions.json").is_file() else {},
-        clusterability=table,
+        clusterability=whole,
         tests=tests,
-        metrics=_table(workdir, "metrics.csv", _EPOCH, nonfinite_step="Int64"),
+        metrics=table("metrics.csv", _EPOCH, nonfinite_step="Int64"),
         lesions=lesions,
         double_lesions=doubles[doubles["phase"] == lesions["phase"].max()],
-        left_out=_table(workdir, "left_out.csv", _LEFT_OUT),
-        learning_curve=_table(workdir, "learning_curve.csv", _CURVE, shuffled_mean="float64"),
+        left_out=table("left_out.csv", _LEFT_OUT),
+        learning_curve=table("learning_curve.csv", _CURVE, shuffled_mean="float64"),
         shuffled=_shuffled(tests, clusters),
         eigenvalues=_eigenvalues(tests, clusters),
         network=_network(workdir, tests, clusters),
         lesion_arrays=_lesion_arrays(workdir, lesions),
+        sweep=with_p(every) if swept else pd.DataFrame(),
+        axes={path.partition(".")[2]: values for path, values in swept},
     )
 
 
@@ -181,19 +195,9 @@ def lead_of(tests: pd.DataFrame) -> Group:
     return Group(*(first[name] for name in KEYS))
 
 
-def drawn_lesions(frame: pd.DataFrame, lesions: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table of lesions that belong to the network which is drawn: the first seed with any."""
-    return frame[frame["seed"] == lesions["seed"].min()]
-
-
 def _dtype(values: Sequence[Any]) -> str:
     kinds = {type(value) for value in values if value is not None}
     return {str: "str", bool: "boolean", int: "Int64"}.get(kinds.pop(), "float64") if len(kinds) == 1 else "float64"
-
-
-def _table(workdir: pathlib.Path, name: str, needed: Mapping[str, str], **optional: str) -> pd.DataFrame:
-    rows = read_table(workdir, name, list(needed)) if (workdir / name).is_file() else []
-    return typed(rows, {**needed, **optional}, str(workdir / name))
 
 
 def _arrays(workdir: pathlib.Path, name: str, prefix: str = "") -> Arrays:
@@ -208,7 +212,8 @@ def _shuffled(tests: pd.DataFrame, clusters: Mapping[str, Arrays]) -> dict[Compa
 
 def _eigenvalues(tests: pd.DataFrame, clusters: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
     end = f"/{DRAWN}/k_{tests['num_clusters'].max()}/eigenvalues"
-    found = {phase: [array for name, array in made.items() if name.endswith(end)] for phase, made in clusters.items()}
+    names = [f"seed_{seed}{end}" for seed in sorted(tests["seed"].unique(), key=str)]
+    found = {phase: [made[name] for name in names if name in made] for phase, made in clusters.items()}
     return {phase: np.stack(arrays) for phase, arrays in found.items() if arrays}
 
 
@@ -240,7 +245,7 @@ def _numbered(arrays: Arrays, pattern: str) -> dict[int, np.ndarray]:
 def _lesion_arrays(workdir: pathlib.Path, lesions: pd.DataFrame) -> Arrays:
     if lesions.empty:
         return {}
-    first = drawn_lesions(lesions, lesions).iloc[0]
+    first = lesions[lesions["seed"] == lesions["seed"].min()].iloc[0]
     prefix = f"seed_{first['seed']}/k_{first['num_clusters']}/"
     arrays = _arrays(workdir, f"lesions/{first['phase']}.npz", prefix)
     return {name.removeprefix(prefix): array for name, array in arrays.items()}

@@ -11,7 +11,7 @@ from modularity_jax.report.findings.significance import ALPHA, is_significant
 
 _TEXT_COLUMNS = (
     "phase", "method", "verdict", "setting", "what", "stage", "control", "dataset", "source", "dropout", "value",
-    "version", "taxonomy", "taxonomy_adjusted", "joint_pairs",
+    "version", "taxonomy", "taxonomy_adjusted", "joint_pairs", "axis", "measure", "graph",
 )  # fmt: skip
 
 

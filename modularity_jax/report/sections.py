@@ -4,6 +4,7 @@ A section is a function from a run and its findings to the values of `templates/
 the run holds nothing for it; a new one is one more function in `SECTIONS`, and its template.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from modularity_jax.metric.measures import measure_of
 from modularity_jax.report.findings import Findings
 from modularity_jax.report.findings.audit import audit_findings, published_audit
 from modularity_jax.report.findings.lesions import summarise_lesions
+from modularity_jax.report.findings.sweep import effects
 from modularity_jax.report.frames import KEYS, Run, lead_of, records, several
 from modularity_jax.report.prose import signed
 from modularity_jax.runs.tables import Row
@@ -43,6 +45,21 @@ def _compared(found: Findings) -> Values:
     names, rows = several(found.compared), records(found.compared)
     facts = [{"place": [row[name] for name in names], "higher": measure_of(row["measure"]).higher} for row in rows]
     return {"several": names, "compared": [row | own for row, own in zip(rows, facts, strict=True)]}
+
+
+def _sweep(run: Run, found: Findings) -> Values | None:
+    if not run.axes:
+        return None
+    rows, lead = records(effects(run)), run.lead
+    names = ("graph", "num_clusters", "method")
+    leading = [row for row in rows if all(row[name] == getattr(lead, name) for name in names)]
+    shown = []
+    for (axis, values), measure in itertools.product(run.axes.items(), run.sweep["measure"].cat.categories):
+        of = {row["at"]: row for row in leading if (row["axis"], row["measure"]) == (axis, measure)}
+        if values[0] in of and values[-1] in of:
+            shown.append((of[values[-1]], of[values[0]], measure_of(measure).higher))
+    here = ", ".join(f"{axis} {values[0]:g}" for axis, values in run.axes.items())
+    return {"rows": rows, "lead": shown, "here": here}
 
 
 def _seeds(run: Run, found: Findings) -> Values | None:
@@ -125,6 +142,7 @@ def _settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[list[str]
 # By name, which is the anchor, the template, and the key of the section's figures.
 SECTIONS: Mapping[str, Callable[[Run, Findings], Values | None]] = {
     "result": lambda run, found: _compared(found),
+    "sweep": _sweep,
     "seeds": _seeds,
     "strengths": _strengths,
     "modules": lambda run, found: {} if run.eigenvalues or run.network else None,

@@ -1,6 +1,8 @@
 """The page: the front, then a section for each part of the run."""
 
 import contextlib
+import itertools
+import math
 import os
 import pathlib
 import sys
@@ -32,9 +34,16 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
 
 def write_page(run: Run, found: Findings) -> pathlib.Path:
     """`write_report` for a run that is read already."""
-    write_csv(run.workdir / "across_seeds.csv", records(found.compared[list(ACROSS_COLUMNS)]), ACROSS_COLUMNS)
-    if not found.audit.empty:
-        write_csv(run.workdir / "audit.csv", records(found.audit), AUDIT_COLUMNS)
+    others = [find(read_run(run.workdir, setting)) for setting in range(1, math.prod(map(len, run.axes.values())))]
+    settings = [dict(zip(run.axes, values, strict=True)) for values in itertools.product(*run.axes.values())]
+    for name, columns, frames in (
+        ("across_seeds.csv", ACROSS_COLUMNS, [own.compared for own in (found, *others)]),
+        ("audit.csv", AUDIT_COLUMNS, [own.audit for own in (found, *others)]),
+    ):
+        parts = zip(frames, settings, strict=True)
+        rows = [own | row for frame, own in parts for row in records(frame.reindex(columns=list(columns)))]
+        if rows:
+            write_csv(run.workdir / name, rows, (*run.axes, *columns))
     pictures, templates, sections = _draw(run), environment(escaped=True), []
     for name, section in SECTIONS.items():
         values = section(run, found)
@@ -59,6 +68,7 @@ def _front(run: Run, found: Findings) -> dict[str, Any]:
     broken = run.metrics.reindex(columns=["seed", "phase", "nonfinite_step"]).dropna().drop_duplicates("seed")
     return {
         "config": run.config,
+        "axes": list(run.axes),
         "version": run.versions.get("modularity_jax", ""),
         "num_seeds": run.tests["seed"].nunique(),
         "lead": rows[0],

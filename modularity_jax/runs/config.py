@@ -22,18 +22,18 @@ from modularity_jax.nets.config import (
     check_between,
 )
 from modularity_jax.nets.graphs import GRAPHS
-from modularity_jax.nets.hyperparameters import Network, float_fields, settings_of
+from modularity_jax.nets.hyperparameters import Network, settings_of
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.recipes import INIT, recipe_of
 from modularity_jax.plug_points import entry
 from modularity_jax.probes.verdicts import CORRECTIONS
 from modularity_jax.runs.plain_values import coerce
+from modularity_jax.runs.sweeps import Setting, Swept, joined, settings_in, split
 
 # Fields that bound the memory of what is computed at once; they change rounding. "auto" is another word for their 0:
 # `group_sizes` puts a number in its place before anything is computed.
 GROUP_SIZES = ("train.seeds_per_group", "cluster.shuffles_per_group", "lesion.samples_per_batch")
 MAX_RESTARTS = 10_000  # all starts of k-means are held at once
-SWEEPABLE = ("model", "train", "prune")  # sections whose float settings may be tuples
 GIVEN = "given"  # the only phase of networks that were trained elsewhere
 MAX_LESIONS = 100_000  # all controls of a network's lesions are held at once
 
@@ -127,7 +127,7 @@ class RunConfig:
     lesion: LesionConfig = LesionConfig()
     # What networks differ in beside their seeds, by "section.field", as tuples of the config give it; the sections
     # have the first values.
-    swept: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    swept: Swept = ()
 
     def __post_init__(self) -> None:
         check_between("networks, which are train.num_seeds times the swept settings,", self.num_networks, 1, MAX_SEEDS)
@@ -161,12 +161,9 @@ class RunConfig:
         return {name: getattr(self, name) for name in SECTIONS}
 
     @property
-    def settings(self) -> list[tuple[tuple[str, float], ...]]:
-        """All combinations of the swept settings, the last one changing fastest; one that is empty without a sweep."""
-        return [
-            tuple(zip((path for path, _ in self.swept), values, strict=True))
-            for values in itertools.product(*(values for _, values in self.swept))
-        ]
+    def settings(self) -> list[Setting]:
+        """Those of the networks, train.num_seeds of each; see `settings_in`."""
+        return settings_in(self.swept)
 
     @property
     def num_networks(self) -> int:
@@ -184,11 +181,7 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict, tuples for what is swept."""
-        values = {name: dataclasses.asdict(section) for name, section in self.sections.items()}
-        for path, swept in self.swept:
-            section, _, field = path.partition(".")
-            values[section][field] = swept
-        return values
+        return joined({name: dataclasses.asdict(own) for name, own in self.sections.items()}, dict(self.swept))
 
 
 #: A config's sections, and their classes.
@@ -205,7 +198,7 @@ def from_dict(values: Mapping[str, Any]) -> RunConfig:
     """
     defaults = RunConfig().to_dict()
     _check_names("config", values, defaults)
-    first, swept = _without_sweeps(values)
+    first, swept = split(values)
     return RunConfig(
         **{name: _section(name, kind, first.get(name, {})) for name, kind in SECTIONS.items()}, swept=swept
     )
@@ -233,26 +226,6 @@ def differences(one: RunConfig, other: RunConfig) -> list[str]:
         for name, value in values.items()
         if value != others[section][name]
     ]
-
-
-def _without_sweeps(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[tuple[str, tuple[float, ...]], ...]]:
-    """The values with the first entry of each tuple that stands for a float, and these tuples."""
-    first, swept = dict(values), []
-    for name in SWEEPABLE:
-        given = values.get(name, {})
-        if not isinstance(given, Mapping):
-            continue
-        first[name] = dict(given)
-        for field in float_fields(SECTIONS[name]()):
-            value, path = given.get(field), f"{name}.{field}"
-            if not isinstance(value, list | tuple) and getattr(value, "ndim", 0) != 1:
-                continue
-            entries = tuple(dict.fromkeys(coerce(path, entry, 0.0) for entry in value))
-            if not entries:
-                raise ValueError(f"{path} must hold at least one number, got none")
-            first[name][field] = entries[0]
-            swept += [(path, entries)] if len(entries) > 1 else []
-    return first, tuple(swept)
 
 
 def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ import json
 import pathlib
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from modularity_jax.runs.commands import launcher_command
 from modularity_jax.runs.config import RunConfig, differences, from_dict
 from modularity_jax.runs.group_sizes import resolve
 from modularity_jax.runs.store import Store
-from modularity_jax.runs.tables import atomic_write, read_json
+from modularity_jax.runs.tables import Row, atomic_write, read_json, write_csv
 
 # What claims a directory for its config.
 _RESULTS = ("*.csv", "clusters/*", "lesions/*", "checkpoints/*/*/*")
@@ -37,6 +37,13 @@ class Workdir:
 
     path: pathlib.Path
     config: RunConfig
+
+    def write_table(self, name: str, rows: Sequence[Row], columns: Sequence[str]) -> None:
+        """Writes a table of the run's networks, beside each one's number what it has of the swept settings."""
+        axes = {path: path.partition(".")[2] for path, _ in self.config.swept}
+        own = [row | {axes[path]: value for path, value in self.config.network(row["seed"]).own} for row in rows]
+        behind = columns.index("seed") + 1
+        write_csv(self.path / name, own, (*columns[:behind], *axes.values(), *columns[behind:]))
 
     def store(self) -> Store:
         """The finished pieces, with those of the runs that lend theirs."""

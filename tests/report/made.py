@@ -27,8 +27,18 @@ def table_of(rows):
 
 def run_of(rows=(), **fields):
     """A run with these rows of `clusterability.csv`, and other fields of `Run`."""
-    empty = dict.fromkeys(("metrics", "lesions", "double_lesions", "left_out", "learning_curve"), pd.DataFrame())
-    nothing = {"config": {}, "versions": {}, "shuffled": {}, "eigenvalues": {}, "network": None, "lesion_arrays": {}}
+    empty = dict.fromkeys(
+        ("metrics", "lesions", "double_lesions", "left_out", "learning_curve", "sweep"), pd.DataFrame()
+    )
+    nothing = {
+        "config": {},
+        "versions": {},
+        "shuffled": {},
+        "eigenvalues": {},
+        "network": None,
+        "lesion_arrays": {},
+        "axes": {},
+    }
     made = {"workdir": pathlib.Path("none"), **empty, **nothing, **fields}
     return (
         Run(clusterability=table_of(rows), tests=tests_of(rows), **made)

@@ -15,7 +15,8 @@ from modularity_jax.report.figures import (
     training,
     write_figures,
 )
-from modularity_jax.report.frames import drawn_lesions, read_run, typed
+from modularity_jax.report.findings.lesions import drawn_lesions
+from modularity_jax.report.frames import read_run, typed
 from modularity_jax.report.write import write_report
 from modularity_jax.runs.tables import write_csv
 from tests.report import made

@@ -10,6 +10,7 @@ from modularity_jax.report.frames import Run
 FIGURES = {
     "front": ("front_controls", "front_curve", "front_phases", "front_sweep"),
     "result": ("controls", "k_sweep"),
+    "sweep": ("sweep",),
     "modules": ("network", "shares", "eigenvalues"),
     "lesions": ("lesions", "lesion_classes", "lesion_shares", "lesion_pairs", "dependencies"),
     "training": ("learning_curve", "training"),

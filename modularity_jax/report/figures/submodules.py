@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from modularity_jax.report.figures.style import INK, OTHER_COLOUR
-from modularity_jax.report.frames import Run, drawn_lesions
+from modularity_jax.report.findings.lesions import drawn_lesions
+from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
 
 TAXONOMY_COLOURS = {

@@ -14,6 +14,11 @@ def summarise_lesions(singles: pd.DataFrame, doubles: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame(_summary(seed, own, doubles[doubles["seed"] == seed]) for seed, own in singles.groupby("seed"))
 
 
+def drawn_lesions(frame: pd.DataFrame, lesions: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of lesions that belong to the network which is drawn: the first seed with any."""
+    return frame[frame["seed"] == lesions["seed"].min()]
+
+
 def undamaged_accuracy(singles: pd.DataFrame) -> float:
     """A network's accuracy before any lesion, from its rows of `lesions.csv`."""
     return float((singles["accuracy"] - singles["diff"]).iloc[0])

@@ -29,7 +29,7 @@ from modularity_jax.runs.stages.inputs import (
 )
 from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.store import Store
-from modularity_jax.runs.tables import Row, is_complete, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, is_complete, write_arrays
 from modularity_jax.runs.workdir import Comparison, Workdir
 
 CLUSTERABILITY_COLUMNS = (
@@ -139,7 +139,7 @@ def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[Comparison,
     trained = metrics(workdir, "test_accuracy")
     accuracy = {(row["phase"], row["seed"]): row["test_accuracy"] for row in trained}  # of a phase's last epoch
     rows = [row_of(case, test, accuracy.get(case[:2])) for case, test in tests.items()]
-    write_csv(workdir.path / "clusterability.csv", rows, CLUSTERABILITY_COLUMNS)
+    workdir.write_table("clusterability.csv", rows, CLUSTERABILITY_COLUMNS)
 
 
 def row_of(case: Comparison, test: ShuffleTest, accuracy: float | None) -> Row:

@@ -7,7 +7,7 @@ from absl import logging
 
 from modularity_jax.graphs.checks import check_num_clusters
 from modularity_jax.graphs.protocol import Graph
-from modularity_jax.runs.tables import Row, is_readable, read_csv, write_csv
+from modularity_jax.runs.tables import Row, is_readable, read_csv
 from modularity_jax.runs.workdir import Workdir
 
 FILE = "left_out.csv"
@@ -56,7 +56,7 @@ def note(workdir: Workdir, stage: str, reasons: Mapping[Case, str]) -> None:
     rows.sort(key=lambda row: (row["graph"], row["num_clusters"], row["seed"]))
     rows.sort(key=lambda row: ([*_TESTS].index(row["stage"]), workdir.config.phases.index(row["phase"])))
     if rows != there:
-        write_csv(workdir.path / FILE, rows, COLUMNS)
+        workdir.write_table(FILE, rows, COLUMNS)
     for sentence in sentences(mine):
         logging.warning("%s %s", sentence, _FLAGS[stage])
 
@@ -75,4 +75,5 @@ def sentences(rows: Iterable[Row]) -> list[str]:
 
 def _rows(workdir: Workdir) -> list[Row]:
     file = workdir.path / FILE
-    return read_csv(file, COLUMNS) if is_readable(file) else []
+    rows = read_csv(file, COLUMNS) if is_readable(file) else []
+    return [{name: row[name] for name in COLUMNS} for row in rows]

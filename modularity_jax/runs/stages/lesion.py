@@ -31,7 +31,7 @@ from modularity_jax.runs.stages.inputs import (
 from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.stages.lesion_tables import DOUBLE_LESION_COLUMNS, LESION_COLUMNS, as_piece
 from modularity_jax.runs.store import Store, digest, unpacked
-from modularity_jax.runs.tables import Row, is_complete, is_readable, read_arrays, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, is_complete, is_readable, read_arrays, write_arrays
 from modularity_jax.runs.workdir import Comparison, Workdir
 
 # Tells the lesions' randomness from that of the shuffle tests of the same network.
@@ -213,9 +213,10 @@ def _collate(
             write_arrays(workdir.path / name, dict(sorted((labels | there).items())))
     rows = {case: unpacked(piece["rows"]) for case, piece in pieces.items()}
     by_class = tuple(f"accuracy_{c}" for c in range(stage.config.model.widths[-1]))
-    write_csv(workdir.path / "double_lesions.csv", _rows(rows, KINDS), DOUBLE_LESION_COLUMNS)
-    write_csv(workdir.path / "lesions.csv", _rows(rows, ("single",)), LESION_COLUMNS + by_class)
+    workdir.write_table("double_lesions.csv", _rows(rows, KINDS), DOUBLE_LESION_COLUMNS)
+    workdir.write_table("lesions.csv", _rows(rows, ("single",)), LESION_COLUMNS + by_class)
 
 
 def _rows(rows: Mapping[LesionCase, list[Row]], kinds: Sequence[str]) -> list[Row]:
-    return [row for case, own in rows.items() if case.kind in kinds for row in own]
+    # An equal network of another number may have made the piece.
+    return [row | {"seed": case.seed} for case, own in rows.items() if case.kind in kinds for row in own]
