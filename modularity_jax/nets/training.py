@@ -17,7 +17,7 @@ from modularity_jax.nets.hyperparameters import Values, is_zero, with_values
 from modularity_jax.nets.kernels import Params, kernels_of
 from modularity_jax.nets.models import apply, apply_in_training, architecture_of, widest
 from modularity_jax.nets.models.cnn import image_shape
-from modularity_jax.nets.recipes import Recipe, recipe_of
+from modularity_jax.nets.recipes import Recipe, check_recipe, recipe_of
 
 Array = jax.Array
 
@@ -73,7 +73,8 @@ class Training(NamedTuple):
 
 
 def training_of(model: ModelConfig, train: TrainConfig) -> Training:
-    """Of a run's settings."""
+    """Of a run's settings; ValueError if the recipe does not take the architecture."""
+    check_recipe(model, train)
     default = TrainConfig()
     same = {name: getattr(default, name) for name in ("num_seeds", "seed", "epochs", "on_nan", "seeds_per_group")}
     return Training(*Training(model, dataclasses.replace(train, **same), recipe_of(train)).own({}), recipe_of(train))
@@ -220,7 +221,7 @@ def _update(
     """One step of the optimiser on one batch; also the summed loss and the number of right answers."""
     (model, train), recipe = training.own(values), training.recipe
     module = architecture_of(model).module(model)
-    before = recipe.before_step(model, state.params)
+    before = recipe.before_step(state.params)
 
     def loss_fn(params: Params) -> tuple[Array, tuple[tuple[Array, Array], Params, Any]]:
         logits, running = apply_in_training(module, params, x, None if is_zero(model.dropout_rate) else dropout_key)

@@ -24,7 +24,7 @@ from modularity_jax.nets.config import (
 from modularity_jax.nets.graphs import GRAPHS
 from modularity_jax.nets.hyperparameters import Network, settings_of
 from modularity_jax.nets.models import architecture_of
-from modularity_jax.nets.recipes import INIT, recipe_of
+from modularity_jax.nets.recipes import INIT, check_recipe, recipe_of
 from modularity_jax.plug_points import entry
 from modularity_jax.probes.verdicts import CORRECTIONS
 from modularity_jax.runs.plain_values import coerce
@@ -134,6 +134,7 @@ class RunConfig:
         for own in self.settings:
             settings_of(Network(0, own), self.sections)  # checks them
         architecture_of(self.model)
+        check_recipe(self.model, self.train)
         known = tuple(self.epochs)
         for section, word, meant in (("cluster", "all", known), ("lesion", "last", known[-1:])):
             own = getattr(self, section)

@@ -1,6 +1,7 @@
 """The recipes by name: the phases that a network passes through, and how it is trained in them."""
 
-from modularity_jax.nets.config import TrainConfig
+from modularity_jax.nets.config import ModelConfig, TrainConfig
+from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.recipes.clusterable_init import CLUSTERABLE_INIT
 from modularity_jax.nets.recipes.eigenvalue_penalty import EIGENVALUE_PENALTY, RENORMALIZED_EIGENVALUE_PENALTY
 from modularity_jax.nets.recipes.protocol import INIT, Phase, Recipe
@@ -8,7 +9,7 @@ from modularity_jax.nets.recipes.renormalized import RENORMALIZED
 from modularity_jax.nets.recipes.train_then_prune import TRAIN_THEN_PRUNE
 from modularity_jax.plug_points import entry
 
-__all__ = ["INIT", "RECIPES", "Phase", "Recipe", "recipe_of"]
+__all__ = ["INIT", "RECIPES", "Phase", "Recipe", "check_recipe", "recipe_of"]
 
 #: The recipes that `train.recipe` takes, by name.
 RECIPES: dict[str, Recipe] = {
@@ -18,6 +19,12 @@ RECIPES: dict[str, Recipe] = {
     "eigenvalue_penalty": EIGENVALUE_PENALTY,
     "renormalized_eigenvalue_penalty": RENORMALIZED_EIGENVALUE_PENALTY,
 }
+
+
+def check_recipe(model: ModelConfig, train: TrainConfig) -> None:
+    """Raises ValueError if the recipe does not take the architecture."""
+    if recipe_of(train).for_chains and not architecture_of(model).is_chain:
+        raise ValueError(f"train.recipe {train.recipe} takes chains of layers only, got model.name {model.name}")
 
 
 def recipe_of(train: TrainConfig) -> Recipe:

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 
 from modularity_jax.nets.config import ModelConfig, TrainConfig
 from modularity_jax.nets.kernels import Params, kernels_of, with_kernels
-from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.recipes.train_then_prune import TRAIN_THEN_PRUNE
 
 Array = jax.Array
@@ -18,12 +17,7 @@ def clusterable(model: ModelConfig, train: TrainConfig, params: Params, key: Arr
     unit j has module j. A weight between two modules is multiplied by train.init_outside, one within a module by
     1 + (1 - init_outside) (M - 1), which keeps the mean magnitude. The first kernel stays as it is; a convolutional
     network's dense kernels do too, and its channels are the units.
-
-    Raises:
-      ValueError: if the architecture is not said to be a chain of layers.
     """
-    if not architecture_of(model).is_chain:
-        raise ValueError(f"train.recipe clusterable_init takes a chain of layers, got the architecture {model.name}")
     kernels = kernels_of(params)
     most = max(kernel.ndim for kernel in kernels.values())
     chosen = [name for name, kernel in kernels.items() if kernel.ndim == most][1:]
@@ -34,7 +28,8 @@ def clusterable(model: ModelConfig, train: TrainConfig, params: Params, key: Arr
         modules = modules if modules.size else _draw(key, 0, rows, train.init_modules)
         is_output = name == [*kernels][-1] and width <= train.init_modules
         following = jnp.arange(width) if is_output else _draw(key, layer, width, train.init_modules)
-        own[name] = kernels[name] * jnp.where(modules[:, None] == following, inside, train.init_outside)
+        factors = jnp.where(modules[:, None] == following[None, :], inside, train.init_outside)
+        own[name] = kernels[name] * factors.reshape(*(1 for _ in kernels[name].shape[:-2]), rows, width)
         modules = following
     return with_kernels(params, own)
 
@@ -43,4 +38,4 @@ def _draw(key: Array, layer: int, width: int, num_modules: int) -> Array:
     return jax.random.randint(jax.random.fold_in(key, layer), (width,), 0, num_modules)
 
 
-CLUSTERABLE_INIT = TRAIN_THEN_PRUNE._replace(initial=clusterable)
+CLUSTERABLE_INIT = TRAIN_THEN_PRUNE._replace(initial=clusterable, for_chains=True)

@@ -13,7 +13,7 @@ from modularity_jax.nets.config import ModelConfig, TrainConfig
 from modularity_jax.nets.hyperparameters import is_zero
 from modularity_jax.nets.kernels import Params
 from modularity_jax.nets.models import architecture_of
-from modularity_jax.nets.recipes.renormalized import RENORMALIZED
+from modularity_jax.nets.recipes.renormalized import renormalize
 from modularity_jax.nets.recipes.train_then_prune import TRAIN_THEN_PRUNE, norm_penalty
 
 Array = jax.Array
@@ -60,4 +60,4 @@ def eigenvalue_penalty(
 
 
 EIGENVALUE_PENALTY = TRAIN_THEN_PRUNE._replace(penalty=eigenvalue_penalty, memory=start)
-RENORMALIZED_EIGENVALUE_PENALTY = EIGENVALUE_PENALTY._replace(before_step=RENORMALIZED.before_step)
+RENORMALIZED_EIGENVALUE_PENALTY = EIGENVALUE_PENALTY._replace(before_step=renormalize, for_chains=True)

@@ -44,7 +44,8 @@ class Recipe(NamedTuple):
         the next.
       memory: of the settings and the parameters, that of a phase's first step; any pytree.
       initial: of the settings, fresh parameters and a key, those that training begins with.
-      before_step: of the settings and the parameters before a step, those that it takes.
+      before_step: of the parameters before a step, those that it takes.
+      for_chains: whether it takes architectures alone that are a chain of layers.
     """
 
     phases: Callable[[TrainConfig, PruneConfig], list[Phase]]
@@ -52,4 +53,5 @@ class Recipe(NamedTuple):
     penalty: Callable[[ModelConfig, TrainConfig, Params, Any], tuple[Array | float, Any]]
     memory: Callable[[ModelConfig, TrainConfig, Params], Any] = lambda model, train, params: None
     initial: Callable[[ModelConfig, TrainConfig, Params, Array], Params] = lambda model, train, params, key: params
-    before_step: Callable[[ModelConfig, Params], Params] = lambda model, params: params
+    before_step: Callable[[Params], Params] = lambda params: params
+    for_chains: bool = False
