@@ -1,8 +1,8 @@
 """Which cells a table has: the papers' figures, and the places for which they give none."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from modularity_jax.plug_points import entry
 from modularity_jax.report.published import published
@@ -11,23 +11,30 @@ from modularity_jax.runs.tables import Row
 NCUT_QUANTITIES = ("n-cut", "z layer", "z layer_nonzero", "test accuracy")
 
 
+STUDY = {"measures": ("ncut",), "methods": ("layer", "layer_nonzero")}  # of the first study's tables
+# Of the second one's, and layered modularity beside its n-cut.
+SUCCESSORS = {"measures": ("ncut", "modularity"), "methods": ("layer",), "num_shuffles": 50}
+Q_QUANTITIES = ("Q", "Q z layer")
+
+
 class Cell(NamedTuple):
     """One figure of a paper, and where ours is to be found."""
 
     config: str
     phase: str
     num_clusters: int
-    quantity: str  # one of NCUT_QUANTITIES, or a lesion's, see `measured`
+    quantity: str  # one of NCUT_QUANTITIES or Q_QUANTITIES, or a lesion's, see `measured`
     mean: float | None = None  # None where the papers give no figure, or none in a form we have
     std: float | None = None  # over trainings, where it was published
     trainings: int | None = None
     source: str | None = None
     epoch: int | None = None  # of a learning curve
+    setting: str | None = None  # of a config that sweeps one, such as "eigenvalue_weight=0.1"
 
     @property
-    def place(self) -> tuple[str, str, int, str, int | None]:
+    def place(self) -> tuple[Any, ...]:
         """What tells it from other cells, whatever its figure."""
-        return self.config, self.phase, self.num_clusters, self.quantity, self.epoch
+        return self.config, self.setting, self.phase, self.num_clusters, self.quantity, self.epoch
 
 
 class Table(NamedTuple):
@@ -40,6 +47,7 @@ class Table(NamedTuple):
     configs: tuple[str, ...] = ()  # whose n-cuts are shown even where nothing is published
     curve_epochs: tuple[int, ...] = ()  # epochs of a learning curve; none for the figures at the ends of phases
     stage: str = "cluster"  # what measures it: "cluster" or "lesion"
+    cluster: Mapping[str, Any] = STUDY  # settings of that section
 
 
 def cells(table: str) -> list[Cell]:
@@ -82,6 +90,41 @@ def _lesions() -> Iterator[Cell]:
         yield Cell(*head, row["quantity"], row["mean"], row["std"], row["trainings"], row["source"])
 
 
+# The second study's networks by config, and setting where that has several.
+_FACTORS = {
+    "mlp_control": ("mnist", None),
+    "mlp_dropout": ("mnist_dropout", None),
+    "mlp_l1": ("mnist_l1", None),
+    "mlp_l2": ("mnist_l2", None),
+    "mlp_clusterable_init": ("mnist_clusterable_init", None),
+    "mlp_halves_same": ("halves_same", None),
+    "mlp_halves": ("halves", None),
+}
+# Its penalty's published weight is 0.1, which acts as 0.05: the gradient is half of what it should be.
+_PENALTY = {
+    "mlp_control": ("mnist_7x7", None),
+    "without": ("mnist_7x7_penalty", "eigenvalue_weight=0"),
+    "mlp_eigenvalue_penalty": ("mnist_7x7_penalty", "eigenvalue_weight=0.05"),
+    "as it says": ("mnist_7x7_penalty", "eigenvalue_weight=0.1"),
+}
+
+
+def _successors(networks: Mapping[str, tuple[str, str | None]], dataset: str, phases: Sequence[str]) -> Iterator[Cell]:
+    """The networks' cells, and the same without a figure for what is not published."""
+    found = {(row["network"], row["phase"]): row for row in published("factors.csv") if row["dataset"] == dataset}
+    for (network, (config, setting)), phase in itertools.product(networks.items(), phases):
+        row = found.get((network, phase), {})
+        figures = {
+            "n-cut": (row.get("ncut_mean"), row.get("ncut_std")),
+            "z layer": (row.get("layer_z_mean"), None),
+            "test accuracy": (row.get("test_accuracy"), None),
+            **dict.fromkeys(Q_QUANTITIES, (None, None)),
+        }
+        for quantity, (mean, std) in figures.items():
+            trainings, source = (row["trainings"], row["source"]) if mean is not None else (None, None)
+            yield Cell(config, phase, 12, quantity, mean, std, trainings, source, setting=setting)
+
+
 def _config(data: str, row: Row) -> str:
     return f"{data}_dropout" if row["dropout"] else data
 
@@ -96,6 +139,20 @@ TABLES = {
     "ncut_k12": Table((12,), 5, _ncut),
     "learning_curve": Table((4,), 5, _curve, curve_epochs=(5, 10, 15, 20)),
     "lesions": Table((10,), 5, _lesions, stage="lesion"),
+    "factors": Table(
+        (12,),
+        5,
+        lambda: _successors(_FACTORS, "mnist", ("unpruned", "pruned")),
+        phases=("unpruned", "pruned"),
+        cluster=SUCCESSORS,
+    ),
+    "penalty": Table(
+        (12,),
+        10,
+        lambda: _successors(_PENALTY, "mnist_7x7", ("unpruned", "pruned")),
+        phases=("unpruned", "pruned"),
+        cluster=SUCCESSORS,
+    ),
     "mixtures": Table((4,), 5, tuple, phases=("unpruned", "pruned"), configs=_MIXTURES),
 }
 

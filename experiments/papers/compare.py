@@ -13,8 +13,8 @@ from modularity_jax.runs.tables import Row
 from modularity_jax.runs.workdir import Workdir
 
 COLUMNS = (
-    "config", "phase", "epoch", "num_clusters", "quantity", "paper_mean", "paper_std", "paper_trainings", "mean", "std",
-    "seeds", "distance", "p_value", "verdict", "source",
+    "config", "setting", "phase", "epoch", "num_clusters", "quantity", "paper_mean", "paper_std", "paper_trainings",
+    "mean", "std", "seeds", "distance", "p_value", "verdict", "source",
 )  # fmt: skip
 
 # A mean within so many combined standard deviations of the paper's agrees with it.
@@ -37,7 +37,20 @@ def compare_cells(found: Sequence[Cell], workdirs: Mapping[str, Workdir], reason
 
 def table_text(rows: Sequence[Row]) -> str:
     """Rows as aligned text: each cell with the paper's figure, ours and the verdict."""
-    header = ("config", "phase", "epoch", "k", "quantity", "paper", "ours", "seeds", "sds apart", "p", "verdict")
+    header = (
+        "config",
+        "setting",
+        "phase",
+        "epoch",
+        "k",
+        "quantity",
+        "paper",
+        "ours",
+        "seeds",
+        "sds apart",
+        "p",
+        "verdict",
+    )
     lines = [header, *(_line(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)] + [0]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -98,6 +111,7 @@ def _line(row: Row) -> tuple[str, ...]:
     paper = figure(row["paper_mean"], row["paper_std"])
     return (
         row["config"],
+        row["setting"] or "",
         row["phase"],
         str(row["epoch"] or ""),
         str(row["num_clusters"]),

@@ -21,10 +21,16 @@ def values_of(cell: Cell, workdir: Workdir) -> np.ndarray:
         rows = read_csv(workdir.path / "learning_curve.csv")
         return np.array([r["observed"] for r in rows if (r["phase"], r["epoch"], r["num_clusters"]) == place])
     rows = read_csv(workdir.path / "clusterability.csv")
-    column = {"n-cut": "observed", "test accuracy": "test_accuracy"}.get(cell.quantity, "z_score")
-    method = cell.quantity.removeprefix("z ") if column == "z_score" else rows[0]["method"]
-    wanted = (cell.phase, cell.num_clusters, method)
-    found = [r[column] for r in rows if (r["phase"], r["num_clusters"], r["method"]) == wanted]
+    if cell.setting:
+        name, _, value = cell.setting.partition("=")
+        rows = [row for row in rows if row[name] == float(value)]
+    measure, quantity = (
+        ("modularity", cell.quantity[1:].strip()) if cell.quantity[0] == "Q" else ("ncut", cell.quantity)
+    )
+    column = {"n-cut": "observed", "": "observed", "test accuracy": "test_accuracy"}.get(quantity, "z_score")
+    method = quantity.removeprefix("z ") if column == "z_score" else rows[0]["method"]
+    wanted = (cell.phase, measure, cell.num_clusters, method)
+    found = [r[column] for r in rows if (r["phase"], r["measure"], r["num_clusters"], r["method"]) == wanted]
     return np.array([value for value in found if value is not None])  # no z where no control could be compared
 
 

@@ -71,11 +71,10 @@ def settings_for(table: str, config: RunConfig, phases: Sequence[str]) -> RunCon
     cluster = dataclasses.replace(
         config.cluster,
         graphs=("weights",),
-        measures=("ncut",),
         num_clusters=needed.num_clusters,
-        methods=("layer", "layer_nonzero"),  # the study's
         phases=tuple(phases),
         curve_epochs=needed.curve_epochs,
+        **{**needed.cluster, "num_shuffles": min(config.cluster.num_shuffles, needed.cluster.get("num_shuffles", 200))},
     )
     # The study's tables hold no conditional pairs.
     num_shuffles = config.lesion.num_shuffles if needed.stage == "lesion" else 0
