@@ -1,4 +1,4 @@
-"""MNIST at 7 x 7 pixels, with a penalty on the graph's eigenvalues and units of one size before every step (2103.03386).
+"""MNIST at 7 x 7 pixels, penalised for its graph's eigenvalues, with units of one size before every step (2103.03386).
 
 Three weights of the penalty in one program: 0, which renormalizes alone; 0.05, the force of the published code, whose
 gradient is half of what its weight of 0.1 says; 0.1.

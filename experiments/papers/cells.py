@@ -1,7 +1,7 @@
 """Which cells a table has: the papers' figures, and the places for which they give none."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from modularity_jax.plug_points import entry
@@ -11,9 +11,6 @@ from modularity_jax.runs.tables import Row
 NCUT_QUANTITIES = ("n-cut", "z layer", "z layer_nonzero", "test accuracy")
 
 
-STUDY = {"measures": ("ncut",), "methods": ("layer", "layer_nonzero")}  # of the first study's tables
-# Of the second one's, and layered modularity beside its n-cut.
-SUCCESSORS = {"measures": ("ncut", "modularity"), "methods": ("layer",), "num_shuffles": 50}
 Q_QUANTITIES = ("Q", "Q z layer")
 
 
@@ -47,7 +44,9 @@ class Table(NamedTuple):
     configs: tuple[str, ...] = ()  # whose n-cuts are shown even where nothing is published
     curve_epochs: tuple[int, ...] = ()  # epochs of a learning curve; none for the figures at the ends of phases
     stage: str = "cluster"  # what measures it: "cluster" or "lesion"
-    cluster: Mapping[str, Any] = STUDY  # settings of that section
+    measures: tuple[str, ...] = ("ncut",)
+    methods: tuple[str, ...] = ("layer", "layer_nonzero")  # the first study's
+    num_shuffles: int = 200  # or fewer, where the config has fewer
 
 
 def cells(table: str) -> list[Cell]:
@@ -109,10 +108,10 @@ _PENALTY = {
 }
 
 
-def _successors(networks: Mapping[str, tuple[str, str | None]], dataset: str, phases: Sequence[str]) -> Iterator[Cell]:
+def _successors(networks: Mapping[str, tuple[str, str | None]], dataset: str) -> Iterator[Cell]:
     """The networks' cells, and the same without a figure for what is not published."""
     found = {(row["network"], row["phase"]): row for row in published("factors.csv") if row["dataset"] == dataset}
-    for (network, (config, setting)), phase in itertools.product(networks.items(), phases):
+    for (network, (config, setting)), phase in itertools.product(networks.items(), _SECOND["phases"]):
         row = found.get((network, phase), {})
         figures = {
             "n-cut": (row.get("ncut_mean"), row.get("ncut_std")),
@@ -133,26 +132,18 @@ _PAIRS = ("lines_mnist", "lines_cifar10", "mnist_cifar10")
 _MIXTURES = tuple(
     f"{pair}{how}{dropout}" for pair in _PAIRS for how in ("", "_separated") for dropout in ("", "_dropout")
 )
+# The second study's, with layered modularity beside its n-cut.
+_SECOND: dict[str, Any] = {
+    "phases": ("unpruned", "pruned"), "measures": ("ncut", "modularity"), "methods": ("layer",), "num_shuffles": 50,
+}  # fmt: skip
 TABLES = {
     "ncut_k4": Table((4,), 10, _ncut),
     "ncut_k": Table((2, 4, 7, 10, 12), 10, _ncut, phases=("pruned",), configs=("mnist", "mnist_dropout")),
     "ncut_k12": Table((12,), 5, _ncut),
     "learning_curve": Table((4,), 5, _curve, curve_epochs=(5, 10, 15, 20)),
     "lesions": Table((10,), 5, _lesions, stage="lesion"),
-    "factors": Table(
-        (12,),
-        5,
-        lambda: _successors(_FACTORS, "mnist", ("unpruned", "pruned")),
-        phases=("unpruned", "pruned"),
-        cluster=SUCCESSORS,
-    ),
-    "penalty": Table(
-        (12,),
-        10,
-        lambda: _successors(_PENALTY, "mnist_7x7", ("unpruned", "pruned")),
-        phases=("unpruned", "pruned"),
-        cluster=SUCCESSORS,
-    ),
+    "factors": Table((12,), 5, lambda: _successors(_FACTORS, "mnist"), **_SECOND),
+    "penalty": Table((12,), 10, lambda: _successors(_PENALTY, "mnist_7x7"), **_SECOND),
     "mixtures": Table((4,), 5, tuple, phases=("unpruned", "pruned"), configs=_MIXTURES),
 }
 

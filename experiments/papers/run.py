@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from experiments.papers.cells import TABLES, Cell, Table, cells, table_of
 from experiments.papers.compare import COLUMNS, compare_cells
 from modularity_jax.report.findings.comparisons import compare
-from modularity_jax.report.frames import records, with_p
+from modularity_jax.report.frames import read_settings, records
 from modularity_jax.report.prose import say
 from modularity_jax.runs.config import RunConfig
-from modularity_jax.runs.tables import Row, read_csv, write_csv
+from modularity_jax.runs.tables import Row, write_csv
 from modularity_jax.runs.workdir import Workdir
 
 # Trains and measures what a workdir lacks; the last argument names workdirs that may hold the same networks.
@@ -55,10 +55,13 @@ def across_text(table: str, root: pathlib.Path, configs: Iterable[str]) -> str:
     paragraphs = []
     for name in configs:
         file = root / table / name / "clusterability.csv"
-        if file.exists():
-            found = compare(with_p(read_csv(file)))
+        for run in read_settings(file.parent) if file.exists() else ():
+            found = compare(run.tests)
             last = found[found["phase"] == found["phase"].max()]
-            paragraphs += [f"{name}: {say('across', row)}" for row in records(last)]
+            paragraphs += [
+                f"{', '.join([name, *(f'{axis}={value:g}' for axis, value in run.own.items())])}: {say('across', row)}"
+                for row in records(last)
+            ]
     return "\n".join(paragraphs)
 
 
@@ -74,7 +77,9 @@ def settings_for(table: str, config: RunConfig, phases: Sequence[str]) -> RunCon
         num_clusters=needed.num_clusters,
         phases=tuple(phases),
         curve_epochs=needed.curve_epochs,
-        **{**needed.cluster, "num_shuffles": min(config.cluster.num_shuffles, needed.cluster.get("num_shuffles", 200))},
+        num_shuffles=min(config.cluster.num_shuffles, needed.num_shuffles),
+        measures=needed.measures,
+        methods=needed.methods,
     )
     # The study's tables hold no conditional pairs.
     num_shuffles = config.lesion.num_shuffles if needed.stage == "lesion" else 0

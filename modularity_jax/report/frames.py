@@ -1,5 +1,6 @@
 """A run's files as typed pandas frames, read once; all that the report says or draws comes from here."""
 
+import math
 import os
 import pathlib
 import re
@@ -95,6 +96,12 @@ class Run(NamedTuple):
         return tests[tests["controls"].map(len) > 0]
 
     @property
+    def own(self) -> dict[str, float]:
+        """What it has of the swept settings."""
+        values = {field: value for section in self.config.values() for field, value in section.items()}
+        return {axis: values[axis] for axis in self.axes}
+
+    @property
     def lead(self) -> Group:
         """The comparison that the report leads with."""
         return lead_of(self.tests)
@@ -143,6 +150,12 @@ def read_run(workdir: str | os.PathLike[str], setting: int = 0) -> Run:
         sweep=with_p(every) if swept else pd.DataFrame(),
         axes={path.partition(".")[2]: values for path, values in swept},
     )
+
+
+def read_settings(workdir: str | os.PathLike[str]) -> list[Run]:
+    """Reads a run once for each combination of the settings that it sweeps."""
+    first = read_run(workdir)
+    return [first, *(read_run(workdir, number) for number in range(1, math.prod(map(len, first.axes.values()))))]
 
 
 def with_p(rows: Sequence[Row]) -> pd.DataFrame:

@@ -58,7 +58,7 @@ def _sweep(run: Run, found: Findings) -> Values | None:
         of = {row["at"]: row for row in leading if (row["axis"], row["measure"]) == (axis, measure)}
         if values[0] in of and values[-1] in of:
             shown.append((of[values[-1]], of[values[0]], measure_of(measure).higher))
-    here = ", ".join(f"{axis} {values[0]:g}" for axis, values in run.axes.items())
+    here = ", ".join(f"{axis} {value:g}" for axis, value in run.own.items())
     return {"rows": rows, "lead": shown, "here": here}
 
 

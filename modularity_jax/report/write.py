@@ -1,8 +1,6 @@
 """The page: the front, then a section for each part of the run."""
 
 import contextlib
-import itertools
-import math
 import os
 import pathlib
 import sys
@@ -13,7 +11,7 @@ from typing import Any
 from modularity_jax.report.findings import Findings, find
 from modularity_jax.report.findings.across_seeds import ACROSS_COLUMNS
 from modularity_jax.report.findings.audit import AUDIT_COLUMNS
-from modularity_jax.report.frames import KEYS, Run, lead_of, read_run, records
+from modularity_jax.report.frames import KEYS, Run, lead_of, read_run, read_settings, records
 from modularity_jax.report.prose import environment
 from modularity_jax.report.sections import SECTIONS
 from modularity_jax.runs.stages.left_out import sentences
@@ -34,16 +32,12 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
 
 def write_page(run: Run, found: Findings) -> pathlib.Path:
     """`write_report` for a run that is read already."""
-    others = [find(read_run(run.workdir, setting)) for setting in range(1, math.prod(map(len, run.axes.values())))]
-    settings = [dict(zip(run.axes, values, strict=True)) for values in itertools.product(*run.axes.values())]
-    for name, columns, frames in (
-        ("across_seeds.csv", ACROSS_COLUMNS, [own.compared for own in (found, *others)]),
-        ("audit.csv", AUDIT_COLUMNS, [own.audit for own in (found, *others)]),
-    ):
-        parts = zip(frames, settings, strict=True)
-        rows = [own | row for frame, own in parts for row in records(frame.reindex(columns=list(columns)))]
-        if rows:
-            write_csv(run.workdir / name, rows, (*run.axes, *columns))
+    every = [(run, found), *((other, find(other)) for other in (read_settings(run.workdir)[1:] if run.axes else ()))]
+    across = [own.own | row for own, its in every for row in records(its.compared[list(ACROSS_COLUMNS)])]
+    write_csv(run.workdir / "across_seeds.csv", across, (*run.axes, *ACROSS_COLUMNS))
+    if not found.audit.empty:
+        audit = [own.own | row for own, its in every for row in records(its.audit)]
+        write_csv(run.workdir / "audit.csv", audit, (*run.axes, *AUDIT_COLUMNS))
     pictures, templates, sections = _draw(run), environment(escaped=True), []
     for name, section in SECTIONS.items():
         values = section(run, found)

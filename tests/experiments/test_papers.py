@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 
 from experiments import papers as reproduce
+from experiments.papers.measured import values_of
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.tables import read_csv, write_csv
 from modularity_jax.runs.workdir import create_workdir
@@ -26,7 +27,7 @@ def fake_run(values):
         rows = [
             dict.fromkeys(workdirs.CLUSTER_COLUMNS)
             | {"seed": seed, "phase": phase, "num_clusters": k, "method": method, "observed": ncut, "z_score": z}
-            | {"test_accuracy": 0.98}
+            | {"test_accuracy": 0.98, "measure": "ncut"}
             for phase in config.cluster.phases
             for k in config.cluster.num_clusters
             for seed, ncut in enumerate(values[path.name])
@@ -51,11 +52,49 @@ def test_cells_are_the_published_ones():
     assert {c.source for c in reproduce.cells("ncut_k12")} == {"arXiv 2103.03386"}
 
 
+def test_cells_of_the_second_study_have_its_factors_and_the_settings_of_its_penalty():
+    found = {(c.config, c.phase, c.quantity): c for c in reproduce.cells("factors")}
+    assert {config for config, *_ in found} == {
+        "mnist", "mnist_dropout", "mnist_l1", "mnist_l2", "mnist_clusterable_init", "halves", "halves_same",
+    }  # fmt: skip
+    cell = found["mnist_clusterable_init", "pruned", "n-cut"]
+    assert (cell.mean, cell.std, cell.trainings, cell.setting) == (5.7498, 0.0718, 5, None)
+    assert found["mnist_l1", "unpruned", "z layer"].mean == 18.02
+    assert found["mnist_l1", "unpruned", "Q"].mean is None
+    penalty = {(c.setting, c.phase): c.mean for c in reproduce.cells("penalty") if c.quantity == "n-cut"}
+    assert penalty[None, "unpruned"] == 10.0199
+    assert penalty["eigenvalue_weight=0.05", "unpruned"] == 8.9283  # published as 0.1, of half the force
+    assert penalty["eigenvalue_weight=0.1", "unpruned"] is penalty["eigenvalue_weight=0", "unpruned"] is None
+    assert len(penalty) == 8
+
+
+def test_a_cell_of_a_sweep_takes_the_networks_with_its_setting_and_its_measure(tmp_path):
+    columns = ("seed", "eigenvalue_weight", "phase", "measure", "num_clusters", "method", "observed", "z_score")
+    rows = [
+        dict(zip(columns, (seed, weight, "pruned", measure, 12, "layer", value + seed, -value), strict=True))
+        for seed, weight in enumerate((0, 0, 0.05, 0.05))
+        for measure, value in (("ncut", 5.0), ("modularity", 0.25))
+    ]
+    workdir = create_workdir(tmp_path, RunConfig(), "a command")
+    write_csv(tmp_path / "clusterability.csv", rows, columns)
+    for quantity, expected in (
+        ("n-cut", [7, 8]),
+        ("Q", [2.25, 3.25]),
+        ("Q z layer", [-0.25] * 2),
+        ("z layer", [-5] * 2),
+    ):
+        cell = reproduce.Cell("a", "pruned", 12, quantity, setting="eigenvalue_weight=0.05")
+        np.testing.assert_allclose(values_of(cell, workdir), expected)
+
+
 def test_settings_are_cut_down_to_the_table():
     made = reproduce.settings_for("ncut_k12", RunConfig(), ["pruned"])
     assert (made.train.num_seeds, made.cluster.num_clusters, made.cluster.phases) == (5, (12,), ("pruned",))
     assert made.lesion.num_shuffles == 0
     assert made.cluster.methods == ("layer", "layer_nonzero")
+    assert (made.cluster.measures, made.cluster.num_shuffles) == (("ncut",), 200)
+    other = reproduce.settings_for("factors", RunConfig(), ["pruned"]).cluster
+    assert (other.measures, other.methods, other.num_shuffles) == (("ncut", "modularity"), ("layer",), 50)
     assert made.model == RunConfig().model
 
 
@@ -189,7 +228,7 @@ def test_a_table_is_offered_the_networks_of_the_others(tmp_path):
 def test_unknown_names(tmp_path):
     with pytest.raises(
         ValueError,
-        match="table must be one of ncut_k4, ncut_k, ncut_k12, learning_curve, lesions, mixtures, got 'ncut'",
+        match="table must be one of ncut_k4, .*, lesions, factors, penalty, mixtures, got 'ncut'",
     ):
         reproduce.cells("ncut")
     with pytest.raises(
