@@ -16,12 +16,14 @@ from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.graphs.wiring import describe, wire
 from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.controls import shuffle
+from modularity_jax.metric.coverage import coverage
 from modularity_jax.metric.depth import depth_share
 from modularity_jax.metric.measures import MEASURES
 from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.modularity import modularity
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
+from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 
 __all__ = [
@@ -35,7 +37,9 @@ __all__ = [
     "ShuffleTest",
     "SparseGraph",
     "cluster",
+    "clusterability_penalty",
     "conv",
+    "coverage",
     "depth_share",
     "describe",
     "double_lesion_test",
@@ -46,5 +50,7 @@ __all__ = [
     "normalize",
     "shuffle",
     "shuffle_test",
+    "spectral_clusterability",
+    "spectral_vectors",
     "wire",
 ]

@@ -26,12 +26,18 @@ def count_components(graph: Graph) -> Array:
 
 
 def num_components(graph: Graph) -> Array:
-    """Number of connected components, isolated vertices not counted; scalar int32.
+    """Number of connected components, isolated vertices not counted; scalar int32."""
+    first = component_labels(graph) == jnp.arange(graph.num_nodes, dtype=jnp.int32)
+    return (first & (graph.degrees() > 0)).sum(dtype=jnp.int32)
+
+
+def component_labels(graph: Graph) -> Array:
+    """The least vertex of each vertex's connected component, [N] int32; an isolated vertex is its own.
 
     Each vertex takes the least label among its neighbours, then the label of its label, until nothing changes: a
     number of rounds that grows with the logarithm of the longest path in ordinary graphs (Shiloach and Vishkin 1982).
     """
-    vertices = jnp.arange(graph.num_nodes, dtype=jnp.int32)
+    connected = graph.degrees() > 0
 
     def spread(state: tuple[Array, Array]) -> tuple[Array, Array]:
         labels, _ = state
@@ -39,10 +45,12 @@ def num_components(graph: Graph) -> Array:
         heard = jnp.minimum(labels, graph.neighbour_min(labels))
         joined = heard.at[labels].min(heard)
         shorter = joined[joined]
-        return shorter, (shorter != labels).any()
+        # One component: no need of a round in which nothing changes.
+        apart = connected & (shorter != jnp.where(connected, shorter, shorter.size).min())
+        return shorter, apart.any() & (shorter != labels).any()
 
-    labels, _ = jax.lax.while_loop(lambda state: state[1], spread, (vertices, jnp.asarray(True)))
-    return ((labels == vertices) & (graph.degrees() > 0)).sum(dtype=jnp.int32)
+    start = jnp.arange(graph.num_nodes, dtype=jnp.int32), jnp.asarray(True)
+    return jax.lax.while_loop(lambda state: state[1], spread, start)[0]
 
 
 _num_components = jax.jit(num_components)

@@ -145,14 +145,14 @@ def _orthonormal(block: Array, basis: Array) -> Array:
 
     def improve(round_index: Array, block: Array) -> Array:
         least = jnp.where(round_index == 0, 4 * eps, 0.1)
-        block = _scaled(block - (block @ basis.T) @ basis, least)
+        block = scaled(block - (block @ basis.T) @ basis, least)
         _, vectors = jnp.linalg.eigh(block @ block.T, symmetrize_input=False)
-        return _scaled(vectors.T @ block, least)
+        return scaled(vectors.T @ block, least)
 
     return jax.lax.fori_loop(0, 2, improve, block)
 
 
-def _scaled(rows: Array, least: Array) -> Array:
+def scaled(rows: Array, least: Array) -> Array:
     """Rows [B, M] with norm 1; those of a norm up to `least` become 0."""
     squares = (rows**2).sum(axis=1)
     return rows * jnp.where(squares > least**2, jax.lax.rsqrt(jnp.maximum(squares, least**2)), 0)[:, None]

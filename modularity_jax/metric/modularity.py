@@ -22,7 +22,7 @@ from modularity_jax.graphs.protocol import Adjacency, Graph
 from modularity_jax.metric.embedding import embed, num_draws
 from modularity_jax.metric.excess import Excess, WithNull
 from modularity_jax.metric.kmeans import kmeans, num_uniforms
-from modularity_jax.metric.moves import Found, climb, members_of, received_by
+from modularity_jax.metric.moves import Found, climb, members_of, received_by, weight_inside
 from modularity_jax.metric.settings import Partition, Settings
 from modularity_jax.parallel import outside_explicit_mesh
 
@@ -76,12 +76,7 @@ def modularity_of_members(graph: Adjacency, members: Array, gamma: ArrayLike) ->
     """Q [X] of partitions by their clusters' members [X, K, N]."""
     total = graph.degrees().sum() / 2
     members = members.astype(total.dtype)
-    sides = graph.sides()
-    if sides is None:
-        inside = (received_by(graph.matvec, members) * members).sum(axis=2) / 2
-    else:
-        small, large = sides.split(members)  # each edge once
-        inside = (received_by(sides.to_large, small) * large).sum(axis=2)
+    inside = weight_inside(graph, members)
     return divide((inside - gamma * graph.null().inside(members)).sum(axis=1), total[None])
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from modularity_jax.graphs.protocol import Adjacency
+
 Array = jax.Array
 
 # Rounds of moves at most; on networks of the study they end after 5 to 30.
@@ -51,3 +53,12 @@ def received_by(product: Callable[[Array], Array], members: Array) -> Array:
     """What the clusters send, [X, K, M]: the product with each of the rows of members [X, K, N]."""
     rows = members.reshape(-1, members.shape[2])
     return product(rows).reshape(*members.shape[:2], -1)
+
+
+def weight_inside(graph: Adjacency, members: Array) -> Array:
+    """Weight inside each cluster, [X, K], each edge once, of members [X, K, N]."""
+    sides = graph.sides()
+    if sides is None:
+        return (received_by(graph.matvec, members) * members).sum(axis=2) / 2
+    small, large = sides.split(members)
+    return (received_by(sides.to_large, small) * large).sum(axis=2)

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse.csgraph
 
 import modularity_jax as mj
-from modularity_jax.graphs.components import num_components
+from modularity_jax.graphs.components import component_labels, num_components
 from tests.metric import nets
 
 count = jax.jit(num_components)
@@ -33,6 +33,14 @@ def test_random_graphs(num_edges):
 def test_layered_nets(density):
     graphs = [nets.random_net(seed, (20, 15, 12, 6), density) for seed in range(10)]
     assert [int(count(g)) for g in graphs] == [reference(nets.dense(g)) for g in graphs]
+
+
+@pytest.mark.parametrize("density", [0.02, 0.06, 0.5])
+def test_labels_are_the_least_vertices_of_components(density):
+    graph = nets.random_net(0, (20, 15, 12, 6), density)
+    parts = scipy.sparse.csgraph.connected_components(nets.dense(graph))[1]
+    least = [np.flatnonzero(parts == part)[0] for part in parts]
+    np.testing.assert_array_equal(jax.jit(component_labels)(graph), least)
 
 
 @pytest.mark.parametrize("order", ["along", "random"])

@@ -47,6 +47,61 @@ def test_of_a_network_by_networkx(form):
     assert score("coverage", graph, labels, 3) == pytest.approx(inside / theirs.size(weight="weight"), abs=1e-6)
 
 
+@pytest.mark.parametrize("graph", [nets.random_net(0, (6, 8, 4), 0.7), nets.residual_net(0)], ids=["layers", "skip"])
+@pytest.mark.parametrize("power", [1, 2])
+def test_coverage_of_soft_labels_is_a_sum_over_edges(graph, power):
+    shares = np.random.default_rng(1).dirichlet(np.ones(3), graph.num_nodes)
+    powered = nets.dense(graph) ** power
+    found = mj.coverage(graph, shares, num_clusters=3, power=power)
+    np.testing.assert_allclose(found, (powered * (shares @ shares.T)).sum() / powered.sum(), rtol=1e-5)
+    labels = shares.argmax(axis=1)
+    inside = powered * (labels[:, None] == labels[None, :])
+    found = mj.coverage(graph, labels, num_clusters=3, power=power)
+    np.testing.assert_allclose(found, inside.sum() / powered.sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e25])
+def test_coverage_is_differentiable_in_weights_and_labels(scale):
+    weights = [scale * w for w in nets.random_weights(0, (4, 5, 3))]
+    shares = np.random.default_rng(1).dirichlet(np.ones(3), 12)
+
+    def slow(kernels, shares):
+        matrix = nets.dense(mj.LayeredGraph(tuple(np.abs(w) for w in kernels))) ** 2
+        return (matrix * (shares @ shares.T)).sum() / matrix.sum()
+
+    def covered(kernels, shares):
+        return mj.coverage(mj.LayeredGraph.from_weights(kernels), shares, num_clusters=3, power=2)
+
+    of_weights, of_labels = jax.grad(covered, argnums=(0, 1))(weights, jnp.asarray(shares, jnp.float32))
+    direction = np.random.default_rng(2)
+    moves, turn = [direction.normal(size=w.shape) for w in weights], direction.normal(size=shares.shape)
+    ends = []
+    for step in (1e-6, -1e-6):
+        kernels = [w.astype(float) + step * scale * move for w, move in zip(weights, moves, strict=True)]
+        ends.append((slow(kernels, shares), slow([w.astype(float) for w in weights], shares + step * turn)))
+    wanted = (np.array(ends[0]) - np.array(ends[1])) / 2e-6
+    found = sum((np.asarray(g, float) * scale * move).sum() for g, move in zip(of_weights, moves, strict=True))
+    np.testing.assert_allclose([found, (of_labels * turn).sum()], wanted, rtol=1e-3)
+
+
+def test_coverage_by_chance_is_one_over_k():
+    even = mj.LayeredGraph.from_weights([np.ones((8, 8))])
+    assert mj.coverage(even, np.arange(16) % 4, num_clusters=4, power=2) == pytest.approx(1 / 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"power": 0}, "power must be at least 1, got 0"),
+        ({"power": 0.5}, r"power must be a whole number, got 0\.5"),
+        ({"labels": np.ones((7, 2))}, r"labels must be \[N\] or \[N, K\]"),
+    ],
+)
+def test_bad_input_of_coverage(arguments, text):
+    with pytest.raises(ValueError, match=text):
+        mj.coverage(nets.random_net(0, (4, 3)), **({"labels": np.zeros(7, int), "num_clusters": 3} | arguments))
+
+
 def test_newmans_modularity_takes_depth_for_a_module():
     weights = [np.ones((8, 8))] * 5
     graph = mj.LayeredGraph.from_weights(weights)
