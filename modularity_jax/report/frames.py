@@ -39,6 +39,7 @@ _OPTIONAL = {
     "effect_size": "float64",
     "depth_share": "float64",
     "test_accuracy": "float64",
+    "test_loss": "float64",
     "num_left_out": "Int64",
     "converged": "boolean",
 }
@@ -49,7 +50,8 @@ _DOUBLE_LESIONS = _NETWORK | {"kind": "str", "score": "float64", "important": "b
 _DOUBLE_LESIONS |= dict.fromkeys(("layer_a", "cluster_a", "layer_b", "cluster_b"), "int64")
 _LEFT_OUT = _NETWORK | {"stage": "str", "graph": "str", "num_clusters": "int64", "reason": "str"}
 _CURVE = _EPOCH | {"graph": "str", "measure": "str", "num_clusters": "int64"}
-_CURVE |= {"observed": "float64", "test_accuracy": "float64"}
+_CURVE |= {"observed": "float64"}
+_CURVE_OPTIONAL = dict.fromkeys(("shuffled_mean", "test_accuracy", "test_loss"), "float64")
 
 
 class Network(NamedTuple):
@@ -92,6 +94,12 @@ class Run(NamedTuple):
         return tests[tests["controls"].map(len) > 0]
 
     @property
+    def score(self) -> str:
+        """The column that tells how good the networks are: "test_accuracy", or "test_loss" of a regression."""
+        is_regression = "test_accuracy" in self.metrics and self.metrics["test_accuracy"].isna().all()
+        return "test_loss" if is_regression else "test_accuracy"
+
+    @property
     def lead(self) -> Group:
         """The comparison that the report leads with."""
         return lead_of(self.tests)
@@ -123,7 +131,7 @@ def read_run(workdir: str | os.PathLike[str]) -> Run:
         lesions=lesions,
         double_lesions=doubles[doubles["phase"] == lesions["phase"].max()],
         left_out=_table(workdir, "left_out.csv", _LEFT_OUT),
-        learning_curve=_table(workdir, "learning_curve.csv", _CURVE, shuffled_mean="float64"),
+        learning_curve=_table(workdir, "learning_curve.csv", _CURVE, **_CURVE_OPTIONAL),
         shuffled=_shuffled(tests, clusters),
         eigenvalues=_eigenvalues(tests, clusters),
         network=_network(workdir, tests, clusters),

@@ -79,7 +79,7 @@ def _training(run: Run, found: Findings) -> Values | None:
     if run.metrics.empty:
         return None
     last = run.metrics.sort_values("epoch", kind="stable").drop_duplicates(["seed", "phase"], keep="last")
-    return {"rows": _frame_table(last.sort_values(["phase", "seed"]))}
+    return {"rows": _frame_table(_filled(last.sort_values(["phase", "seed"])))}
 
 
 def _audit(run: Run, found: Findings) -> Values:
@@ -99,6 +99,11 @@ def _repeat(run: Run, found: Findings) -> Values:
         "versions": list(_settings(shown)),
         "settings": list(_settings(run.config)),
     }
+
+
+def _filled(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that hold something: a regression has no accuracy."""
+    return frame.dropna(axis="columns", how="all")
 
 
 def _frame_table(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -131,6 +136,8 @@ SECTIONS: Mapping[str, Callable[[Run, Findings], Values | None]] = {
     "lesions": _lesions,
     "training": _training,
     "audit": _audit,
-    "networks": lambda run, found: {"rows": _frame_table(run.tests.sort_values(["phase", "num_clusters", "seed"]))},
+    "networks": lambda run, found: {
+        "rows": _frame_table(_filled(run.tests.sort_values(["phase", "num_clusters", "seed"])))
+    },
     "repeat": _repeat,
 }

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(modularity_jax.data.__file__).parents[2]
 
 def test_known_names():
     expected = {"digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar10_colour", "lines", "random"}
-    expected |= {"halves", "halves_same", "stacked", "stacked_same", "mnist_7x7"}
+    expected |= {"halves", "halves_same", "stacked", "stacked_same", "mnist_7x7", "polynomials"}
     assert set(modularity_jax.data.known_names()) == expected
 
 
@@ -176,6 +176,7 @@ def test_unknown_name(name, part):
         ("lines|digits", "digits"),
         ("stacked+lines", "stacked"),
         ("mnist|mnist_7x7", "mnist_7x7"),
+        ("lines+polynomials", "polynomials"),
     ],
 )
 def test_sets_of_another_size_cannot_be_mixed(name, part):

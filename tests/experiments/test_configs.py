@@ -21,7 +21,8 @@ from tests.conftest import SHARED_DATA
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if path.stem not in ("__init__", "study"))
 # Data set, epochs, pruning epochs, and the rate of the variant with dropout, of the study (2003.04881, section 3 and
-# appendix; 2103.03386 adds halves, stacked images, 7 x 7 pixels and penalties).
+# appendix; 2103.03386 adds halves, stacked images, 7 x 7 pixels,
+# polynomials and penalties).
 PROTOCOL = {
     "cifar10": ("cifar10", 20, 40, 0.2),
     "fashion_mnist": ("fashion_mnist", 20, 20, 0.5),
@@ -49,6 +50,7 @@ PROTOCOL = {
     "mnist_modularity": ("mnist", 20, 20, 0.5),
     "mnist_stability": ("mnist", 20, 20, 0.5),
     "mnist_stacked": ("stacked", 10, 10, 0.5),
+    "polynomials": ("polynomials", 20, 20, 0.5),
     "random": ("random", 20, 20, 0.5),
     "random_longer": ("random", 1000, 20, 0.5),
     "random_overfitted": ("random", 100, 100, 0.5),
@@ -80,6 +82,7 @@ CHANGES = {
         "cluster.num_clusters": (12,), "cluster.methods": ("layer",), "cluster.num_shuffles": 50,
         "cluster.curve_epochs": (),
     },
+    "polynomials": {"model.widths": (2, 256, 256, 256, 256, 512)},
     "mnist_stacked": CNN | {"model.widths": (1568, 64, 64, 64, 128, 10)},
     "cifar10_vgg": {
         "model.name": "vgg", "model.widths": (3072, 64, 64, 128, 128, *(256,) * 3, *(512,) * 8, 10),
@@ -114,6 +117,7 @@ WITHOUT_LESIONS = (
     "mnist_modularity",
     "mnist_stability",
     "mnist_stacked",
+    "polynomials",
 )
 
 
@@ -235,10 +239,10 @@ def test_lesions(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_quick_variant_is_the_same_at_a_toy_size(name):
     whole, quick = load(name), load(name, "quick")
-    hidden = study.HIDDEN[whole["model"]["name"]]
+    (inputs, *_, outputs), hidden = whole["model"]["widths"], study.HIDDEN[whole["model"]["name"]]
     assert load(name, "lesions,quick") == load(name, "quick,lesions")
     smaller = {
-        "data.num_train": 1000, "model.widths": (whole["model"]["widths"][0], *hidden, 10), "train.num_seeds": 2,
+        "data.num_train": 1000, "model.widths": (inputs, *hidden, outputs), "train.num_seeds": 2,
         "cluster.num_clusters": (4,), "cluster.num_shuffles": 19, "lesion.num_clusters": 4, "lesion.joint": 9,
         "lesion.conditional": 9,
     }  # fmt: skip

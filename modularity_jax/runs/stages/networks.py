@@ -13,7 +13,7 @@ from modularity_jax.nets.recipes import recipe_of
 from modularity_jax.nets.sweep import Epoch
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.stages.curve import CURVE_COLUMNS, NUM_CONTROLS
-from modularity_jax.runs.stages.inputs import BITS
+from modularity_jax.runs.stages.inputs import BITS, score_name
 from modularity_jax.runs.store import Store, packed, unpacked
 from modularity_jax.runs.tables import Row, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir, jax_settings
@@ -104,7 +104,7 @@ def collate_networks(workdir: Workdir) -> None:
         metrics += rows
         curve += points
     if config.cluster.curve_epochs:
-        write_csv(workdir.path / "learning_curve.csv", curve, CURVE_COLUMNS)
+        write_csv(workdir.path / "learning_curve.csv", curve, (*CURVE_COLUMNS, score_name(metrics)))
     write_csv(workdir.path / "metrics.csv", metrics, METRICS_COLUMNS)
 
 
