@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_jax.graphs.readers import graph_of
-from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table
+from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table, score_name
 from modularity_jax.runs.workdir import Comparison
 
 Arrays = Mapping[str, np.ndarray]  # of one file, by name
@@ -37,9 +37,7 @@ _CLUSTERABILITY |= dict.fromkeys(("observed", "bound", "shuffled_mean", "z_score
 _CLUSTERABILITY |= {"num_shuffles": "Int64"}
 _OPTIONAL = {
     "effect_size": "float64",
-    "depth_share": "float64",
-    "test_accuracy": "float64",
-    "test_loss": "float64",
+    **dict.fromkeys(("depth_share", "test_accuracy", "test_loss"), "float64"),
     "num_left_out": "Int64",
     "converged": "boolean",
 }
@@ -49,8 +47,7 @@ _LESIONS |= {"taxonomy": "str", "taxonomy_adjusted": "str"}
 _DOUBLE_LESIONS = _NETWORK | {"kind": "str", "score": "float64", "important": "bool", "important_adjusted": "bool"}
 _DOUBLE_LESIONS |= dict.fromkeys(("layer_a", "cluster_a", "layer_b", "cluster_b"), "int64")
 _LEFT_OUT = _NETWORK | {"stage": "str", "graph": "str", "num_clusters": "int64", "reason": "str"}
-_CURVE = _EPOCH | {"graph": "str", "measure": "str", "num_clusters": "int64"}
-_CURVE |= {"observed": "float64"}
+_CURVE = _EPOCH | {"graph": "str", "measure": "str", "num_clusters": "int64", "observed": "float64"}
 _CURVE_OPTIONAL = dict.fromkeys(("shuffled_mean", "test_accuracy", "test_loss"), "float64")
 
 
@@ -95,9 +92,8 @@ class Run(NamedTuple):
 
     @property
     def score(self) -> str:
-        """The column that tells how good the networks are: "test_accuracy", or "test_loss" of a regression."""
-        is_regression = "test_accuracy" in self.metrics and self.metrics["test_accuracy"].isna().all()
-        return "test_loss" if is_regression else "test_accuracy"
+        """The column that tells how good the networks are."""
+        return score_name(records(self.metrics))
 
     @property
     def lead(self) -> Group:

@@ -26,11 +26,10 @@ from modularity_jax.runs.stages.inputs import (
     kept_clustering,
     load_networks,
     metrics,
-    score_name,
 )
 from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.store import Store
-from modularity_jax.runs.tables import Row, is_complete, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, is_complete, score_name, write_arrays, write_csv
 from modularity_jax.runs.workdir import Comparison, Workdir
 
 # Then the one that `score_name` says.

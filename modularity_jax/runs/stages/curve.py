@@ -17,9 +17,9 @@ from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.sweep import Epoch
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.plain_values import plain, plain_row
-from modularity_jax.runs.stages.inputs import cluster_key, cluster_network, clustering_settings, score_name
+from modularity_jax.runs.stages.inputs import cluster_key, cluster_network, clustering_settings
 from modularity_jax.runs.stages.left_out import why_not
-from modularity_jax.runs.tables import Row
+from modularity_jax.runs.tables import Row, score_name
 
 # Then the one that `score_name` says.
 CURVE_COLUMNS = (

@@ -111,15 +111,6 @@ def metrics(workdir: Workdir, *columns: str) -> list[Row]:
     return read_table(workdir.path, "metrics.csv", ("seed", "phase", *columns))
 
 
-def score_name(metrics: Sequence[Row]) -> str:
-    """What a run's tables tell of its networks on the test set: accuracy, or the loss of a regression, which has none.
-
-    By rows of metrics.csv.
-    """
-    is_regression = metrics and all(row["test_accuracy"] is None for row in metrics)
-    return "test_loss" if is_regression else "test_accuracy"
-
-
 def cluster_key(config: RunConfig, seed: int) -> jax.Array:
     """The key of one network's shuffle tests. They share it, so all start from the same clustering of the network."""
     return _cluster_key(np.uint32(config.train.seed), np.uint32(seed))

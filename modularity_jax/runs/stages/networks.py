@@ -13,9 +13,9 @@ from modularity_jax.nets.recipes import recipe_of
 from modularity_jax.nets.sweep import Epoch
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.stages.curve import CURVE_COLUMNS, NUM_CONTROLS
-from modularity_jax.runs.stages.inputs import BITS, score_name
+from modularity_jax.runs.stages.inputs import BITS
 from modularity_jax.runs.store import Store, packed, unpacked
-from modularity_jax.runs.tables import Row, write_arrays, write_csv
+from modularity_jax.runs.tables import Row, score_name, write_arrays, write_csv
 from modularity_jax.runs.workdir import Workdir, jax_settings
 
 METRICS_COLUMNS = (

@@ -21,9 +21,9 @@ from modularity_jax.runs.pieces import timed
 from modularity_jax.runs.plain_values import plain
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages.curve import curve_rows
-from modularity_jax.runs.stages.inputs import load_samples, score_name
+from modularity_jax.runs.stages.inputs import load_samples
 from modularity_jax.runs.stages.networks import check_losses, collate_networks, keep_networks, num_phases, read_phase
-from modularity_jax.runs.tables import Row, is_complete
+from modularity_jax.runs.tables import Row, is_complete, score_name
 from modularity_jax.runs.workdir import Workdir
 
 
