@@ -120,7 +120,7 @@ def training(bench: Bench, num_networks: int) -> Iterator[Found]:
         taken.append(time.perf_counter() - start)
         if epoch.epoch == epoch.num_epochs:
             if epoch.phase != "init":
-                accuracy = f"test accuracy {epoch.metrics.test_accuracy.mean():.4f}"
+                accuracy = f"test accuracy {np.asarray(epoch.metrics.test_accuracy).mean():.4f}"
                 name = f"training, {num_networks} networks, {epoch.phase}"
                 yield Found(name, statistics.median(taken[1:]), "s an epoch", accuracy)
             taken = []

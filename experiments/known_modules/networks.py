@@ -53,7 +53,7 @@ def trained(known: Known, hidden: Sequence[int], train: TrainConfig, prune: Prun
     inputs, outputs = (np.tile(labels, (train.num_seeds, 1)) for labels in (known.inputs, known.outputs))
     truth = np.concatenate([inputs, hidden_labels(known, jax.tree.map(jnp.asarray, layers)), outputs], axis=1)
     x = np.tile(known.data.x_test[:NUM_SAMPLES], (train.num_seeds, 1, 1))
-    return Networks(layers, x, truth, float(last.metrics.test_accuracy.mean()))
+    return Networks(layers, x, truth, float(np.asarray(last.metrics.test_accuracy).mean()))
 
 
 def side_by_side(networks: Networks, share: float) -> Networks:

@@ -19,13 +19,13 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """A classification task as NumPy arrays; every row of x is one flattened image."""
+    """A task as NumPy arrays: of classification, every row of x being one flattened image, or of regression."""
 
-    x_train: np.ndarray  # [n, d] float32 in [0, 1]
-    y_train: np.ndarray  # [n] int32 in [0, num_classes)
-    x_test: np.ndarray  # [m, d] float32 in [0, 1]
-    y_test: np.ndarray  # [m] int32 in [0, num_classes)
-    num_classes: int
+    x_train: np.ndarray  # [n, d] float32, pixels in [0, 1]
+    y_train: np.ndarray  # [n] int32 in [0, num_classes); of a regression [n, t] float32
+    x_test: np.ndarray  # [m, d] float32
+    y_test: np.ndarray  # [m] int32 or [m, t] float32
+    num_classes: int  # 0 of a regression
 
     @property
     def train(self) -> Split:

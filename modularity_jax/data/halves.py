@@ -1,27 +1,44 @@
-"""Two images of MNIST side by side, each shrunk to half its width (2103.03386).
+"""Two images of MNIST in one: side by side, each shrunk to half its width, or stacked as two channels (2103.03386).
 
 Shrunk, not cut, as in the study's published code: half a digit would not tell its class. They are the same on every
-run and machine: each half of a set draws from a stream seeded with its own name. The sets have d = 784, and as many
-samples as MNIST.
+run and machine: each half of a set draws from a stream seeded with its own name, and the stacked images are the pairs
+that stand side by side. The sets have as many samples as MNIST, of d = 784 or, stacked, 1568.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
 from modularity_jax.data.dataset import SIDE, Dataset, Split, random_stream
 
+Join = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of the first and the second images [n, 784], those of both
 
-def sums(mnist: Dataset) -> Dataset:
+
+def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Images [n, 784] whose halves are those of the left and the right, each two columns averaged."""
+    images = [x.reshape(-1, SIDE, SIDE) for x in (left, right)]
+    return np.concatenate([(x[:, :, ::2] + x[:, :, 1::2]) / np.float32(2) for x in images], axis=2).reshape(
+        len(left), -1
+    )
+
+
+def stacked(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Images [n, 28 * 28 * 2] of two channels, which come last."""
+    return np.stack([first, second], axis=-1).reshape(len(first), -1)
+
+
+def sums(mnist: Dataset, join: Join = beside) -> Dataset:
     """Both images drawn independently; the label is the sum of the two digits modulo 10."""
-    return Dataset(*_sums("train", mnist.train), *_sums("test", mnist.test), num_classes=10)
+    return Dataset(*_sums("train", mnist.train, join), *_sums("test", mnist.test, join), num_classes=10)
 
 
-def same(mnist: Dataset) -> Dataset:
+def same(mnist: Dataset, join: Join = beside) -> Dataset:
     """Two different images of one class, which is the label: each image of MNIST, in its order, left of another one.
 
     Raises:
       ValueError: if there is a single image of some class.
     """
-    return Dataset(*_same("train", mnist.train), *_same("test", mnist.test), num_classes=10)
+    return Dataset(*_same("train", mnist.train, join), *_same("test", mnist.test, join), num_classes=10)
 
 
 def partners(labels: np.ndarray, stream: np.random.Generator) -> np.ndarray:
@@ -42,18 +59,11 @@ def partners(labels: np.ndarray, stream: np.random.Generator) -> np.ndarray:
     return by_class[first + (place - first + ahead) % sizes[labels]]
 
 
-def _sums(split: str, images: Split) -> Split:
+def _sums(split: str, images: Split, join: Join) -> Split:
     left, right = random_stream("halves", split).integers(0, len(images.y), size=(2, len(images.y)))
-    return Split(_beside(images.x, left, right), (images.y[left] + images.y[right]) % 10)
+    return Split(join(images.x[left], images.x[right]), (images.y[left] + images.y[right]) % 10)
 
 
-def _same(split: str, images: Split) -> Split:
+def _same(split: str, images: Split, join: Join) -> Split:
     right = partners(images.y, random_stream("halves_same", split))
-    return Split(_beside(images.x, np.arange(len(right)), right), images.y)
-
-
-def _beside(x: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Images [n, 784] whose halves are the images left [n] and right [n] of x, each two columns averaged."""
-    images = x.reshape(-1, SIDE, SIDE)
-    narrow = (images[:, :, ::2] + images[:, :, 1::2]) / np.float32(2)
-    return np.concatenate([narrow[left], narrow[right]], axis=2).reshape(len(left), -1)
+    return Split(join(images.x, images.x[right]), images.y)

@@ -1,13 +1,26 @@
 """Which data sets there are, and where each comes from."""
 
+import functools
 import pathlib
+from collections.abc import Callable
 
-from modularity_jax.data import cifar, digits, halves, idx, mixtures, synthetic, tfds
+from modularity_jax.data import cifar, digits, halves, idx, mixtures, polynomials, resized, synthetic, tfds
 from modularity_jax.data.dataset import Dataset
 from modularity_jax.data.paths import local_path
 
-_MADE_HERE = {"digits": digits.load, "lines": synthetic.load_lines, "random": synthetic.load_random}
-_MADE_OF_MNIST = {"halves": halves.sums, "halves_same": halves.same}
+_MADE_HERE = {
+    "digits": digits.load,
+    "lines": synthetic.load_lines,
+    "random": synthetic.load_random,
+    "polynomials": polynomials.load,
+}
+_MADE_OF_MNIST: dict[str, Callable[[Dataset], Dataset]] = {
+    "halves": halves.sums,
+    "halves_same": halves.same,
+    "stacked": functools.partial(halves.sums, join=halves.stacked),
+    "stacked_same": functools.partial(halves.same, join=halves.stacked),
+    "mnist_7x7": resized.sevenths,
+}
 # name -> how its files are read, and how its publishers, torchvision and Keras spell it in folders' names. TensorFlow
 # Datasets knows all of these by the same names.
 _PUBLISHED = {
@@ -18,9 +31,10 @@ _PUBLISHED = {
 }
 # As it was published, rather than as MNIST's networks take it.
 _IN_COLOUR = {"cifar10_colour": "cifar10"}
-_NAMES = ("digits", *_PUBLISHED, *_IN_COLOUR, "lines", "random", *_MADE_OF_MNIST)
-# All have ten classes; digits and colour images do not have the others' 784 values.
-_MIXABLE = tuple(name for name in _NAMES if name not in ("digits", *_IN_COLOUR))
+_NAMES = ("digits", *_PUBLISHED, *_IN_COLOUR, "lines", "random", "polynomials", *_MADE_OF_MNIST)
+# The others have ten classes and 784 values.
+_OTHER_SIZES = ("digits", "polynomials", *_IN_COLOUR, "stacked", "stacked_same", "mnist_7x7")
+_MIXABLE = tuple(name for name in _NAMES if name not in _OTHER_SIZES)
 
 
 def known_names() -> tuple[str, ...]:
@@ -31,12 +45,14 @@ def known_names() -> tuple[str, ...]:
 def load(name: str, dir: str | pathlib.Path | None = None, *, num_train: int | None = None) -> Dataset:
     """Loads a data set by its name.
 
-    `digits`, `lines` and `random` need nothing but this package (digits: and scikit-learn). `mnist`, `fashion_mnist`,
+    `digits`, `lines`, `random` and `polynomials` (a regression, see `polynomials.load`) need nothing but this package
+    (digits: and scikit-learn). `mnist`, `fashion_mnist`,
     `kmnist` and `cifar10` are read from files below `dir` where they are (see `places` for the folders, `idx.load` and
     `cifar.load` for the files), else through TensorFlow Datasets, which downloads a set once and keeps it in a folder
     of its own: `TFDS_DATA_DIR`, or `~/tensorflow_datasets`. The arrays and their order are the same from either source.
     `cifar10` is grey and 28 x 28, for the networks that take MNIST; `cifar10_colour` is as published, d = 3072.
-    `halves` and `halves_same` are made of `mnist`, wherever that comes from, see `halves.sums` and `halves.same`.
+    `halves`, `halves_same`, `stacked` and `stacked_same` (two channels, d = 1568) are made of `mnist`, wherever that
+    comes from, see `halves.sums` and `halves.same`, and so is `mnist_7x7` (d = 49), see `resized.sevenths`.
     `a+b` and `a|b` mix any two of the sets with d = 784, see `mixtures.mix`. In a shell such a name wants quotes.
 
     Args:

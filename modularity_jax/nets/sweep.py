@@ -120,7 +120,7 @@ def train_seeds(
     if resume is None:
         params = over_devices(_init(keys, values, training), mesh)
         yield Epoch(INIT, 0, 0, _first(_measure(params, samples, training.module, group_size, mesh), count), params)
-    num_steps = steps_per_epoch(samples.y_train.size, train.batch_size)
+    num_steps = steps_per_epoch(len(samples.y_train), train.batch_size)
     phases = training.recipe.phases(train, prune)
     begun = [phase.name for phase in phases].index(resume.phase) if resume else -1
     for index, phase in enumerate(phases):
@@ -196,10 +196,15 @@ def _no_larger_than(mesh: Mesh, num_groups: int) -> Mesh:
 
 
 def check_samples(samples: Samples, model: ModelConfig) -> None:
-    """The data have the network's number of inputs, and labels below its number of outputs."""
-    inputs, classes = samples.x_train.shape[1], int(max(samples.y_train.max(), samples.y_test.max())) + 1
+    """The data have the network's number of inputs, and labels below its number of outputs or as many targets."""
+    inputs, targets = samples.x_train.shape[1], samples.y_train.shape[1:]
     if inputs != model.widths[0]:
         raise ValueError(f"model.widths must begin with the data's {inputs} inputs, got {model.widths}")
+    if targets:
+        if targets != model.widths[-1:]:
+            raise ValueError(f"model.widths must end with the data's {targets[0]} targets, got {model.widths}")
+        return
+    classes = int(max(samples.y_train.max(), samples.y_test.max())) + 1
     if classes > model.widths[-1]:
         raise ValueError(f"model.widths must end with at least the data's {classes} classes, got {model.widths}")
 

@@ -26,9 +26,9 @@ class Samples(NamedTuple):
     """A data set on the device, with n training and m test samples of d values."""
 
     x_train: Array  # [n, d]
-    y_train: Array  # [n] int32
+    y_train: Array  # [n] int32; of a regression [n, t] float32
     x_test: Array  # [m, d]
-    y_test: Array  # [m] int32
+    y_test: Array  # [m] int32 or [m, t] float32
 
 
 class TrainState(NamedTuple):
@@ -43,10 +43,10 @@ class TrainState(NamedTuple):
 class EpochMetrics(NamedTuple):
     """One epoch; training figures are means over its batches while they were trained on, dropout included."""
 
-    train_loss: Array  # [], nats per sample: the cross-entropy, without the penalties
-    train_accuracy: Array  # []
+    train_loss: Array  # [], without the penalties; see `per_sample`
+    train_accuracy: Array | None  # []; a regression has none
     test_loss: Array  # [], after the epoch
-    test_accuracy: Array  # []
+    test_accuracy: Array | None  # []
     sparsity: Array  # [], share of all kernel entries that are 0, after the epoch
     nonfinite_step: Array  # [] int32, the epoch's first step (1, 2, ...) whose loss was not finite; 0 if there was none
 
@@ -123,7 +123,7 @@ def train_epoch(
         vmap, or every step would compute a new mask.
     """
     order_key, dropout_key = jax.random.split(key)
-    batches, weights = _batches(order_key, samples.y_train.size, training.settings)
+    batches, weights = _batches(order_key, len(samples.y_train), training.settings)
     num_steps = batches.shape[0]
 
     def step(index: Array, carry: tuple[TrainState, Array, Array, Array]) -> tuple[TrainState, Array, Array, Array]:
@@ -147,11 +147,11 @@ def train_epoch(
     start = jnp.int32(0), jnp.int32(0), state, jnp.float32(0), jnp.float32(0), jnp.int32(0)
     *_, state, loss, hits, finite = jax.lax.while_loop(lambda carry: carry[1] < num_steps, stretch, start)
     test_loss, test_accuracy = evaluate(training.module, state.params, samples.x_test, samples.y_test)
-    count = samples.y_train.size
+    count = len(samples.y_train)
     # Where only the last update went wrong, the test loss tells.
     first_bad = jnp.where(finite < num_steps, finite + 1, jnp.where(jnp.isfinite(test_loss), 0, num_steps))
-    figures = loss / count, hits / count, test_loss, test_accuracy, _sparsity(state.params), first_bad
-    return state, EpochMetrics(*figures)
+    train = loss / count, _of_classes(samples.y_train, hits / count)
+    return state, EpochMetrics(*train, test_loss, test_accuracy, _sparsity(state.params), first_bad)
 
 
 def initial_metrics(model: nn.Module, params: Params, samples: Samples) -> EpochMetrics:
@@ -161,13 +161,13 @@ def initial_metrics(model: nn.Module, params: Params, samples: Samples) -> Epoch
     return EpochMetrics(*train, *test, _sparsity(params), jnp.int32(0))
 
 
-def evaluate(model: nn.Module, params: Params, x: Array, y: Array) -> tuple[Array, Array]:
-    """Mean cross-entropy (nats) and accuracy on samples x [n, d], y [n], without dropout.
+def evaluate(model: nn.Module, params: Params, x: Array, y: Array) -> tuple[Array, Array | None]:
+    """Mean loss and accuracy, None of a regression, on samples x [n, d], y [n] or [n, t], without dropout.
 
     In slices of `evaluated_at_once`, since the activations of a large training set, times the networks that are
     evaluated side by side, are more than its networks take.
     """
-    count = y.size
+    count = len(y)
     size = min(count, evaluated_at_once(widest(model, x.shape[-1])))
 
     def add(index: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -180,15 +180,30 @@ def evaluate(model: nn.Module, params: Params, x: Array, y: Array) -> tuple[Arra
 
     if size == count:
         loss, hit = _scores(model, params, x, y)
-        return loss.mean(), hit.mean()
+        return loss.mean(), _of_classes(y, hit.mean())
     loss, hits = jax.lax.fori_loop(0, -(-count // size), add, (jnp.float32(0), jnp.int32(0)))
-    return loss / count, hits / count
+    return loss / count, _of_classes(y, hits / count)
+
+
+def per_sample(outputs: Array, y: Array) -> tuple[Array, Array]:
+    """Loss [B], and whether the answer is right [B], of outputs [B, C].
+
+    Of classes y [B] the cross-entropy in nats; of targets y [B, C], a regression, the squared error, the mean over the
+    targets, and no answer is right.
+    """
+    if y.ndim == 2:
+        losses = jnp.square(outputs - y).mean(axis=-1)
+        return losses, jnp.zeros(losses.shape, bool)
+    return optax.softmax_cross_entropy_with_integer_labels(outputs, y), outputs.argmax(axis=-1) == y
+
+
+def _of_classes(y: Array, accuracy: Array) -> Array | None:
+    return accuracy if y.ndim == 1 else None
 
 
 def _scores(model: nn.Module, params: Params, x: Array, y: Array) -> tuple[Array, Array]:
-    """Cross-entropy [B], and whether the answer is right [B], of samples x [B, d], y [B]."""
-    logits = apply(model, params, x)
-    return optax.softmax_cross_entropy_with_integer_labels(logits, y), logits.argmax(axis=-1) == y
+    """As `per_sample`, of samples x [B, d]."""
+    return per_sample(apply(model, params, x), y)
 
 
 def _batches(key: Array, count: int, settings: TrainConfig) -> tuple[Array, Array]:
@@ -224,9 +239,8 @@ def _update(
     before = recipe.before_step(state.params)
 
     def loss_fn(params: Params) -> tuple[Array, tuple[tuple[Array, Array], Params, Any]]:
-        logits, running = apply_in_training(module, params, x, None if is_zero(model.dropout_rate) else dropout_key)
-        losses = weight * optax.softmax_cross_entropy_with_integer_labels(logits, y)
-        hits = weight * (logits.argmax(axis=-1) == y)
+        outputs, running = apply_in_training(module, params, x, None if is_zero(model.dropout_rate) else dropout_key)
+        losses, hits = (weight * values for values in per_sample(outputs, y))
         penalty, memory = recipe.penalty(model, train, params, state.memory)
         return losses.sum() / weight.sum() + penalty, ((losses.sum(), hits.sum()), running, memory)
 

@@ -90,8 +90,9 @@ def lesion_test(
         other network see `apply`.
       labels: cluster of each vertex, [N] in -1..K - 1, inputs and outputs included, as `cluster` gives them; -1
         (isolated) units belong to no sub-module. Concrete, not traced.
-      x, y: samples [n, d_0] and their classes [n]. With a metric of your own, y is anything with one entry per sample;
-        sums by class are then those of whole numbers from 0 on, or of strings, and else there is one class.
+      x, y: samples [n, d_0] and their classes [n]. With a metric of your own, y is anything with one entry per sample,
+        targets [n, t] too; sums by class are then those of whole numbers from 0 on, or of strings, and else there is
+        one class.
       key: typed PRNG key, consumed; a control depends on it, the layer and the control's number.
       num_clusters, num_shuffles: K, and R controls of each sub-module.
       metric: of each example, (logits [B, C], labels [B]) -> [B]; higher is better. Strings come as the codes of their

@@ -12,7 +12,7 @@ import pandas as pd
 
 from modularity_jax.graphs.readers import graph_of
 from modularity_jax.runs.sweeps import joined, settings_in, split
-from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table
+from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table, score_name
 from modularity_jax.runs.workdir import Comparison
 
 Arrays = Mapping[str, np.ndarray]  # of one file, by name
@@ -39,8 +39,7 @@ _CLUSTERABILITY |= dict.fromkeys(("observed", "bound", "shuffled_mean", "z_score
 _CLUSTERABILITY |= {"num_shuffles": "Int64"}
 _OPTIONAL = {
     "effect_size": "float64",
-    "depth_share": "float64",
-    "test_accuracy": "float64",
+    **dict.fromkeys(("depth_share", "test_accuracy", "test_loss"), "float64"),
     "num_left_out": "Int64",
     "converged": "boolean",
 }
@@ -50,8 +49,8 @@ _LESIONS |= {"taxonomy": "str", "taxonomy_adjusted": "str"}
 _DOUBLE_LESIONS = _NETWORK | {"kind": "str", "score": "float64", "important": "bool", "important_adjusted": "bool"}
 _DOUBLE_LESIONS |= dict.fromkeys(("layer_a", "cluster_a", "layer_b", "cluster_b"), "int64")
 _LEFT_OUT = _NETWORK | {"stage": "str", "graph": "str", "num_clusters": "int64", "reason": "str"}
-_CURVE = _EPOCH | {"graph": "str", "measure": "str", "num_clusters": "int64"}
-_CURVE |= {"observed": "float64", "test_accuracy": "float64"}
+_CURVE = _EPOCH | {"graph": "str", "measure": "str", "num_clusters": "int64", "observed": "float64"}
+_CURVE_OPTIONAL = dict.fromkeys(("shuffled_mean", "test_accuracy", "test_loss"), "float64")
 
 
 class Network(NamedTuple):
@@ -102,6 +101,11 @@ class Run(NamedTuple):
         return {axis: values[axis] for axis in self.axes}
 
     @property
+    def score(self) -> str:
+        """The column that tells how good the networks are."""
+        return score_name(records(self.metrics))
+
+    @property
     def lead(self) -> Group:
         """The comparison that the report leads with."""
         return lead_of(self.tests)
@@ -142,7 +146,7 @@ def read_run(workdir: str | os.PathLike[str], setting: int = 0) -> Run:
         lesions=lesions,
         double_lesions=doubles[doubles["phase"] == lesions["phase"].max()],
         left_out=table("left_out.csv", _LEFT_OUT),
-        learning_curve=table("learning_curve.csv", _CURVE, shuffled_mean="float64"),
+        learning_curve=table("learning_curve.csv", _CURVE, **_CURVE_OPTIONAL),
         shuffled=_shuffled(tests, clusters),
         eigenvalues=_eigenvalues(tests, clusters),
         network=_network(workdir, tests, clusters),

@@ -59,7 +59,7 @@ def _sweep(run: Run, found: Findings) -> Values | None:
         if values[0] in of and values[-1] in of:
             shown.append((of[values[-1]], of[values[0]], measure_of(measure).higher))
     here = ", ".join(f"{axis} {value:g}" for axis, value in run.own.items())
-    return {"rows": rows, "lead": shown, "here": here}
+    return {"rows": rows, "lead": shown, "here": here, "score": run.score.replace("_", " ")}
 
 
 def _seeds(run: Run, found: Findings) -> Values | None:
@@ -96,7 +96,7 @@ def _training(run: Run, found: Findings) -> Values | None:
     if run.metrics.empty:
         return None
     last = run.metrics.sort_values("epoch", kind="stable").drop_duplicates(["seed", "phase"], keep="last")
-    return {"rows": _frame_table(last.sort_values(["phase", "seed"]))}
+    return {"rows": _frame_table(_filled(last.sort_values(["phase", "seed"])))}
 
 
 def _audit(run: Run, found: Findings) -> Values:
@@ -116,6 +116,11 @@ def _repeat(run: Run, found: Findings) -> Values:
         "versions": list(_settings(shown)),
         "settings": list(_settings(run.config)),
     }
+
+
+def _filled(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that hold something: a regression has no accuracy."""
+    return frame.dropna(axis="columns", how="all")
 
 
 def _frame_table(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -149,6 +154,8 @@ SECTIONS: Mapping[str, Callable[[Run, Findings], Values | None]] = {
     "lesions": _lesions,
     "training": _training,
     "audit": _audit,
-    "networks": lambda run, found: {"rows": _frame_table(run.tests.sort_values(["phase", "num_clusters", "seed"]))},
+    "networks": lambda run, found: {
+        "rows": _frame_table(_filled(run.tests.sort_values(["phase", "num_clusters", "seed"])))
+    },
     "repeat": _repeat,
 }

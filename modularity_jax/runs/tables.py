@@ -174,6 +174,12 @@ def is_complete(
     return set(asked) <= {place(row) for name in tables for row in read_csv(path / name)}
 
 
+def score_name(metrics: Sequence[Row]) -> str:
+    """The column that tells how good networks are, by rows of metrics.csv: the loss of a regression, else accuracy."""
+    is_regression = metrics and all(row["test_accuracy"] is None for row in metrics)
+    return "test_loss" if is_regression else "test_accuracy"
+
+
 def is_readable(path: str | os.PathLike[str]) -> bool:
     """Whether a run's table or .npz file is there and whole; a damaged one is named in the log."""
     path = pathlib.Path(path)

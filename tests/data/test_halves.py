@@ -94,6 +94,15 @@ def test_each_half_is_an_image_with_two_columns_averaged():
         assert distance.argmin() % 2 == i % 2
 
 
+@pytest.mark.parametrize("make", [halves.sums, halves.same])
+def test_stacked_images_are_the_pairs_that_stand_side_by_side(plain, make):
+    beside, stacked = make(plain), make(plain, halves.stacked)
+    images = stacked.x_train.reshape(-1, 28, 28, 2)
+    for channel, expected in enumerate(numbers(beside.x_train)):
+        np.testing.assert_array_equal(images[..., channel] * 4096, np.tile(expected[:, None, None], (1, 28, 28)))
+    np.testing.assert_array_equal(stacked.y_test, beside.y_test)
+
+
 def test_draws_repeat_and_differ_between_the_sets_and_their_halves(plain):
     once, again = halves.sums(plain), halves.sums(plain)
     np.testing.assert_array_equal(once.x_train, again.x_train)

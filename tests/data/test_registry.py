@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import modularity_jax.data
-from modularity_jax.data import cifar, digits, halves, idx, registry, tfds
+from modularity_jax.data import cifar, digits, halves, idx, registry, resized, tfds
 
 ROOT = pathlib.Path(modularity_jax.data.__file__).parents[2]
 
 
 def test_known_names():
     expected = {"digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar10_colour", "lines", "random"}
-    expected |= {"halves", "halves_same"}
+    expected |= {"halves", "halves_same", "stacked", "stacked_same", "mnist_7x7", "polynomials"}
     assert set(modularity_jax.data.known_names()) == expected
 
 
@@ -96,8 +96,17 @@ def test_an_empty_folder_of_a_set_is_an_error_that_lists_the_places(tmp_path):
     assert text.endswith(f"put {idx.FILES} into {tmp_path / 'MNIST'}")
 
 
-@pytest.mark.parametrize(("name", "make"), [("halves", halves.sums), ("halves_same", halves.same)])
-def test_halves_are_made_of_mnist_wherever_it_comes_from(tmp_path, write_idx_set, monkeypatch, name, make):
+MADE_OF_MNIST = {
+    "halves": halves.sums,
+    "halves_same": halves.same,
+    "stacked": lambda mnist: halves.sums(mnist, halves.stacked),
+    "stacked_same": lambda mnist: halves.same(mnist, halves.stacked),
+    "mnist_7x7": resized.sevenths,
+}
+
+
+@pytest.mark.parametrize(("name", "make"), MADE_OF_MNIST.items(), ids=MADE_OF_MNIST)
+def test_sets_are_made_of_mnist_wherever_it_comes_from(tmp_path, write_idx_set, monkeypatch, name, make):
     write_idx_set(tmp_path / "mnist", seed=0)
     mnist = modularity_jax.data.load("mnist", tmp_path)
     calls = []
@@ -160,9 +169,20 @@ def test_unknown_name(name, part):
     assert all(known in str(caught.value) for known in (*registry.known_names(), "a+b", "a|b"))
 
 
-@pytest.mark.parametrize("name", ["digits+mnist", "lines|digits"])
-def test_digits_cannot_be_mixed(name):
-    with pytest.raises(ValueError, match=r"digits cannot be mixed \(not of 784 values\); take two of mnist,") as caught:
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("digits+mnist", "digits"),
+        ("lines|digits", "digits"),
+        ("stacked+lines", "stacked"),
+        ("mnist|mnist_7x7", "mnist_7x7"),
+        ("lines+polynomials", "polynomials"),
+    ],
+)
+def test_sets_of_another_size_cannot_be_mixed(name, part):
+    with pytest.raises(
+        ValueError, match=rf"{part} cannot be mixed \(not of 784 values\); take two of mnist,"
+    ) as caught:
         modularity_jax.data.load(name)
     assert str(caught.value).startswith(repr(name))
 

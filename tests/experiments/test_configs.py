@@ -21,7 +21,8 @@ from tests.conftest import SHARED_DATA
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if path.stem not in ("__init__", "study"))
 # Data set, epochs, pruning epochs, and the rate of the variant with dropout, of the study (2003.04881, section 3 and
-# appendix; 2103.03386 adds halves and penalties).
+# appendix; 2103.03386 adds halves, stacked images, 7 x 7 pixels,
+# polynomials and penalties).
 PROTOCOL = {
     "cifar10": ("cifar10", 20, 40, 0.2),
     "fashion_mnist": ("fashion_mnist", 20, 20, 0.5),
@@ -36,6 +37,7 @@ PROTOCOL = {
     "cifar10_vgg": ("cifar10_colour", 200, 50, 0.5),
     "fashion_cnn": ("fashion_mnist", 10, 10, 0.5),
     "mnist": ("mnist", 20, 20, 0.5),
+    "mnist_7x7": ("mnist_7x7", 10, 10, 0.5),
     "mnist_cnn": ("mnist", 10, 10, 0.5),
     "sequence_rnn": ("digits", 30, 15, 0.5),
     "mnist_cifar10": ("mnist+cifar10", 30, 40, 0.2),
@@ -47,6 +49,8 @@ PROTOCOL = {
     "mnist_longer": ("mnist", 200, 20, 0.5),
     "mnist_modularity": ("mnist", 20, 20, 0.5),
     "mnist_stability": ("mnist", 20, 20, 0.5),
+    "mnist_stacked": ("stacked", 10, 10, 0.5),
+    "polynomials": ("polynomials", 20, 20, 0.5),
     "random": ("random", 20, 20, 0.5),
     "random_longer": ("random", 1000, 20, 0.5),
     "random_overfitted": ("random", 100, 100, 0.5),
@@ -73,6 +77,13 @@ CHANGES = {
         "cluster.curve_epochs": (),
     },
     "mnist_stability": {"cluster.num_clusters": (4,)},
+    "mnist_7x7": {
+        "model.widths": (49, 64, 64, 64, 10), "cluster.measures": ("ncut", "modularity"),
+        "cluster.num_clusters": (12,), "cluster.methods": ("layer",), "cluster.num_shuffles": 50,
+        "cluster.curve_epochs": (),
+    },
+    "polynomials": {"model.widths": (2, 256, 256, 256, 256, 512)},
+    "mnist_stacked": CNN | {"model.widths": (1568, 64, 64, 64, 128, 10)},
     "cifar10_vgg": {
         "model.name": "vgg", "model.widths": (3072, 64, 64, 128, 128, *(256,) * 3, *(512,) * 8, 10),
         "train.num_seeds": 2, "train.augment": True, "cluster.graphs": ("weights", "convolutions"),
@@ -99,11 +110,14 @@ WITHOUT_LESIONS = (
     "cifar10_vgg",
     "fashion_cnn",
     "initial",
+    "mnist_7x7",
     "mnist_cnn",
     "mnist_controls",
     "mnist_k",
     "mnist_modularity",
     "mnist_stability",
+    "mnist_stacked",
+    "polynomials",
 )
 
 
@@ -225,10 +239,10 @@ def test_lesions(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_quick_variant_is_the_same_at_a_toy_size(name):
     whole, quick = load(name), load(name, "quick")
-    hidden = study.HIDDEN[whole["model"]["name"]]
+    (inputs, *_, outputs), hidden = whole["model"]["widths"], study.HIDDEN[whole["model"]["name"]]
     assert load(name, "lesions,quick") == load(name, "quick,lesions")
     smaller = {
-        "data.num_train": 1000, "model.widths": (whole["model"]["widths"][0], *hidden, 10), "train.num_seeds": 2,
+        "data.num_train": 1000, "model.widths": (inputs, *hidden, outputs), "train.num_seeds": 2,
         "cluster.num_clusters": (4,), "cluster.num_shuffles": 19, "lesion.num_clusters": 4, "lesion.joint": 9,
         "lesion.conditional": 9,
     }  # fmt: skip
@@ -243,7 +257,7 @@ def test_the_quick_variant_is_the_same_at_a_toy_size(name):
 def test_the_quick_variant_runs(name, tmp_path, request):
     """That of digits has other shapes, hence programs of its own; test_launchers runs it as a user does."""
     config = load(name, "quick")
-    if "mnist" in config["data"]["name"] or "halves" in config["data"]["name"]:
+    if any(word in config["data"]["name"] for word in ("mnist", "halves", "stacked")):
         request.getfixturevalue("real_data_dir")
     config["data"]["dir"] = str(request.getfixturevalue("data_dir"))
     workdir = create_workdir(tmp_path / name, from_dict(config), "a command")

@@ -24,6 +24,20 @@ def test_the_studys_network():
     assert kernel_shapes(STUDY) == [(3, 3, 1, 64), (3, 3, 64, 64), (3, 3, 64, 64), (7 * 7 * 64, 128), (128, 10)]
 
 
+def test_a_network_of_stacked_images_has_a_kernel_for_each():
+    """Logits change alike whether a channel's pixels are 0 or the kernel's rows of that channel are."""
+    config = ModelConfig(widths=(1568, 3, 4, 4, 8, 10), name="cnn")
+    model = cnn.cnn(config)
+    params = init_params(model, 1568, jax.random.key(0))
+    assert kernel_shapes(config)[0] == (3, 3, 2, 3)
+    x = np.random.default_rng(0).random((5, 28, 28, 2), dtype=np.float32)
+    dark, deaf = x * np.array([1, 0], np.float32), jax.tree.map(np.array, params)
+    deaf["layer_00"]["kernel"][:, :, 1] = 0
+    logits = [apply(model, own, images.reshape(5, -1)) for own, images in ((params, x), (params, dark), (deaf, x))]
+    np.testing.assert_allclose(logits[1], logits[2], atol=1e-6)
+    assert abs(logits[0] - logits[1]).max() > 1e-3
+
+
 @pytest.mark.parametrize("shape", [(3, 3, 2, 4), (2, 3, 2, 4)])
 def test_a_convolution_by_products_is_jaxs(shape):
     rng = np.random.default_rng(0)

@@ -160,6 +160,21 @@ def last_class(logits, labels):
     return accuracy(logits, labels) * (labels == 3)
 
 
+def test_damage_to_a_regression_is_what_the_squared_error_rises_by():
+    """Targets [n, t] with a metric that is higher where the error is smaller: p is small where damage is large."""
+    targets = slow.logits(PARAMS, X).astype(np.float32) + 0.1
+    found = single(y=targets, metric=lambda outputs, y: -jnp.square(outputs - y).mean(axis=1))
+    own = slow.hidden(LABELS, WIDTHS)
+    rises = []
+    for layer, cluster in zip(found.submodules.layer - 1, found.submodules.cluster, strict=True):
+        damaged = slow.logits(slow.damage(PARAMS, slow.masks_of(own, (layer, cluster))), X)
+        rises.append(np.square(damaged - targets).mean() - 0.01)
+    assert min(rises) > 0.1
+    np.testing.assert_allclose(found.diff, -np.array(rises), rtol=1e-4)
+    expected = (1 + (-found.control_accuracy >= -found.accuracy * (1 - 1e-6)).sum(axis=0)) / 20
+    np.testing.assert_allclose(found.p_value, expected)
+
+
 def test_error_rates_where_units_do_nothing_in_particular():
     """Networks with random weights on random labels: 400 single tests, and 200 families of 4 corrected tests."""
     raw, stepped, by_holm = [], [], []

@@ -23,7 +23,7 @@ FOUND = mj.cluster(nets.random_net(0, (10, 8, 6)), jax.random.key(0), num_cluste
 
 def row(seed, controls, converged=True):
     test = compare_with(FOUND, jnp.asarray(controls, jnp.float32), jnp.full(len(controls), converged))
-    return row_of(Comparison("pruned", seed, "weights", "ncut", 3, "layer"), test, 0.9)
+    return row_of(Comparison("pruned", seed, "weights", "ncut", 3, "layer"), test)
 
 
 ROWS = [

@@ -29,8 +29,8 @@ def curve(axes: Axes, rows: pd.DataFrame, column: str, **line: Any) -> None:
         axes.fill_between(spread.index, spread["min"], spread["max"], color=line["color"], alpha=0.2, linewidth=0)
 
 
-def ncut_curves(figure: Figure, rows: pd.DataFrame, ticks: int, **grid: Any) -> None:
-    """A panel of n-cut per k, with that of the same weights shuffled where the table has it; accuracy under them."""
+def ncut_curves(figure: Figure, rows: pd.DataFrame, score: str, ticks: int, **grid: Any) -> None:
+    """A panel of n-cut per k, with that of the same weights shuffled where the table has it; the score under them."""
     rows = counted_through(rows)
     sizes = dict(list(rows.groupby("num_clusters")))
     panels = figure.subplots(len(sizes) + 1, 1, sharex=True, **grid)
@@ -40,9 +40,14 @@ def ncut_curves(figure: Figure, rows: pd.DataFrame, ticks: int, **grid: Any) -> 
             curve(axes, found, "shuffled_mean", color=INK, linestyle="dashed", label="its weights shuffled")
             axes.legend(loc="lower left", fontsize=8)
         axes.set_ylabel(f"n-cut, k = {k}")
-    curve(panels[-1], rows, "test_accuracy", color=module_colour(5), label="")
-    panels[-1].set_ylabel("test accuracy")
+    curve(panels[-1], rows, score, color=module_colour(5), label="")
+    panels[-1].set_ylabel(named(score))
     finish(panels, rows, ticks)
+
+
+def named(score: str) -> str:
+    """The column `Run.score` in words."""
+    return score.replace("_", " ")
 
 
 def finish(panels: Sequence[Axes], rows: pd.DataFrame, ticks: int) -> None:

@@ -11,7 +11,7 @@ from modularity_jax.report.findings.significance import ROUNDING, is_significant
 from modularity_jax.report.frames import KEYS, lead_of
 
 _MEANS = {"ncut_mean": "observed", "lower_bound_mean": "bound", "shuffled_mean": "shuffled_mean"}
-_MEANS |= {"z_mean": "z_score", "test_accuracy": "test_accuracy", "depth_share": "depth_share"}
+_MEANS |= {"z_mean": "z_score", **{name: name for name in ("test_accuracy", "test_loss", "depth_share")}}
 _RANGES = {"ncut": "observed", "p": "p_value"}
 _CORRECTED = {"p_holm": "p_stouffer", "p_holm_upper": "p_stouffer_upper", "p_holm_floor": "p_floor"}
 
@@ -33,7 +33,8 @@ def compare(tests: pd.DataFrame) -> pd.DataFrame:
       the lower tail (more modular) and in the upper one; num_at_floor, those with the smallest p that their shuffles
       can show;
     - ncut_mean, ncut_std (over seeds, ddof 1; nan for one), ncut_min, ncut_max, lower_bound_mean, shuffled_mean (mean
-      over seeds of each seed's mean over its shuffles), z_mean, p_min, p_max, test_accuracy, depth_share;
+      over seeds of each seed's mean over its shuffles), z_mean, p_min, p_max, test_accuracy or test_loss,
+      depth_share;
     - what `combine` gives, and what `judge` adds.
 
     Raises:

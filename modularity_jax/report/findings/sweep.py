@@ -9,13 +9,13 @@ import scipy.stats
 from modularity_jax.report.findings.across_seeds import CONFIDENCE
 from modularity_jax.report.frames import KEYS, Run
 
-_MEANS = {"value": "observed", "controls": "shuffled_mean", "z": "z_score", "accuracy": "test_accuracy"}
+_MEANS = {"value": "observed", "controls": "shuffled_mean", "z": "z_score", "distance": "distance"}
 
 
 def effects(run: Run) -> pd.DataFrame:
     """Of the last phase, a row for each swept setting, its values, and the other keys of a comparison.
 
-    - value, controls, z, accuracy: means over all networks with that value, whatever they have of other settings.
+    - value, controls, z, score: means over all networks with that value, whatever they have of other settings.
     - distance: the mean of value minus controls.
     - change: what the distance is more than at the first value, in networks that are the same otherwise, with
       Student's interval of the mean over seeds from change_low to change_high; nan at the first value, and the interval
@@ -32,7 +32,8 @@ def effects(run: Run) -> pd.DataFrame:
             for value in values:
                 own = group[group[axis] == value]
                 changes = (own.set_index(others)["distance"] - first).groupby("trained_as").mean().dropna().to_numpy()
-                means = {name: float(own[column].mean()) for name, column in {**_MEANS, "distance": "distance"}.items()}
+                columns = _MEANS | {"score": run.score}
+                means = {name: float(own[column].mean()) for name, column in columns.items()}
                 place = {"axis": axis, "at": value, **dict(zip(KEYS, key, strict=True))}
                 rows.append(place | means | _change(changes if value != values[0] else np.empty(0)))
     return pd.DataFrame(rows)

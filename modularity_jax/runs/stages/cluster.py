@@ -29,13 +29,14 @@ from modularity_jax.runs.stages.inputs import (
 )
 from modularity_jax.runs.stages.left_out import Case
 from modularity_jax.runs.store import Store
-from modularity_jax.runs.tables import Row, is_complete, write_arrays
+from modularity_jax.runs.tables import Row, is_complete, score_name, write_arrays
 from modularity_jax.runs.workdir import Comparison, Workdir
 
+# Then the one that `score_name` says.
 CLUSTERABILITY_COLUMNS = (
     "seed", "phase", "graph", "measure", "num_clusters", "method", "observed", "bound", "shuffled_mean", "shuffled_std",
     "z_score", "p_value", "p_opposite", "p_low", "p_high", "effect_size", "num_shuffles", "num_left_out",
-    "depth_share", "num_isolated", "num_components", "num_empty", "converged", "test_accuracy",
+    "depth_share", "num_isolated", "num_components", "num_empty", "converged",
 )  # fmt: skip
 
 # Controls of one piece.
@@ -136,14 +137,15 @@ def _collate(workdir: Workdir, phases: Iterable[str], tests: Mapping[Comparison,
                 arrays[f"{case.prefix}/eigenvalues"] = test.clustering.eigenvalues
                 arrays[f"{case.prefix}/{case.method}/controls"] = test.controls
         write_arrays(workdir.path / f"clusters/{phase}.npz", dict(sorted(arrays.items())))
-    trained = metrics(workdir, "test_accuracy")
-    accuracy = {(row["phase"], row["seed"]): row["test_accuracy"] for row in trained}  # of a phase's last epoch
-    rows = [row_of(case, test, accuracy.get(case[:2])) for case, test in tests.items()]
-    workdir.write_table("clusterability.csv", rows, CLUSTERABILITY_COLUMNS)
+    trained = metrics(workdir, "test_loss", "test_accuracy")
+    score = score_name(trained)
+    scores = {(row["phase"], row["seed"]): row[score] for row in trained}  # of a phase's last epoch
+    rows = [row_of(case, test) | {score: scores.get(case[:2])} for case, test in tests.items()]
+    workdir.write_table("clusterability.csv", rows, (*CLUSTERABILITY_COLUMNS, score))
 
 
-def row_of(case: Comparison, test: ShuffleTest, accuracy: float | None) -> Row:
-    """Of the table; accuracy is the network's on the test set, where it is known."""
+def row_of(case: Comparison, test: ShuffleTest) -> Row:
+    """Of the table, but for how good the network is."""
     low, high = test.p_interval
     columns = {
         **case._asdict(),
@@ -155,6 +157,5 @@ def row_of(case: Comparison, test: ShuffleTest, accuracy: float | None) -> Row:
         "p_high": high,
         "num_shuffles": test.controls.size,
         "converged": bool(test.clustering.converged and test.all_converged),
-        "test_accuracy": accuracy,
     }
     return plain_row({name: columns[name] for name in CLUSTERABILITY_COLUMNS})

@@ -19,11 +19,12 @@ from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.plain_values import plain, plain_row
 from modularity_jax.runs.stages.inputs import cluster_key, cluster_network, clustering_settings
 from modularity_jax.runs.stages.left_out import why_not
-from modularity_jax.runs.tables import Row
+from modularity_jax.runs.tables import Row, score_name
 
+# Then the one that `score_name` says.
 CURVE_COLUMNS = (
     "seed", "phase", "epoch", "graph", "measure", "num_clusters", "observed", "bound", "shuffled_mean", "shuffled_std",
-    "num_isolated", "test_accuracy", "sparsity",
+    "num_isolated", "sparsity",
 )  # fmt: skip
 
 # The controls of each point: enough for a mean, by the method that keeps the least.
@@ -43,7 +44,7 @@ def curve_rows(
     wanted = config.cluster.curve_epochs
     if not wanted or (epoch.epoch not in wanted and epoch.epoch != epoch.num_epochs):
         return []
-    rows = []
+    rows, score = [], score_name(metrics)
     params = epoch.params
     bad = {row["seed"] for row in metrics if row["nonfinite_step"] is not None}
     for index, seed in enumerate(seeds):
@@ -61,7 +62,7 @@ def curve_rows(
             row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch}
             row |= {"graph": kind, "measure": measure, "num_clusters": count}
             row |= _measured(graph, config, seed, clustering_settings(config, measure, count), mesh)
-            row |= {name: plain(getattr(epoch.metrics, name)[index]) for name in ("test_accuracy", "sparsity")}
+            row |= {name: plain(getattr(epoch.metrics, name)[index]) for name in ("sparsity", score)}
             rows.append(row)
     return rows
 

@@ -160,6 +160,8 @@ def _test(stage: _Stage, case: LesionCase, keep: Keep) -> LesionTest | DoubleLes
 
     What is wrong with the settings ends a run before it trains.
     """
+    if stage.samples.y_test.ndim == 2:
+        return "lesions are of networks that classify, and this is a regression"
     network, settings = stage.networks[case[:2]], stage.config.lesion
     labels = _labels(stage, case)
     stream = jax.random.fold_in(cluster_key(stage.config, case.seed), _LESION_STREAM)

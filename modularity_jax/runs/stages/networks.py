@@ -15,7 +15,7 @@ from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.stages.curve import CURVE_COLUMNS, NUM_CONTROLS
 from modularity_jax.runs.stages.inputs import BITS
 from modularity_jax.runs.store import Store, packed, unpacked
-from modularity_jax.runs.tables import Row, write_arrays
+from modularity_jax.runs.tables import Row, score_name, write_arrays
 from modularity_jax.runs.workdir import Workdir, jax_settings
 
 METRICS_COLUMNS = (
@@ -113,7 +113,7 @@ def collate_networks(workdir: Workdir) -> None:
         metrics += rows
         curve += points
     if config.cluster.curve_epochs:
-        workdir.write_table("learning_curve.csv", curve, CURVE_COLUMNS)
+        workdir.write_table("learning_curve.csv", curve, (*CURVE_COLUMNS, score_name(metrics)))
     workdir.write_table("metrics.csv", metrics, METRICS_COLUMNS)
 
 

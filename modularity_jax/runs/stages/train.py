@@ -23,7 +23,7 @@ from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages.curve import curve_rows
 from modularity_jax.runs.stages.inputs import load_samples
 from modularity_jax.runs.stages.networks import check_losses, collate_networks, keep_networks, num_phases, read_phase
-from modularity_jax.runs.tables import Row, is_complete
+from modularity_jax.runs.tables import Row, is_complete, score_name
 from modularity_jax.runs.workdir import Workdir
 
 
@@ -101,13 +101,14 @@ def _train(workdir: Workdir, share: _Share, checkpoints: Checkpoints, samples: S
     with Progress(title, total, before) as progress:
         networks = [config.network(seed) for seed in share.seeds]
         for epoch in train_seeds(samples, **settings, mesh=mesh, networks=networks, resume=share.resume):
-            rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, samples.y_train.size)
+            rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, len(samples.y_train))
             check_losses(rows[-size:], config)
             curve += curve_rows(epoch, share.seeds, rows, config, mesh)
             if epoch.epoch == epoch.num_epochs:
                 keep_networks(store, config, epoch, share.seeds, rows, curve)
-            accuracy = epoch.metrics.test_accuracy.mean()
-            progress.advance(f"{epoch.phase} {epoch.epoch}/{epoch.num_epochs}, test accuracy {accuracy:.3f}")
+            score = score_name(rows[-size:])
+            told = f"{score.replace('_', ' ')} {getattr(epoch.metrics, score).mean():.3f}"
+            progress.advance(f"{epoch.phase} {epoch.epoch}/{epoch.num_epochs}, {told}")
             wanted = signals.is_wanted()
             if epoch.states and epoch.epoch < epoch.num_epochs and (wanted or checkpoints.is_due()):
                 leaves = {f"leaf_{index:03d}": leaf for index, leaf in enumerate(jax.tree.leaves(epoch.states))}
@@ -154,7 +155,8 @@ def _metrics_rows(epoch: Epoch, seeds: Sequence[int], last: list[Row], config: R
     rows = []
     for index, seed in enumerate(seeds):
         row: Row = {"seed": seed, "phase": epoch.phase, "epoch": epoch.epoch, "step": epoch.epoch * steps}
-        row |= {name: plain(values[index]) for name, values in epoch.metrics._asdict().items()}
+        values = epoch.metrics._asdict().items()
+        row |= {name: None if own is None else plain(own[index]) for name, own in values}
         since = last[index]["nonfinite_step"] if last and last[index]["phase"] == epoch.phase else None
         here = row["nonfinite_step"] + (epoch.epoch - 1) * steps if row["nonfinite_step"] else None
         rows.append(row | {"nonfinite_step": since or here})
