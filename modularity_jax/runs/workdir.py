@@ -40,10 +40,10 @@ class Workdir:
 
     def write_table(self, name: str, rows: Sequence[Row], columns: Sequence[str]) -> None:
         """Writes a table of the run's networks, beside each one's number what it has of the swept settings."""
-        axes = {path: path.partition(".")[2] for path, _ in self.config.swept}
-        own = [row | {axes[path]: value for path, value in self.config.network(row["seed"]).own} for row in rows]
-        behind = columns.index("seed") + 1
-        write_csv(self.path / name, own, (*columns[:behind], *axes.values(), *columns[behind:]))
+        axes, behind = {path: path.partition(".")[2] for path, _ in self.config.swept}, columns.index("seed") + 1
+        own = [dict(self.config.network(row["seed"]).own if axes else ()) for row in rows]
+        made = [row | {axes[path]: value for path, value in mine.items()} for row, mine in zip(rows, own, strict=True)]
+        write_csv(self.path / name, made, (*columns[:behind], *axes.values(), *columns[behind:]))
 
     def store(self) -> Store:
         """The finished pieces, with those of the runs that lend theirs."""
