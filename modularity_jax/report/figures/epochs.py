@@ -41,7 +41,7 @@ def ncut_curves(figure: Figure, rows: pd.DataFrame, score: str, ticks: int, **gr
             axes.legend(loc="lower left", fontsize=8)
         axes.set_ylabel(f"n-cut, k = {k}")
     curve(panels[-1], rows, score, color=module_colour(5), label="")
-    panels[-1].set_ylabel(named(score))
+    panels[-1].set(ylabel=named(score), yscale="log" if score == "test_loss" else "linear")
     finish(panels, rows, ticks)
 
 
