@@ -1,8 +1,8 @@
 """Leading eigenvectors of D^-1/2 A D^-1/2 beyond the trivial ones, which are D^1/2 on each connected component.
 
 They are followed from step to step of a training by subspace iteration (Saad, Numerical Methods for Large Eigenvalue
-Problems, 2011, section 5): on networks of the study one product a step keeps the gradient's error below .1% once some
-20 steps have parted the eigenvalues that are asked for from the rest, and below 6% before.
+Problems, 2011, section 5). With one product a step the error of the penalty's gradient on networks of the study is up
+to 6% while the eigenvalues lie close to the rest, below 1% after 20 steps of Adam, and below .1% from some 50 on.
 """
 
 import functools
@@ -62,7 +62,8 @@ def _solved(space: _Space, start: Array) -> Array:
         return space.project(space.operator(rows))
 
     def tolerance(values: Array) -> Array:
-        return jnp.where(jnp.arange(width) < width - SPARE, jnp.finfo(values.dtype).eps ** 0.75, jnp.inf)
+        # The spare ones may be as they are.
+        return jnp.where(jnp.arange(width) < width - SPARE, jnp.finfo(values.dtype).eps ** 0.75, 1)
 
     if size > DEPTH * width:
         return leading_eigenpairs(operator, start, num_pairs=width, tolerance=tolerance).vectors

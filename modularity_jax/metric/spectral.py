@@ -38,11 +38,12 @@ def spectral_clusterability(graph: Graph, *, num_clusters: int = 4, vectors: Arr
     graph of few vertices lacks counts as 1.
 
     Args:
-      graph: LayeredGraph, BlockGraph or SparseGraph with N vertices. In one of two sides no eigenvalue above 1 counts.
+      graph: LayeredGraph, BlockGraph or SparseGraph with N vertices. Where it has two sides, as a LayeredGraph,
+        eigenvalues above 1 count as 1.
       num_clusters: K, static. The papers' three eigenvalues are K = 4.
-      vectors: from `spectral_vectors` of this graph or of nearly the same weights, [N, at least K - 1]. Whatever they
-        are, the value is no lower than the exact one, up to components that fell apart since. None: they are computed
-        to convergence, which takes as long as dozens of steps of training.
+      vectors: from `spectral_vectors` of this graph, [N, at least K - 1]. Of other vectors the value is the least that
+        their span allows, on a connected graph never below the exact one (Courant and Fischer). None: computed to
+        convergence, which takes as long as ten or more steps of training.
 
     Returns:
       Scalar. The same, to rounding, whatever the scale of the weights; so is its gradient times the scale.
@@ -74,8 +75,9 @@ def spectral_vectors(
       graph, num_clusters: as `spectral_clusterability`.
       start: what this function gave for nearly the same weights, as of the training step before, [N, K + 1]. None:
         computed to convergence, by block Krylov from a start of its own.
-      num_products: iterations from `start`, each of which multiplies an error by (1 - l)^2 ratios of the eigenvalues
-        left out and kept; static.
+      num_products: iterations from `start`, static. Each shrinks the error of the vector to the eigenvalue l by the
+        factor ((1 - l') / (1 - l))^2, where l' is the first without a vector; on graphs without two sides only by
+        (2 - l') / (2 - l), so that 4 are better there.
 
     Returns:
       Unit eigenvectors of the least eigenvalues beyond the trivial ones in columns, [N, K + 1], zero on isolated
