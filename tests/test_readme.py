@@ -3,11 +3,14 @@
 import pathlib
 import re
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 import modularity_jax as mj
+from modularity_jax.nets.models.mlp import MLP
 from tests.metric import nets
 from tests.probes import slow
 
@@ -64,6 +67,25 @@ def test_the_wiring_example_runs(capsys):
     exec(compile(text, "docs/api.md", "exec"), names)
     assert "conv 1 -> conv 3" in " ".join(capsys.readouterr().out.split())
     assert names["test"].p_value <= 1
+
+
+def trained(heading, **names):
+    """What the example below a heading leaves behind, after 30 batches."""
+    rng = np.random.default_rng(0)
+    batches = [(rng.normal(size=(16, 12)).astype(np.float32), rng.integers(0, 4, 16)) for _ in range(30)]
+    names |= {"mj": mj, "jax": jax, "optax": optax, "eqx": eqx, "batches": batches, "optimizer": optax.adam(1e-2)}
+    exec(compile(example("docs/api.md", heading), "docs/api.md", "exec"), names)
+    return names
+
+
+def test_the_examples_of_the_penalty_train():
+    model = MLP((12, 9, 4))
+    params = model.init(jax.random.key(0), jnp.ones((1, 12)))["params"]
+    found = trained("\n## Networks trained to be modular\n", model=model, params=params)["params"]
+    assert mj.clusterability_penalty(found) < mj.clusterability_penalty(params) - 0.1
+    module = eqx.nn.MLP(12, 4, 9, 1, key=jax.random.key(0))
+    found = trained("\n## Modular networks in Equinox\n", model=module)["model"]
+    assert mj.clusterability_penalty(found) < mj.clusterability_penalty(module) - 0.1
 
 
 def test_the_example_on_all_cores_runs():

@@ -72,9 +72,7 @@ def embed(graph: Adjacency, draws: Array, *, num_clusters: int, solver: str = "a
       solver: "eigh" forms the operator's [M, M] matrix and solves it whole; "krylov" needs products only; "auto"
         takes the first where M is no larger than the matrix that "krylov" has to solve whole itself.
     """
-    degrees = graph.degrees()
-    scale = jnp.where(degrees > 0, jax.lax.rsqrt(jnp.where(degrees > 0, degrees, 1)), 0)
-    sides = graph.sides()
+    scale, sides = inverse_roots(graph.degrees()), graph.sides()
     problem = _general_problem(graph, scale) if sides is None else _bipartite_problem(sides, scale)
     size = problem.live.size
     dense = solver == "eigh" or (solver == "auto" and size <= DEPTH * (num_clusters + EXTRA))
@@ -90,6 +88,24 @@ def embed(graph: Adjacency, draws: Array, *, num_clusters: int, solver: str = "a
     return Embedding(points, eigenvalues, jnp.maximum(num_clusters - most.sum(), 0), found.converged)
 
 
+def inverse_roots(degrees: Array) -> Array:
+    """D^-1/2, [N], 0 on isolated vertices."""
+    return jnp.where(degrees > 0, jax.lax.rsqrt(jnp.where(degrees > 0, degrees, 1)), 0)
+
+
+def across(sides: Sides, scale: Array) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """Products with the block between the sides of D^-1/2 A D^-1/2: to the larger side, and to the smaller one."""
+    small, large = sides.split(scale)
+
+    def to_large(x: Array) -> Array:
+        return sides.to_large(x * small[None, :]) * large[None, :]
+
+    def to_small(x: Array) -> Array:
+        return sides.to_small(x * large[None, :]) * small[None, :]
+
+    return to_large, to_small
+
+
 def _size(graph: Adjacency) -> int:
     """Vertices of the smaller side, or all."""
     sides = graph.sides()
@@ -98,13 +114,7 @@ def _size(graph: Adjacency) -> int:
 
 def _bipartite_problem(sides: Sides, scale: Array) -> _Problem:
     """B^T B on the smaller side."""
-    small, large = sides.split(scale)
-
-    def to_large(x: Array) -> Array:
-        return sides.to_large(x * small[None, :]) * large[None, :]
-
-    def to_small(x: Array) -> Array:
-        return sides.to_small(x * large[None, :]) * small[None, :]
+    to_large, to_small = across(sides, scale)
 
     def tolerance(values: Array) -> Array:
         # A's residual at sigma is that of B^T B over sigma; a float32 residual of B^T B cannot fall far below 1e-6.
@@ -119,7 +129,7 @@ def _bipartite_problem(sides: Sides, scale: Array) -> _Problem:
         excess = residuals / jnp.maximum(sigma + jnp.sqrt(sigma**2 + residuals), jnp.finfo(sigma.dtype).tiny)
         return joined, sigma, excess
 
-    return _Problem(lambda x: to_small(to_large(x)), small > 0, scale.dtype, tolerance, lift)
+    return _Problem(lambda x: to_small(to_large(x)), sides.split(scale)[0] > 0, scale.dtype, tolerance, lift)
 
 
 def _general_problem(graph: Adjacency, scale: Array) -> _Problem:

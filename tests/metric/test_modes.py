@@ -75,6 +75,14 @@ def shuffle_test(method, shuffles_per_group):
     return mj.shuffle_test(layered(), key(), **settings)
 
 
+def spectral(kernels):
+    def value(graph):
+        vectors = mj.spectral_vectors(graph, num_clusters=3, start=mj.spectral_vectors(graph, num_clusters=3))
+        return mj.spectral_clusterability(graph, num_clusters=3, vectors=vectors)
+
+    return jax.value_and_grad(value)(mj.LayeredGraph.from_weights(kernels))
+
+
 def double(kind):
     return mj.double_lesion_test(PARAMS, LABELS, X, Y, key(), kind=kind, **LESIONS)
 
@@ -94,12 +102,22 @@ WORK = {
     "shuffle test, layer, grouped": lambda: shuffle_test("layer", 4),
     "shuffle test, column": lambda: shuffle_test("column", 2),
     "shuffle test, distribution": lambda: shuffle_test("layer_all_distribution", 2),
+    "coverage": lambda: mj.coverage(layered(), LABELS, num_clusters=3, power=2),
+    "spectral": lambda: spectral(KERNELS),
+    "spectral, wide": lambda: spectral(WIDE),
     "lesion": lambda: mj.lesion_test(PARAMS, LABELS, X, Y, key(), **LESIONS),
     "lesion, joint": lambda: double("joint"),
     "lesion, conditional": lambda: double("conditional"),
 }  # fmt: skip
 # Each kind of code once: what the fast lane runs in the modes that change programs.
-BRIEF = ("gradient", "cluster, edges, krylov", "shuffle, layer_all_distribution", "shuffle test, column", "lesion")
+BRIEF = (
+    "gradient",
+    "cluster, edges, krylov",
+    "shuffle, layer_all_distribution",
+    "shuffle test, column",
+    "spectral",
+    "lesion",
+)
 BRIEF_MODES = ("x64, strict promotion", "debug_nans", "rbg")
 SLOW_WITHOUT_JIT = ("shuffle test, layer, grouped", "shuffle test, column", "cluster, wide")
 
