@@ -29,6 +29,7 @@ from modularity_jax.plug_points import entry
 from modularity_jax.probes.verdicts import CORRECTIONS
 from modularity_jax.runs.plain_values import coerce
 from modularity_jax.runs.sweeps import Setting, Swept, joined, settings_in, split
+from modularity_jax.runs.tensorboard import ReportConfig
 
 # Fields that bound the memory of what is computed at once; they change rounding. "auto" is another word for their 0:
 # `group_sizes` puts a number in its place before anything is computed.
@@ -117,7 +118,7 @@ class LesionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Everything that decides a run's results."""
+    """Everything that decides a run's results, and how it is shown."""
 
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
@@ -125,6 +126,7 @@ class RunConfig:
     prune: PruneConfig = PruneConfig()
     cluster: ClusterConfig = ClusterConfig()
     lesion: LesionConfig = LesionConfig()
+    report: ReportConfig = ReportConfig()
     # What networks differ in beside their seeds, by "section.field", as tuples of the config give it; the sections
     # have the first values.
     swept: Swept = ()
@@ -200,9 +202,8 @@ def from_dict(values: Mapping[str, Any]) -> RunConfig:
     defaults = RunConfig().to_dict()
     _check_names("config", values, defaults)
     first, swept = split(values)
-    return RunConfig(
-        **{name: _section(name, kind, first.get(name, {})) for name, kind in SECTIONS.items()}, swept=swept
-    )
+    sections = {name: _section(name, kind, first.get(name, {})) for name, kind in SECTIONS.items()}
+    return RunConfig(**sections, swept=swept)
 
 
 def check_setting(path: str) -> None:
@@ -219,13 +220,13 @@ def check_setting(path: str) -> None:
 
 
 def differences(one: RunConfig, other: RunConfig) -> list[str]:
-    """The fields in which two configs differ, each as "train.num_seeds: 4 and 10"."""
+    """The fields that decide results and differ between two configs, each as "train.num_seeds: 4 and 10"."""
     others = other.to_dict()
     return [
         f"{section}.{name}: {value} and {others[section][name]}"
         for section, values in one.to_dict().items()
         for name, value in values.items()
-        if value != others[section][name]
+        if value != others[section][name] and section != "report"
     ]
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import pathlib
 import platform
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -90,8 +91,9 @@ def create_workdir(path: str | pathlib.Path, config: RunConfig, command: str) ->
                 "take a new --workdir, or --fork_workdir=NEW, which copies what is still valid"
             )
         check_jax_settings(path, read_versions(path).get("jax_settings", {}))
-    elif there != config:  # what was noted speaks of results that did not come to be
+    elif there is None or differences(there, config):  # what is there speaks of results that did not come to be
         (path / "versions.json").unlink(missing_ok=True)
+        shutil.rmtree(path / "tensorboard", ignore_errors=True)
     path.mkdir(parents=True, exist_ok=True)
     write_json(file, config.to_dict())
     record(path, describe_machine() | {"command": command})

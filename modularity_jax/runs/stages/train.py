@@ -1,8 +1,9 @@
-"""The training stage of a run: metrics.csv, weights/<phase>.npz and learning_curve.csv."""
+"""The training stage of a run: metrics.csv, weights/<phase>.npz, learning_curve.csv and TensorBoard's files."""
 
+import contextlib
 import itertools
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,7 +24,8 @@ from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.stages.curve import curve_rows
 from modularity_jax.runs.stages.inputs import load_samples
 from modularity_jax.runs.stages.networks import check_losses, collate_networks, keep_networks, num_phases, read_phase
-from modularity_jax.runs.tables import Row, is_complete, score_name
+from modularity_jax.runs.tables import Row, is_complete, read_table, score_name
+from modularity_jax.runs.tensorboard import COMPLETE, EventFiles, check_writer
 from modularity_jax.runs.workdir import Workdir
 
 
@@ -45,20 +47,27 @@ def train_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
 
     Raises:
       StoppedError: after a checkpoint, if it was asked to stop.
+      ImportError: if TensorBoard's files are asked for and what writes them is missing.
     """
     config = workdir.config
+    if config.report.tensorboard:
+        told_by_first(check_writer)
     checkpoints = Checkpoints(workdir.path)
     if told_by_first(lambda: _is_done(workdir)):
         logging.info("%s holds its trained networks already", workdir.path)
         told_by_first(checkpoints.clear)  # a process may have ended between the results and this
+        told_by_first(lambda: _complete_events(workdir, range(config.num_networks)))
         return
     samples = load_samples(config)
     saved = checkpoints.latest()
     with timed(workdir, "train"):
-        for share in _shares(workdir, saved):
+        shares = _shares(workdir, saved)
+        for share in shares:
             _train(workdir, share, checkpoints, samples, mesh)
         told_by_first(lambda: collate_networks(workdir))
         told_by_first(checkpoints.clear)
+        trained = {seed for share in shares for seed in share.seeds}
+        told_by_first(lambda: _complete_events(workdir, set(range(config.num_networks)) - trained))
 
 
 def _is_done(workdir: Workdir) -> bool:
@@ -98,12 +107,13 @@ def _train(workdir: Workdir, share: _Share, checkpoints: Checkpoints, samples: S
     total = 1 + sum(config.epochs.values())
     settings: dict[str, Any] = {"model": config.model, "train": config.train, "prune": config.prune}
     title, before = f"training {size} networks", _num_epochs(share.resume, config)
-    with Progress(title, total, before) as progress:
+    with Progress(title, total, before) as progress, contextlib.closing(_events(workdir, share.seeds)) as events:
         networks = [config.network(seed) for seed in share.seeds]
         for epoch in train_seeds(samples, **settings, mesh=mesh, networks=networks, resume=share.resume):
             rows += _metrics_rows(epoch, share.seeds, rows[-size:], config, len(samples.y_train))
             check_losses(rows[-size:], config)
             curve += curve_rows(epoch, share.seeds, rows, config, mesh)
+            events.write(rows, curve)
             if epoch.epoch == epoch.num_epochs:
                 keep_networks(store, config, epoch, share.seeds, rows, curve)
             score = score_name(rows[-size:])
@@ -116,6 +126,26 @@ def _train(workdir: Workdir, share: _Share, checkpoints: Checkpoints, samples: S
                 checkpoints.save(leaves, facts | {"seeds": share.seeds, "rows": rows, "curve": curve})
             if wanted:
                 signals.check()
+
+
+def _events(workdir: Workdir, seeds: Iterable[int]) -> EventFiles:
+    """The event files of these networks, if the config asks for them; the folders' names have what was swept."""
+    config, names = workdir.config, {}
+    for seed in seeds if config.report.tensorboard else ():
+        own = (f"{path.partition('.')[2]}={value}" for path, value in config.network(seed).own)
+        names[seed] = ",".join([f"seed_{seed}", *own])
+    return EventFiles(workdir.path / "tensorboard", names, config.epochs)
+
+
+def _complete_events(workdir: Workdir, seeds: Iterable[int]) -> None:
+    """The event files of these networks, which were not trained just now, from the tables, if any are asked for."""
+    config, complete = workdir.config, workdir.path / "tensorboard" / COMPLETE
+    if not config.report.tensorboard or complete.exists():
+        return
+    curve = read_table(workdir.path, "learning_curve.csv") if config.cluster.curve_epochs else []
+    with contextlib.closing(_events(workdir, seeds)) as events:
+        events.write(read_table(workdir.path, "metrics.csv"), curve)
+    complete.touch()
 
 
 def _ended(workdir: Workdir, seeds: list[int], num_phases: int) -> _Share:
