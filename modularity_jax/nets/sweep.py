@@ -1,8 +1,8 @@
 """Training of all seeds of a run in one program, over groups and devices."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,11 +13,11 @@ from jax.typing import ArrayLike
 
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.group_sizes import networks_at_once
-from modularity_jax.nets.hyperparameters import Network, Values, settings_of, values_of
+from modularity_jax.nets.hyperparameters import Network, Values, values_of
 from modularity_jax.nets.kernels import Params
 from modularity_jax.nets.models import init_params, kernel_shapes, kernel_sizes, widest
-from modularity_jax.nets.pruning import MaskPlan, PhasePlan, side_by_side
-from modularity_jax.nets.recipes import INIT
+from modularity_jax.nets.pruning import MaskPlan
+from modularity_jax.nets.recipes import INIT, plan_phase
 from modularity_jax.nets.training import (
     EpochMetrics,
     Samples,
@@ -120,12 +120,10 @@ def train_seeds(
     if resume is None:
         params = over_devices(_init(keys, values, training), mesh)
         yield Epoch(INIT, 0, 0, _first(_measure(params, samples, training.module, group_size, mesh), count), params)
-    num_steps = steps_per_epoch(len(samples.y_train), train.batch_size)
-    phases = training.recipe.phases(train, prune)
+    phases, num_steps = training.recipe.phases(train, prune), steps_per_epoch(len(samples.y_train), train.batch_size)
     begun = [phase.name for phase in phases].index(resume.phase) if resume else -1
     for index, phase in enumerate(phases):
-        done, states = 0, None
-        plan = _plan(training, chosen, {**sections, "prune": prune}, index, num_steps)
+        done, states, plan = 0, None, plan_phase(index, chosen, {**sections, "prune": prune}, num_steps)
         if resume and index <= begun:
             if index < begun:
                 continue
@@ -136,24 +134,10 @@ def train_seeds(
         for epoch, masks in [*enumerate(plan.epochs)][done:]:
             # Placed as the results are: otherwise the second epoch would be another program than the first.
             own = over_devices(_fold_in_twice(keys, 1 + index, epoch), mesh)
-            counts = None if masks is None else over_devices(masks.counts, mesh)
-            shared = samples, None if masks is None else (masks.ends, masks.due)
-            states, params, metrics = _run_epoch(states, (own, values, counts), shared, training, group_size, mesh)
+            counts, times = (None, None) if masks is None else (over_devices(masks.counts, mesh), masks[:2])
+            inputs = (own, values, counts), (samples, times)
+            states, params, metrics = _run_epoch(states, *inputs, training, group_size, mesh)
             yield Epoch(phase.name, epoch + 1, len(plan.epochs), _first(metrics, count), params, states)
-
-
-def _plan(
-    training: Training, networks: Sequence[Network], sections: Mapping[str, Any], phase: int, num_steps: int
-) -> PhasePlan:
-    """The masks of all networks in the phase of that number."""
-
-    @functools.cache
-    def of(own: tuple[tuple[str, float], ...]) -> PhasePlan:
-        settings = settings_of(Network(0, own), sections)
-        phases = training.recipe.phases(settings["train"], settings["prune"])
-        return phases[phase].plan(kernel_sizes(settings["model"]), num_steps)
-
-    return side_by_side([of(network.own) for network in networks])
 
 
 def _filled(x: ArrayLike, length: int) -> np.ndarray:

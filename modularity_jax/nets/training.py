@@ -12,10 +12,10 @@ from modularity_jax.metric.permutation import permuted_index, random_words
 from modularity_jax.nets import pruning
 from modularity_jax.nets.augmentation import augmented
 from modularity_jax.nets.config import ModelConfig, TrainConfig
-from modularity_jax.nets.group_sizes import evaluated_at_once
+from modularity_jax.nets.evaluation import evaluate, of_classes, per_sample
 from modularity_jax.nets.hyperparameters import Values, is_zero, with_values
 from modularity_jax.nets.kernels import Params, kernels_of
-from modularity_jax.nets.models import apply, apply_in_training, architecture_of, widest
+from modularity_jax.nets.models import apply_in_training, architecture_of
 from modularity_jax.nets.models.cnn import image_shape
 from modularity_jax.nets.recipes import Recipe, check_recipe, recipe_of
 
@@ -150,7 +150,7 @@ def train_epoch(
     count = len(samples.y_train)
     # Where only the last update went wrong, the test loss tells.
     first_bad = jnp.where(finite < num_steps, finite + 1, jnp.where(jnp.isfinite(test_loss), 0, num_steps))
-    train = loss / count, _of_classes(samples.y_train, hits / count)
+    train = loss / count, of_classes(samples.y_train, hits / count)
     return state, EpochMetrics(*train, test_loss, test_accuracy, _sparsity(state.params), first_bad)
 
 
@@ -159,51 +159,6 @@ def initial_metrics(model: nn.Module, params: Params, samples: Samples) -> Epoch
     train = evaluate(model, params, samples.x_train, samples.y_train)
     test = evaluate(model, params, samples.x_test, samples.y_test)
     return EpochMetrics(*train, *test, _sparsity(params), jnp.int32(0))
-
-
-def evaluate(model: nn.Module, params: Params, x: Array, y: Array) -> tuple[Array, Array | None]:
-    """Mean loss and accuracy, None of a regression, on samples x [n, d], y [n] or [n, t], without dropout.
-
-    In slices of `evaluated_at_once`, since the activations of a large training set, times the networks that are
-    evaluated side by side, are more than its networks take.
-    """
-    count = len(y)
-    size = min(count, evaluated_at_once(widest(model, x.shape[-1])))
-
-    def add(index: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
-        # The last slice reaches back into the one before it, whose samples do not count twice.
-        first = jnp.minimum(index * size, count - size)
-        own, labels = (jax.lax.dynamic_slice_in_dim(values, first, size) for values in (x, y))
-        loss, hit = _scores(model, params, own, labels)
-        new = first + jnp.arange(size, dtype=jnp.int32) >= index * size
-        return sums[0] + jnp.where(new, loss, 0).sum(), sums[1] + (new & hit).sum(dtype=jnp.int32)
-
-    if size == count:
-        loss, hit = _scores(model, params, x, y)
-        return loss.mean(), _of_classes(y, hit.mean())
-    loss, hits = jax.lax.fori_loop(0, -(-count // size), add, (jnp.float32(0), jnp.int32(0)))
-    return loss / count, _of_classes(y, hits / count)
-
-
-def per_sample(outputs: Array, y: Array) -> tuple[Array, Array]:
-    """Loss [B], and whether the answer is right [B], of outputs [B, C].
-
-    Of classes y [B] the cross-entropy in nats; of targets y [B, C], a regression, the squared error, the mean over the
-    targets, and no answer is right.
-    """
-    if y.ndim == 2:
-        losses = jnp.square(outputs - y).mean(axis=-1)
-        return losses, jnp.zeros(losses.shape, bool)
-    return optax.softmax_cross_entropy_with_integer_labels(outputs, y), outputs.argmax(axis=-1) == y
-
-
-def _of_classes(y: Array, accuracy: Array) -> Array | None:
-    return accuracy if y.ndim == 1 else None
-
-
-def _scores(model: nn.Module, params: Params, x: Array, y: Array) -> tuple[Array, Array]:
-    """As `per_sample`, of samples x [B, d]."""
-    return per_sample(apply(model, params, x), y)
 
 
 def _batches(key: Array, count: int, settings: TrainConfig) -> tuple[Array, Array]:

@@ -3,19 +3,25 @@
 import math
 import os
 import pathlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from modularity_jax.graphs.readers import graph_of
+from modularity_jax.report.arrays import (
+    Arrays,
+    Network,
+    arrays_in,
+    comparisons_of,
+    drawn_network,
+    eigenvalues_in,
+    lesion_arrays_in,
+    shuffled_in,
+)
 from modularity_jax.runs.sweeps import joined, settings_in, split
-from modularity_jax.runs.tables import Row, read_arrays, read_json, read_table, score_name
+from modularity_jax.runs.tables import Row, read_json, read_table, score_name
 from modularity_jax.runs.workdir import Comparison
-
-Arrays = Mapping[str, np.ndarray]  # of one file, by name
 
 
 class Group(NamedTuple):
@@ -32,7 +38,6 @@ KEYS = list(Group._fields)
 
 _NETWORK = {"seed": "int64", "phase": "str"}
 _EPOCH = _NETWORK | {"epoch": "int64"}
-DRAWN = "weights/ncut"  # the graph and the measure whose modules are drawn
 # What the report needs of each table; other columns have the dtype of what they hold.
 _CLUSTERABILITY = _NETWORK | {"graph": "str", "measure": "str", "num_clusters": "int64", "method": "str"}
 _CLUSTERABILITY |= dict.fromkeys(("observed", "bound", "shuffled_mean", "z_score", "p_value", "p_opposite"), "float64")
@@ -51,20 +56,6 @@ _DOUBLE_LESIONS |= dict.fromkeys(("layer_a", "cluster_a", "layer_b", "cluster_b"
 _LEFT_OUT = _NETWORK | {"stage": "str", "graph": "str", "num_clusters": "int64", "reason": "str"}
 _CURVE = _EPOCH | {"graph": "str", "measure": "str", "num_clusters": "int64", "observed": "float64"}
 _CURVE_OPTIONAL = dict.fromkeys(("shuffled_mean", "test_accuracy", "test_loss"), "float64")
-
-
-class Network(NamedTuple):
-    """The network that is drawn neuron by neuron."""
-
-    phase: str
-    seed: int
-    kernels: Sequence[np.ndarray]  # L arrays [d_{l-1}, d_l]; of a convolution what it weighs between channels
-    partitions: Mapping[int, np.ndarray]  # labels [N] by number of clusters, -1 where isolated
-
-    @property
-    def widths(self) -> list[int]:
-        """Neurons per layer."""
-        return [len(self.kernels[0]), *(kernel.shape[1] for kernel in self.kernels)]
 
 
 class Run(NamedTuple):
@@ -133,7 +124,7 @@ def read_run(workdir: str | os.PathLike[str], setting: int = 0) -> Run:
 
     whole = typed(mine(every), _CLUSTERABILITY | _OPTIONAL, str(workdir / "clusterability.csv"))
     tests = with_p(mine(every))
-    clusters = {phase: _arrays(workdir, f"clusters/{phase}.npz") for phase in tests["phase"].cat.categories}
+    clusters = {phase: arrays_in(workdir, f"clusters/{phase}.npz") for phase in tests["phase"].cat.categories}
     lesions, doubles = table("lesions.csv", _LESIONS), table("double_lesions.csv", _DOUBLE_LESIONS)
     lesions = lesions[lesions["phase"] == lesions["phase"].max()]
     return Run(
@@ -147,10 +138,10 @@ def read_run(workdir: str | os.PathLike[str], setting: int = 0) -> Run:
         double_lesions=doubles[doubles["phase"] == lesions["phase"].max()],
         left_out=table("left_out.csv", _LEFT_OUT),
         learning_curve=table("learning_curve.csv", _CURVE, **_CURVE_OPTIONAL),
-        shuffled=_shuffled(tests, clusters),
-        eigenvalues=_eigenvalues(tests, clusters),
-        network=_network(workdir, tests, clusters),
-        lesion_arrays=_lesion_arrays(workdir, lesions),
+        shuffled=shuffled_in(tests, clusters),
+        eigenvalues=eigenvalues_in(tests, clusters),
+        network=drawn_network(workdir, tests, clusters),
+        lesion_arrays=lesion_arrays_in(workdir, lesions),
         sweep=with_p(every) if swept else pd.DataFrame(),
         axes={path.partition(".")[2]: values for path, values in swept},
     )
@@ -196,11 +187,6 @@ def records(frame: pd.DataFrame) -> list[Row]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
-def comparisons_of(tests: pd.DataFrame) -> list[Comparison]:
-    """Which shuffle test each row is of."""
-    return [Comparison(*row) for row in zip(*(tests[name] for name in Comparison._fields), strict=True)]
-
-
 def several(compared: pd.DataFrame) -> list[str]:
     """Which of graph and measure a table has to name."""
     return [name for name in ("graph", "measure") if compared[name].nunique() > 1]
@@ -215,54 +201,3 @@ def lead_of(tests: pd.DataFrame) -> Group:
 def _dtype(values: Sequence[Any]) -> str:
     kinds = {type(value) for value in values if value is not None}
     return {str: "str", bool: "boolean", int: "Int64"}.get(kinds.pop(), "float64") if len(kinds) == 1 else "float64"
-
-
-def _arrays(workdir: pathlib.Path, name: str, prefix: str = "") -> Arrays:
-    return read_arrays(workdir, name, prefix) if (workdir / name).is_file() else {}
-
-
-def _shuffled(tests: pd.DataFrame, clusters: Mapping[str, Arrays]) -> dict[Comparison, np.ndarray]:
-    names = {own: f"{own.prefix}/{own.method}/controls" for own in comparisons_of(tests)}
-    found = {own: clusters[own.phase].get(name, np.empty(0)) for own, name in names.items()}
-    return {own: array[~np.isnan(array)] for own, array in found.items() if array.size}
-
-
-def _eigenvalues(tests: pd.DataFrame, clusters: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
-    end = f"/{DRAWN}/k_{tests['num_clusters'].max()}/eigenvalues"
-    names = [f"seed_{seed}{end}" for seed in sorted(tests["seed"].unique(), key=str)]
-    found = {phase: [made[name] for name in names if name in made] for phase, made in clusters.items()}
-    return {phase: np.stack(arrays) for phase, arrays in found.items() if arrays}
-
-
-def _network(workdir: pathlib.Path, tests: pd.DataFrame, clusters: dict[str, Arrays]) -> Network | None:
-    phase = next((phase for phase in reversed(clusters) if clusters[phase]), None)
-    if phase is None:
-        return None
-    seed = int(tests.loc[tests["phase"] == phase, "seed"].min())
-    partitions = _numbered(clusters[phase], rf"seed_{seed}/{DRAWN}/k_(\d+)/labels")
-    weights = _arrays(workdir, f"weights/{phase}.npz", f"seed_{seed}/")
-    kernels = _numbered(weights, rf"seed_{seed}/layer_(\d+)[^/]*/kernel")
-    if not partitions or not kernels:
-        return None
-    try:
-        graph = graph_of(list(kernels.values()))
-    except ValueError:  # no chain of layers
-        return None
-    network = Network(phase, seed, list(map(np.asarray, graph.affinities)), partitions)
-    is_chain = len(partitions[min(partitions)]) == sum(network.widths)
-    return network if is_chain else None
-
-
-def _numbered(arrays: Arrays, pattern: str) -> dict[int, np.ndarray]:
-    """The arrays whose names fit, by the number in them, ascending."""
-    found = {int(match[1]): name for name in arrays if (match := re.fullmatch(pattern, name))}
-    return {number: arrays[found[number]] for number in sorted(found)}
-
-
-def _lesion_arrays(workdir: pathlib.Path, lesions: pd.DataFrame) -> Arrays:
-    if lesions.empty:
-        return {}
-    first = lesions[lesions["seed"] == lesions["seed"].min()].iloc[0]
-    prefix = f"seed_{first['seed']}/k_{first['num_clusters']}/"
-    arrays = _arrays(workdir, f"lesions/{first['phase']}.npz", prefix)
-    return {name.removeprefix(prefix): array for name, array in arrays.items()}

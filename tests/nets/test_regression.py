@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from modularity_jax.nets import sweep, training
+from modularity_jax.nets import evaluation, sweep, training
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.models.mlp import MLP
 
@@ -61,9 +61,9 @@ def test_losses_are_numpys():
 def test_losses_of_slices_are_those_of_all_samples(monkeypatch):
     samples, model = samples_of(), MLP((2, 3))
     params = model.init(jax.random.key(0), samples.x_test[:1])["params"]
-    whole = training.evaluate(model, params, samples.x_test, samples.y_test)
-    monkeypatch.setattr(training, "evaluated_at_once", lambda widest: 70)
-    sliced = jax.jit(functools.partial(training.evaluate, model))(params, samples.x_test, samples.y_test)
+    whole = evaluation.evaluate(model, params, samples.x_test, samples.y_test)
+    monkeypatch.setattr(evaluation, "evaluated_at_once", lambda widest: 70)
+    sliced = jax.jit(functools.partial(evaluation.evaluate, model))(params, samples.x_test, samples.y_test)
     assert sliced[0] == pytest.approx(float(whole[0]), rel=1e-6)
     assert sliced[1] is whole[1] is None
 
@@ -71,9 +71,9 @@ def test_losses_of_slices_are_those_of_all_samples(monkeypatch):
 def test_the_loss_of_each_sample_and_its_gradient():
     """Mean over the targets, so that a step does not depend on their number."""
     outputs, y = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
-    losses, _ = training.per_sample(outputs, y)
+    losses, _ = evaluation.per_sample(outputs, y)
     np.testing.assert_allclose(losses, np.square(outputs - y).sum(axis=1) / 3, rtol=1e-6)
-    gradient = jax.grad(lambda outputs: training.per_sample(outputs, y)[0].sum())(outputs)
+    gradient = jax.grad(lambda outputs: evaluation.per_sample(outputs, y)[0].sum())(outputs)
     np.testing.assert_allclose(gradient, 2 * (outputs - y) / 3, rtol=1e-5)
 
 

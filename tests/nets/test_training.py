@@ -9,7 +9,7 @@ from jax import export
 from jax.extend.core import jaxprs_in_params
 
 from modularity_jax.metric.permutation import permuted_index, random_words
-from modularity_jax.nets import group_sizes, models, pruning, training
+from modularity_jax.nets import evaluation, group_sizes, models, pruning, training
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.hyperparameters import Network, values_of
 from modularity_jax.nets.models.mlp import MLP
@@ -252,7 +252,7 @@ def test_evaluation_in_slices(samples, params, size, monkeypatch):
     """Of 30 samples; whole slices, broken ones, and all at once."""
     monkeypatch.setattr(group_sizes, "EVALUATED_AT_ONCE", size)
     x, y = samples.x_test, samples.y_test
-    loss, accuracy = jax.jit(functools.partial(training.evaluate, MLP(WIDTHS, 0.5)))(params, x, y)
+    loss, accuracy = jax.jit(functools.partial(evaluation.evaluate, MLP(WIDTHS, 0.5)))(params, x, y)
     losses, hits, _ = SlowNet(params).measure(x, np.asarray(y))
     np.testing.assert_allclose(loss, losses.mean(), rtol=1e-6)
     assert accuracy == pytest.approx(hits.sum() / len(y), rel=1e-6)
@@ -266,7 +266,7 @@ def test_memory_of_evaluation_does_not_grow_with_the_samples():
 
     def temporary(count):
         data = jax.ShapeDtypeStruct((count, 8), jnp.float32), jax.ShapeDtypeStruct((count,), jnp.int32)
-        program = jax.jit(jax.vmap(functools.partial(training.evaluate, model), in_axes=(0, None, None)))
+        program = jax.jit(jax.vmap(functools.partial(evaluation.evaluate, model), in_axes=(0, None, None)))
         return program.lower(nets, *data).compile().memory_analysis().temp_size_in_bytes
 
     few, many = temporary(group_sizes.EVALUATED_AT_ONCE + 1), temporary(10 * group_sizes.EVALUATED_AT_ONCE)

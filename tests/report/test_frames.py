@@ -56,13 +56,13 @@ def test_what_has_no_file_is_an_empty_frame_with_its_columns(tmp_path):
 
 
 def test_each_file_is_read_once(run, monkeypatch):
-    import modularity_jax.report.frames as frames
+    from modularity_jax.report import arrays, frames
 
     read = []
-    for name in ("read_table", "read_arrays", "read_json"):
-        original = getattr(frames, name)
+    for module, name in ((frames, "read_table"), (arrays, "read_arrays"), (frames, "read_json")):
+        original = getattr(module, name)
         monkeypatch.setattr(
-            frames, name, lambda path, file, *rest, original=original: read.append(file) or original(path, file, *rest)
+            module, name, lambda path, file, *rest, original=original: read.append(file) or original(path, file, *rest)
         )
     read_run(run)
     assert len(read) == len(set(read))

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.path import Path
 
+from modularity_jax.report.arrays import Network
 from modularity_jax.report.figures import modules as mod
 from modularity_jax.report.figures import style
-from modularity_jax.report.frames import Network, Run
+from modularity_jax.report.frames import Run
 from modularity_jax.report.prose import say
 
 _HALF_WIDTH = 0.085  # of a column, where neighbouring columns are 1 apart
