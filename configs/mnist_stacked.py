@@ -5,7 +5,7 @@ class: --config.data.name=stacked_same
 
 Command: python -m experiments.run --config=configs/mnist_stacked.py --config.data.dir=<folder with mnist/>
 Time on 2 cores: as mnist_cnn.py
-Expect: n-cuts are not published in a form we have
+Expect: n-cut of "convolutions" at k = 12 10.702 +- .016 unpruned for stacked_same, z +1.5 against `layer` (2103.03386)
 """
 
 import ml_collections

@@ -38,6 +38,8 @@ PROTOCOL = {
     "fashion_cnn": ("fashion_mnist", 10, 10, 0.5),
     "mnist": ("mnist", 20, 20, 0.5),
     "mnist_7x7": ("mnist_7x7", 10, 10, 0.5),
+    "mnist_7x7_penalty": ("mnist_7x7", 10, 10, 0.5),
+    "mnist_clusterable_init": ("mnist", 20, 20, 0.5),
     "mnist_cnn": ("mnist", 10, 10, 0.5),
     "sequence_rnn": ("digits", 30, 15, 0.5),
     "mnist_cifar10": ("mnist+cifar10", 30, 40, 0.2),
@@ -61,6 +63,10 @@ CNN = {
     "cluster.graphs": ("weights", "normalized_l2", "convolutions"), "cluster.measures": ("ncut", "modularity"),
     "cluster.methods": ("layer",), "cluster.num_shuffles": 50, "cluster.curve_epochs": (),
 }  # fmt: skip
+SMALL = {
+    "model.widths": (49, 64, 64, 64, 10), "cluster.measures": ("ncut", "modularity"), "cluster.num_clusters": (12,),
+    "cluster.methods": ("layer",), "cluster.num_shuffles": 50, "cluster.curve_epochs": (),
+}  # fmt: skip
 CHANGES = {
     "initial": {
         "data.num_train": 1000, "train.num_seeds": 100, "cluster.phases": ("init",), "cluster.methods": ("layer",),
@@ -77,11 +83,11 @@ CHANGES = {
         "cluster.curve_epochs": (),
     },
     "mnist_stability": {"cluster.num_clusters": (4,)},
-    "mnist_7x7": {
-        "model.widths": (49, 64, 64, 64, 10), "cluster.measures": ("ncut", "modularity"),
-        "cluster.num_clusters": (12,), "cluster.methods": ("layer",), "cluster.num_shuffles": 50,
-        "cluster.curve_epochs": (),
+    "mnist_7x7": SMALL,
+    "mnist_7x7_penalty": SMALL | {
+        "train.recipe": "renormalized_eigenvalue_penalty", "train.eigenvalue_weight": (0.0, 0.05, 0.1),
     },
+    "mnist_clusterable_init": {"train.recipe": "clusterable_init"},
     "polynomials": {"model.widths": (2, 256, 256, 256, 256, 512)},
     "mnist_stacked": CNN | {"model.widths": (1568, 64, 64, 64, 128, 10)},
     "cifar10_vgg": {
@@ -111,6 +117,7 @@ WITHOUT_LESIONS = (
     "fashion_cnn",
     "initial",
     "mnist_7x7",
+    "mnist_7x7_penalty",
     "mnist_cnn",
     "mnist_controls",
     "mnist_k",

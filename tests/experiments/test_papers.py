@@ -1,14 +1,19 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import scipy.stats
 
+from configs import mnist_7x7_penalty
 from experiments import papers as reproduce
 from experiments.papers.measured import values_of
-from modularity_jax.runs.config import RunConfig
+from modularity_jax.runs.config import RunConfig, from_dict
+from modularity_jax.runs.stages.cluster import cluster_stage
+from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.tables import read_csv, write_csv
 from modularity_jax.runs.workdir import create_workdir
+from tests.experiments.test_launchers import write_idx
 from tests.runs import workdirs
 
 
@@ -246,3 +251,26 @@ def test_what_all_seeds_of_a_table_say(tmp_path):
         "within each layer: combined p = "
     )
     assert "the same non-zero weights shuffled among their places" in second
+
+
+def test_the_penaltys_table_runs_at_a_toy_size(tmp_path):
+    """As `--table=penalty --quick` does, but for the launcher: a sweep's networks fill the cells of their setting."""
+    write_idx(tmp_path / "data" / "mnist", sizes=(200, 60))
+
+    def run(path, config, table, donors):
+        workdir = create_workdir(path, config, "a command")
+        train_stage(workdir)
+        cluster_stage(workdir)
+        return workdir
+
+    quick = from_dict(mnist_7x7_penalty.get_config("quick").to_dict())
+    config = dataclasses.replace(quick, data=dataclasses.replace(quick.data, dir=str(tmp_path / "data"), num_train=200))
+    rows = reproduce.run_table("penalty", tmp_path / "out", {"mnist_7x7_penalty": config}, run)
+    assert len(rows) == 3 * 2 * 5
+    assert {row["seeds"] for row in rows if row["quantity"] != "z layer"} == {2}
+    cuts = {row["setting"]: row["mean"] for row in rows if (row["phase"], row["quantity"]) == ("unpruned", "n-cut")}
+    assert len(set(cuts.values())) == 3  # each weight of the penalty has its own networks
+    text = reproduce.across_text("penalty", tmp_path / "out", ["mnist_7x7_penalty"])
+    assert [line.partition(":")[0] for line in text.splitlines()][::2] == [
+        f"mnist_7x7_penalty, eigenvalue_weight={weight}" for weight in ("0", "0.05", "0.1")
+    ]

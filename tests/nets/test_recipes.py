@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import modularity_jax as mj
 from modularity_jax.nets import models, sweep, training
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.hyperparameters import Network, values_of
@@ -133,3 +134,37 @@ def test_every_recipe_prunes_and_has_the_norms(samples):
         model, own = ModelConfig(widths=(2, 2)), dataclasses.replace(train, eigenvalue_weight=0.0)
         kernel = {"layer_00": {"kernel": jnp.full((2, 2), 3.0)}}
         assert recipe_of(own).penalty(model, own, kernel, None)[0] == pytest.approx(0.036)
+
+
+def penalised(samples, **settings):
+    train = TrainConfig(
+        num_seeds=2, epochs=2, recipe="renormalized_eigenvalue_penalty", batch_size=20, seeds_per_group=1
+    )
+    given = {"model": MODEL, "train": dataclasses.replace(train, eigenvalues_every=2), "prune": PruneConfig(epochs=2)}
+    return sweep.train_seeds(samples, **given, **settings)
+
+
+@pytest.mark.bits
+def test_a_penalised_training_has_the_same_bits_on_two_devices_and_when_it_goes_on(samples):
+    """The eigenvectors of the step before are part of what a checkpoint holds."""
+    whole, states = [], []
+    for epoch in penalised(samples):
+        whole.append(jax.device_get((epoch.params, epoch.metrics)))
+        states.append(jax.device_get(epoch.states))
+    others = [[(e.params, e.metrics) for e in penalised(samples, mesh=sweep.seed_mesh(jax.devices()[:2]))]]
+    for index, phase in ((1, "unpruned"), (3, "pruned")):
+        resume = sweep.ResumePoint(phase, 1, states[index])
+        others.append([(e.params, e.metrics) for e in penalised(samples, resume=resume)])
+    for found in others:
+        for one, other in zip(jax.tree.leaves(whole[-len(found) :]), jax.tree.leaves(found), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_the_penalty_lowers_the_eigenvalues_that_it_is_of(samples):
+    def least(recipe):
+        train = TrainConfig(num_seeds=2, epochs=30, recipe=recipe, batch_size=20, eigenvalue_weight=1.0)
+        *_, last = sweep.train_seeds(samples, model=MODEL, train=train, prune=PruneConfig(epochs=0))
+        graphs = [models.architecture_of(MODEL).graph(jax.tree.map(lambda x: x[i], last.params)) for i in range(2)]
+        return np.array([mj.spectral_clusterability(graph, num_clusters=4) for graph in graphs])
+
+    assert (least("eigenvalue_penalty") < 0.8 * least("train_then_prune")).all()
