@@ -119,7 +119,9 @@ def _clusterability(graph: Graph, vectors: Array, num_clusters: int) -> Array:
     fixed = jax.lax.stop_gradient(degrees)
     roots = jnp.sqrt(fixed)
     rows = units(near_one(vectors.T.astype(roots.dtype)))
-    rows = rows - divide(rows @ roots, fixed.sum())[:, None] * roots[None, :]
+    # A sum, no product: XLA has other ones for a vector than for a matrix of one column.
+    along = divide((rows * roots[None, :]).sum(axis=1), fixed.sum())
+    rows = rows - along[:, None] * roots[None, :]
     points = jax.lax.stop_gradient(units(rows)) * inverse_roots(fixed)[None, :]
     inner, cross = (points * degrees[None, :]) @ points.T, _cross(graph, points)
     mix = jax.lax.stop_gradient(ritz(inner, cross)[: num_clusters - 1])

@@ -191,8 +191,7 @@ def _update(
     """One step of the optimiser on one batch; also the summed loss and the number of right answers."""
     (model, train), recipe = training.own(values), training.recipe
     module = architecture_of(model).module(model)
-    # Barriers: fused with what stands around it, which differs with the number of devices, it would round otherwise.
-    before = jax.lax.optimization_barrier(recipe.before_step(jax.lax.optimization_barrier(state.params)))
+    before = recipe.before_step(state.params)
 
     def loss_fn(params: Params) -> tuple[Array, tuple[tuple[Array, Array], Params]]:
         outputs, running = apply_in_training(module, params, x, None if is_zero(model.dropout_rate) else dropout_key)
@@ -204,8 +203,10 @@ def _update(
         return jnp.asarray(penalty, jnp.float32), memory
 
     gradients, (sums, running) = jax.grad(loss_fn, has_aux=True)(before)
-    added, memory = jax.lax.optimization_barrier(jax.grad(penalty_fn, has_aux=True)(before))
-    gradients = jax.tree.map(jnp.add, gradients, added)
+    penalty, memory = recipe.penalty(model, train, before, state.memory)
+    if not is_zero(penalty):
+        added, memory = jax.grad(penalty_fn, has_aux=True)(before)
+        gradients = jax.tree.map(jnp.add, gradients, added)
     updates, opt_state = recipe.optimizer(train).update(gradients, state.opt_state, before)
     params = {**optax.apply_updates(before, updates), **running}
     if state.masks is not None:

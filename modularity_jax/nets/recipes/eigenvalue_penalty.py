@@ -23,7 +23,7 @@ class Memory(NamedTuple):
     """What a step leaves for the next."""
 
     step: Array  # [] int32, of the phase
-    vectors: Array  # [N, C], from which the next eigenvectors are sought
+    rows: Array  # [C, N], from which the next eigenvectors are sought
 
 
 def start(model: ModelConfig, train: TrainConfig, params: Params) -> Memory | None:
@@ -31,7 +31,7 @@ def start(model: ModelConfig, train: TrainConfig, params: Params) -> Memory | No
     if is_zero(train.eigenvalue_weight):
         return None
     graph = architecture_of(model).graph(params)
-    return Memory(jnp.int32(0), spectral_vectors(graph, num_clusters=train.num_eigenvalues + 1))
+    return Memory(jnp.int32(0), spectral_vectors(graph, num_clusters=train.num_eigenvalues + 1).T)
 
 
 def eigenvalue_penalty(
@@ -48,15 +48,15 @@ def eigenvalue_penalty(
 
     def added(params: Params) -> tuple[Array, Array]:
         graph = architecture_of(model).graph(params)
-        vectors = spectral_vectors(jax.lax.stop_gradient(graph), num_clusters=count + 1, start=memory.vectors)
-        return spectral_clusterability(graph, num_clusters=count + 1, vectors=vectors), vectors
+        vectors = spectral_vectors(jax.lax.stop_gradient(graph), num_clusters=count + 1, start=memory.rows.T)
+        return spectral_clusterability(graph, num_clusters=count + 1, vectors=vectors), vectors.T
 
     def skipped(params: Params) -> tuple[Array, Array]:
-        return jnp.zeros_like(memory.vectors[0, 0]), memory.vectors
+        return jnp.zeros_like(memory.rows[0, 0]), memory.rows
 
     due = memory.step % every == 0
-    value, vectors = added(params) if every == 1 else jax.lax.cond(due, added, skipped, params)
-    return norms + train.eigenvalue_weight * every / count * value, Memory(memory.step + 1, vectors)
+    value, rows = added(params) if every == 1 else jax.lax.cond(due, added, skipped, params)
+    return norms + train.eigenvalue_weight * every / count * value, Memory(memory.step + 1, rows)
 
 
 EIGENVALUE_PENALTY = TRAIN_THEN_PRUNE._replace(penalty=eigenvalue_penalty, memory=start)
