@@ -203,10 +203,8 @@ def _update(
         return jnp.asarray(penalty, jnp.float32), memory
 
     gradients, (sums, running) = jax.grad(loss_fn, has_aux=True)(before)
-    penalty, memory = recipe.penalty(model, train, before, state.memory)
-    if not is_zero(penalty):
-        added, memory = jax.grad(penalty_fn, has_aux=True)(before)
-        gradients = jax.tree.map(jnp.add, gradients, added)
+    added, memory = jax.grad(penalty_fn, has_aux=True)(before)
+    gradients = jax.tree.map(jnp.add, gradients, added)
     updates, opt_state = recipe.optimizer(train).update(gradients, state.opt_state, before)
     params = {**optax.apply_updates(before, updates), **running}
     if state.masks is not None:
