@@ -1,6 +1,7 @@
 """How a run uses the machine's processors."""
 
 import os
+import re
 
 import jax
 import scipy.linalg  # noqa: F401 - its BLAS, which JAX's eigensolver calls, must be loaded before it can be limited
@@ -26,8 +27,9 @@ def use_all_cores() -> None:
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen and "JAX_NUM_CPU_DEVICES" not in os.environ:
         jax.config.update("jax_num_cpu_devices", _num_cores())
-    devices = os.environ.get("JAX_NUM_CPU_DEVICES", "")
-    os.environ.setdefault("PJRT_NPROC", str(1 + max(_num_cores(), int(devices) if devices.isdigit() else 0)))
+    given = os.environ.get("JAX_NUM_CPU_DEVICES", ""), *os.environ.get("XLA_FLAGS", "").split("device_count=")[1:]
+    counts = [int(found[0]) for text in given if (found := re.match(r"\d+", text))]
+    os.environ.setdefault("PJRT_NPROC", str(1 + max(_num_cores(), *counts, 0)))
 
 
 def keep_compiled_programs() -> None:

@@ -38,19 +38,8 @@ def compare_cells(found: Sequence[Cell], workdirs: Mapping[str, Workdir], reason
 def table_text(rows: Sequence[Row]) -> str:
     """Rows as aligned text: each cell with the paper's figure, ours and the verdict."""
     header = (
-        "config",
-        "setting",
-        "phase",
-        "epoch",
-        "k",
-        "quantity",
-        "paper",
-        "ours",
-        "seeds",
-        "sds apart",
-        "p",
-        "verdict",
-    )
+        "config", "setting", "phase", "epoch", "k", "quantity", "paper", "ours", "seeds", "sds apart", "p", "verdict",
+    )  # fmt: skip
     lines = [header, *(_line(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)] + [0]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -63,7 +63,7 @@ def side_by_side(plans: Sequence[PhasePlan]) -> PhasePlan:
     epochs: list[MaskPlan | None] = []
     for masks in zip(*(plan.epochs for plan in plans), strict=True):
         own = [mask for mask in masks if mask is not None]
-        if any(not np.array_equal(own[0][:2], mask[:2]) for mask in own):
+        if any(mask is not own[0] and not np.array_equal(own[0][:2], mask[:2]) for mask in own):
             raise ValueError("networks in one program must have their masks at the same steps")
         epochs.append(own[0]._replace(counts=np.stack([mask.counts for mask in own])) if own else None)
     firsts = [plan.first for plan in plans if plan.first is not None]

@@ -89,9 +89,8 @@ def train_seeds(
 ) -> Iterator[Epoch]:
     """Train, then prune, all networks of a run; yields after each epoch, the initial networks first.
 
-    A network's randomness is fold_in(key(train.seed), its seed), and the networks go through in groups of
-    train.seeds_per_group, or of `group_sizes.networks_at_once` where that is 0, so its weights depend neither on the
-    others nor on the number of devices.
+    A network's randomness is fold_in(key(train.seed), its seed); they go through in groups of train.seeds_per_group, or
+    `group_sizes.networks_at_once` where that is 0, and depend on neither the others nor the number of devices.
 
     Args:
       samples: the data set, on any device.
@@ -123,10 +122,10 @@ def train_seeds(
     phases, num_steps = training.recipe.phases(train, prune), steps_per_epoch(len(samples.y_train), train.batch_size)
     begun = [phase.name for phase in phases].index(resume.phase) if resume else -1
     for index, phase in enumerate(phases):
+        if index < begun:
+            continue
         done, states, plan = 0, None, plan_phase(index, chosen, {**sections, "prune": prune}, num_steps)
-        if resume and index <= begun:
-            if index < begun:
-                continue
+        if resume and index == begun:
             states = over_devices(jax.tree.map(lambda x: _filled(x[:count], room), resume.states), mesh)
             done, params = resume.epoch, states.params
         elif plan.epochs:
@@ -135,8 +134,8 @@ def train_seeds(
             # Placed as the results are: otherwise the second epoch would be another program than the first.
             own = over_devices(_fold_in_twice(keys, 1 + index, epoch), mesh)
             counts, times = (None, None) if masks is None else (over_devices(masks.counts, mesh), masks[:2])
-            inputs = (own, values, counts), (samples, times)
-            states, params, metrics = _run_epoch(states, *inputs, training, group_size, mesh)
+            given = (own, values, counts), (samples, times), training, group_size, mesh
+            states, params, metrics = _run_epoch(states, *given)
             yield Epoch(phase.name, epoch + 1, len(plan.epochs), _first(metrics, count), params, states)
 
 

@@ -17,7 +17,7 @@ Arrays = Mapping[str, np.ndarray]  # of one file, by name
 DRAWN = "weights/ncut"  # the graph and the measure whose modules are drawn
 
 
-class Network(NamedTuple):
+class DrawnNetwork(NamedTuple):
     """The network that is drawn neuron by neuron."""
 
     phase: str
@@ -56,7 +56,7 @@ def eigenvalues_in(tests: pd.DataFrame, clusters: Mapping[str, Arrays]) -> dict[
     return {phase: np.stack(arrays) for phase, arrays in found.items() if arrays}
 
 
-def drawn_network(workdir: pathlib.Path, tests: pd.DataFrame, clusters: dict[str, Arrays]) -> Network | None:
+def drawn_network(workdir: pathlib.Path, tests: pd.DataFrame, clusters: dict[str, Arrays]) -> DrawnNetwork | None:
     """The first seed of the last phase, where its labels and weights are at hand and it is a chain of layers."""
     phase = next((phase for phase in reversed(clusters) if clusters[phase]), None)
     if phase is None:
@@ -71,7 +71,7 @@ def drawn_network(workdir: pathlib.Path, tests: pd.DataFrame, clusters: dict[str
         graph = graph_of(list(kernels.values()))
     except ValueError:  # no chain of layers
         return None
-    network = Network(phase, seed, list(map(np.asarray, graph.affinities)), partitions)
+    network = DrawnNetwork(phase, seed, list(map(np.asarray, graph.affinities)), partitions)
     is_chain = len(partitions[min(partitions)]) == sum(network.widths)
     return network if is_chain else None
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from modularity_jax.report.arrays import (
     Arrays,
-    Network,
+    DrawnNetwork,
     arrays_in,
     comparisons_of,
     drawn_network,
@@ -19,7 +19,7 @@ from modularity_jax.report.arrays import (
     lesion_arrays_in,
     shuffled_in,
 )
-from modularity_jax.runs.sweeps import joined, settings_in, split
+from modularity_jax.runs.sweeps import joined, settings_in, split_sweeps
 from modularity_jax.runs.tables import Row, read_json, read_table, score_name
 from modularity_jax.runs.workdir import Comparison
 
@@ -73,7 +73,7 @@ class Run(NamedTuple):
     learning_curve: pd.DataFrame
     shuffled: Mapping[Comparison, np.ndarray]  # [R], of the controls that could be compared, where at hand
     eigenvalues: Arrays  # [S, k] by phase, of the largest k
-    network: Network | None  # the first seed of the last phase, where its labels and weights are at hand
+    network: DrawnNetwork | None  # the first seed of the last phase, where its labels and weights are at hand
     lesion_arrays: Arrays  # of the first seed with lesions
     sweep: pd.DataFrame  # the tests of all settings, with a column for each that is swept; empty without a sweep
     axes: Mapping[str, Sequence[float]]  # the swept settings
@@ -112,7 +112,7 @@ def read_run(workdir: str | os.PathLike[str], setting: int = 0) -> Run:
     """Reads a run, of a sweep one combination of its settings; raises as `write_report` does."""
     workdir = pathlib.Path(workdir)
     every = read_table(workdir, "clusterability.csv", list(_CLUSTERABILITY))
-    config, swept = split(read_json(workdir, "config.json"))
+    config, swept = split_sweeps(read_json(workdir, "config.json"))
     config = joined(config, dict(settings_in(swept)[setting]))
 
     def mine(rows: list[Row]) -> list[Row]:
@@ -150,7 +150,12 @@ def read_run(workdir: str | os.PathLike[str], setting: int = 0) -> Run:
 def read_settings(workdir: str | os.PathLike[str]) -> list[Run]:
     """Reads a run once for each combination of the settings that it sweeps."""
     first = read_run(workdir)
-    return [first, *(read_run(workdir, number) for number in range(1, math.prod(map(len, first.axes.values()))))]
+    return [first, *other_settings(first)]
+
+
+def other_settings(first: Run) -> list[Run]:
+    """Reads the other combinations of what a run sweeps."""
+    return [read_run(first.workdir, number) for number in range(1, math.prod(map(len, first.axes.values())))]
 
 
 def with_p(rows: Sequence[Row]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from typing import Any
 from modularity_jax.report.findings import Findings, find
 from modularity_jax.report.findings.across_seeds import ACROSS_COLUMNS
 from modularity_jax.report.findings.audit import AUDIT_COLUMNS
-from modularity_jax.report.frames import KEYS, Run, lead_of, read_run, read_settings, records
+from modularity_jax.report.frames import KEYS, Run, lead_of, other_settings, read_run, records
 from modularity_jax.report.prose import environment
 from modularity_jax.report.sections import SECTIONS
 from modularity_jax.runs.stages.left_out import sentences
@@ -32,7 +32,7 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
 
 def write_page(run: Run, found: Findings) -> pathlib.Path:
     """`write_report` for a run that is read already."""
-    every = [(run, found), *((other, find(other)) for other in (read_settings(run.workdir)[1:] if run.axes else ()))]
+    every = [(run, found), *((other, find(other)) for other in other_settings(run))]
     across = [own.own | row for own, its in every for row in records(its.compared[list(ACROSS_COLUMNS)])]
     write_csv(run.workdir / "across_seeds.csv", across, (*run.axes, *ACROSS_COLUMNS))
     if not found.audit.empty:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import itertools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -28,7 +29,7 @@ from modularity_jax.nets.recipes import INIT, check_recipe, recipe_of
 from modularity_jax.plug_points import entry
 from modularity_jax.probes.verdicts import CORRECTIONS
 from modularity_jax.runs.plain_values import coerce
-from modularity_jax.runs.sweeps import Setting, Swept, joined, settings_in, split
+from modularity_jax.runs.sweeps import Setting, Swept, joined, settings_in, split_sweeps
 from modularity_jax.runs.tensorboard import ReportConfig
 
 # Fields that bound the memory of what is computed at once; they change rounding. "auto" is another word for their 0:
@@ -127,9 +128,7 @@ class RunConfig:
     cluster: ClusterConfig = ClusterConfig()
     lesion: LesionConfig = LesionConfig()
     report: ReportConfig = ReportConfig()
-    # What networks differ in beside their seeds, by "section.field", as tuples of the config give it; the sections
-    # have the first values.
-    swept: Swept = ()
+    swept: Swept = ()  # what networks differ in beside their seeds; the sections have the first values
 
     def __post_init__(self) -> None:
         check_between("networks, which are train.num_seeds times the swept settings,", self.num_networks, 1, MAX_SEEDS)
@@ -163,7 +162,7 @@ class RunConfig:
         """The sections by name."""
         return {name: getattr(self, name) for name in SECTIONS}
 
-    @property
+    @functools.cached_property
     def settings(self) -> list[Setting]:
         """Those of the networks, train.num_seeds of each; see `settings_in`."""
         return settings_in(self.swept)
@@ -180,7 +179,8 @@ class RunConfig:
 
     def alone(self, number: int) -> "RunConfig":
         """The config of a run with that network's settings and no others."""
-        return dataclasses.replace(self, **settings_of(self.network(number), self.sections), swept=())
+        own = settings_of(self.network(number), self.sections) if self.swept else {}
+        return dataclasses.replace(self, **own, swept=()) if own else self
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict, tuples for what is swept."""
@@ -201,7 +201,7 @@ def from_dict(values: Mapping[str, Any]) -> RunConfig:
     """
     defaults = RunConfig().to_dict()
     _check_names("config", values, defaults)
-    first, swept = split(values)
+    first, swept = split_sweeps(values)
     sections = {name: _section(name, kind, first.get(name, {})) for name, kind in SECTIONS.items()}
     return RunConfig(**sections, swept=swept)
 

@@ -21,7 +21,7 @@ def settings_in(swept: Swept) -> list[Setting]:
     return [tuple(zip(paths, values, strict=True)) for values in itertools.product(*(own for _, own in swept))]
 
 
-def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], Swept]:
+def split_sweeps(values: Mapping[str, Any]) -> tuple[dict[str, Any], Swept]:
     """A config's values with the first entry of each tuple that stands for a float, and these tuples.
 
     Raises:
@@ -46,7 +46,7 @@ def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], Swept]:
 
 
 def joined(values: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A config's values with other ones by "section.field", of tuples the reverse of `split`."""
+    """A config's values with other ones by "section.field", of tuples the reverse of `split_sweeps`."""
     made = {name: dict(section) if isinstance(section, Mapping) else section for name, section in values.items()}
     for path, value in own.items():
         section, _, field = path.partition(".")

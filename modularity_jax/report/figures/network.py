@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.path import Path
 
-from modularity_jax.report.arrays import Network
+from modularity_jax.report.arrays import DrawnNetwork
 from modularity_jax.report.figures import modules as mod
 from modularity_jax.report.figures import style
 from modularity_jax.report.frames import Run
@@ -40,7 +40,7 @@ def draw(run: Run) -> style.Drawings:
         )
 
 
-def _figure(network: Network, k: int, title: str) -> Figure:
+def _figure(network: DrawnNetwork, k: int, title: str) -> Figure:
     widths, modules = network.widths, mod.rank_modules(network.partitions[k], network.widths, k)
     flows = mod.module_flows(network.kernels, modules)
     figure = style.new_figure(10, 6.4, title)

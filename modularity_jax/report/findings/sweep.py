@@ -24,7 +24,7 @@ def effects(run: Run) -> pd.DataFrame:
     tests = run.sweep[run.sweep["phase"] == run.sweep["phase"].max()]
     tests = tests.assign(trained_as=tests["seed"] % run.config["train"]["num_seeds"])
     tests["distance"] = tests["observed"] - tests["shuffled_mean"]
-    rows = []
+    rows, columns = [], _MEANS | {"score": run.score}
     for axis, values in run.axes.items():
         others = [*(name for name in run.axes if name != axis), "trained_as"]
         for key, group in tests.groupby(KEYS, observed=True):
@@ -32,7 +32,6 @@ def effects(run: Run) -> pd.DataFrame:
             for value in values:
                 own = group[group[axis] == value]
                 changes = (own.set_index(others)["distance"] - first).groupby("trained_as").mean().dropna().to_numpy()
-                columns = _MEANS | {"score": run.score}
                 means = {name: float(own[column].mean()) for name, column in columns.items()}
                 place = {"axis": axis, "at": value, **dict(zip(KEYS, key, strict=True))}
                 rows.append(place | means | _change(changes if value != values[0] else np.empty(0)))
