@@ -13,7 +13,7 @@ from modularity_jax.graphs.protocol import Graph
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params, kernels_of
 from modularity_jax.nets.models import cnn, given, recurrent, vgg
-from modularity_jax.nets.models.mlp import MLP, Silence
+from modularity_jax.nets.models.mlp import AFTER, BEFORE, MLP, Silence
 from modularity_jax.plug_points import entry
 
 Array = jax.Array
@@ -106,6 +106,28 @@ def apply_silenced(config: ModelConfig) -> Callable[[Params, Array, Silence], Ar
     """Logits [B, C] of params, inputs and silent units, see `Architecture`; the same function for the same settings."""
     model = architecture_of(config).module(config)
     return lambda params, x, silence: model.apply(variables(params), x, silence=silence)
+
+
+@functools.cache
+def apply_recorded(config: ModelConfig, *, before: bool) -> Callable[[Params, Array], tuple[Array, ...]]:
+    """Activations [B, ..., d] of each hidden group of units, before or behind the nonlinearity, of params and inputs.
+
+    The same function for the same settings.
+
+    Raises:
+      ValueError: if the architecture's module does not tell them, see `mlp.recorded`.
+    """
+    model = architecture_of(config).module(config)
+
+    def run(params: Params, x: Array) -> tuple[Array, ...]:
+        _, kept = model.apply(variables(params), x, mutable=["intermediates"])
+        start = BEFORE if before else AFTER
+        found = kept.get("intermediates", {})
+        return tuple(found[name][0] for name in sorted(found) if name.startswith(start))
+
+    if not jax.eval_shape(run, _shapes(config), jax.ShapeDtypeStruct((1, config.widths[0]), jax.numpy.float32)):
+        raise ValueError(f"model.name={config.name} does not tell its units' activations")
+    return run
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from modularity_jax.graphs.protocol import Graph
 from modularity_jax.graphs.readers import graph_of
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params, kernels_of
-from modularity_jax.nets.models.mlp import Dropout, Silence, layer_name, silenced
+from modularity_jax.nets.models.mlp import Dropout, Silence, layer_name, recorded, silenced
 
 Array = Any  # JAX's, or its shape
 
@@ -42,14 +42,15 @@ class CNN(nn.Module):
         init = nn.initializers.glorot_uniform()
         for layer, width in enumerate(self.widths[1:-2]):
             own = {"kernel_init": init, "conv_general_dilated": by_products, "name": layer_name(layer)}
-            x = nn.relu(nn.Conv(width, (3, 3), **own)(x))
-            x = silenced(x, silence, layer)
+            x = nn.Conv(width, (3, 3), **own)(x)
+            x = silenced(recorded(self, layer, x, nn.relu(x)), silence, layer)
             x = nn.max_pool(x, (2, 2), (2, 2)) if layer else x
             x = Dropout(self.dropout_rate / 2)(x, train)
         x = x.reshape(x.shape[0], -1)
         layer = len(self.widths) - 3
-        x = nn.relu(nn.Dense(self.widths[-2], kernel_init=init, name=layer_name(layer))(x))
-        x = Dropout(self.dropout_rate)(silenced(x, silence, layer), train)
+        x = nn.Dense(self.widths[-2], kernel_init=init, name=layer_name(layer))(x)
+        x = silenced(recorded(self, layer, x, nn.relu(x)), silence, layer)
+        x = Dropout(self.dropout_rate)(x, train)
         return nn.Dense(self.widths[-1], kernel_init=init, name=layer_name(layer + 1))(x)
 
 

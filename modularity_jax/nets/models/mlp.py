@@ -11,6 +11,8 @@ from modularity_jax.nets.hyperparameters import is_zero
 Array = jax.Array
 # Of each hidden group of units, which of them are silent, [d] bool; None for no unit.
 Silence = Sequence[Array] | None
+# What modules call their hidden groups' values before and behind the nonlinearity, with the group's number.
+BEFORE, AFTER = "before_", "after_"
 
 
 class Dropout(nn.Module):
@@ -49,7 +51,7 @@ class MLP(nn.Module):
         for layer, width in enumerate(self.widths[1:]):
             x = nn.Dense(width, kernel_init=nn.initializers.glorot_uniform(), name=layer_name(layer))(x)
             if layer < last:
-                x = nn.relu(x)
+                x = recorded(self, layer, x, nn.relu(x))
                 x = Dropout(self.dropout_rate)(x, train)
         return x
 
@@ -57,6 +59,13 @@ class MLP(nn.Module):
 def layer_name(layer: int) -> str:
     """Name of the layer between neurons of layer `layer` and `layer + 1`; zero-padded, so that it sorts in order."""
     return f"layer_{layer:02d}"
+
+
+def recorded(module: nn.Module, group: int, before: Array, after: Array) -> Array:
+    """A hidden group's activations [B, ..., d] behind the nonlinearity; `apply_recorded` gives both."""
+    module.sow("intermediates", f"{BEFORE}{group:02d}", before)
+    module.sow("intermediates", f"{AFTER}{group:02d}", after)
+    return after
 
 
 def silenced(x: Array, silence: Silence, group: int) -> Array:

@@ -9,7 +9,7 @@ from modularity_jax.graphs.wiring import wire
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params
 from modularity_jax.nets.models.cnn import image_shape
-from modularity_jax.nets.models.mlp import Dropout, Silence, silenced
+from modularity_jax.nets.models.mlp import Dropout, Silence, recorded, silenced
 
 Array = jax.Array
 # What a cell calls its kernels, gate by gate: from the inputs and from the hidden units.
@@ -40,15 +40,16 @@ class Recurrent(nn.Module):
         height, *_ = image_shape(x.shape[-1])
         steps = x.reshape(x.shape[0], height, -1)
 
-        def step(cell: nn.RNNCellBase, state: Array, row: Array) -> tuple[Array, None]:
+        def step(cell: nn.RNNCellBase, state: Array, row: Array) -> tuple[Array, Array]:
             state, _ = cell(state, row)
-            return jax.tree.map(lambda own: silenced(own, silence, 0), state), None
+            state = jax.tree.map(lambda own: silenced(own, silence, 0), state)
+            return state, jax.tree.leaves(state)[-1]
 
         cell = self.cell(self.width, name="cell")
         start = cell.initialize_carry(jax.random.key(0), steps[:, 0].shape)
-        scan = nn.scan(step, variable_broadcast="params", split_rngs={"params": False}, in_axes=1)
-        state, _ = scan(cell, jax.tree.map(jnp.zeros_like, start), steps)
-        hidden = jax.tree.leaves(state)[-1]
+        scan = nn.scan(step, variable_broadcast="params", split_rngs={"params": False}, in_axes=1, out_axes=1)
+        _, hidden = scan(cell, jax.tree.map(jnp.zeros_like, start), steps)
+        hidden = recorded(self, 0, hidden, hidden)[:, -1]
         hidden = Dropout(self.dropout_rate)(hidden, train)
         return nn.Dense(self.classes, name="readout")(hidden)
 

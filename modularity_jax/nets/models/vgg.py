@@ -12,7 +12,7 @@ from modularity_jax.graphs.readers import graph_of
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params
 from modularity_jax.nets.models.cnn import by_products, image_shape
-from modularity_jax.nets.models.mlp import Dropout, Silence, layer_name, silenced
+from modularity_jax.nets.models.mlp import Dropout, Silence, layer_name, recorded, silenced
 
 Array = Any  # JAX's, or its shape
 
@@ -50,7 +50,7 @@ class VGG(nn.Module):
                 x = nn.Conv(width, (3, 3), conv_general_dilated=by_products, name=name, **own)(x)
             else:
                 x = nn.Dense(width, name=name, **own)(x.reshape(x.shape[0], -1))
-            x = silenced(nn.relu(x), silence, layer)
+            x = silenced(recorded(self, layer, x, nn.relu(x)), silence, layer)
             x = nn.max_pool(x, (2, 2), (2, 2)) if layer in ends else x
             if layer <= NUM_CONVOLUTIONS:
                 norm = nn.BatchNorm(not train, momentum=MOMENTUM, epsilon=EPSILON, name=norm_name(layer))
