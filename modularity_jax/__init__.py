@@ -15,6 +15,7 @@ from modularity_jax.graphs.readers import graph_of
 from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.graphs.wiring import describe, wire
 from modularity_jax.metric.clustering import Clustering, cluster
+from modularity_jax.metric.combining import CombinedTest, combine_p_values, combine_trials
 from modularity_jax.metric.controls import shuffle
 from modularity_jax.metric.coverage import coverage
 from modularity_jax.metric.depth import depth_share
@@ -24,32 +25,41 @@ from modularity_jax.metric.modularity import modularity
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
+from modularity_jax.probes.input_coherence import InputCoherence, input_coherence
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
+from modularity_jax.probes.specialisation import Specialisation, specialisation
 
 __all__ = [
     "MEASURES",
     "METHODS",
     "BlockGraph",
     "Clustering",
+    "CombinedTest",
     "DoubleLesionTest",
+    "InputCoherence",
     "LayeredGraph",
     "LesionTest",
     "ShuffleTest",
     "SparseGraph",
+    "Specialisation",
     "cluster",
     "clusterability_penalty",
+    "combine_p_values",
+    "combine_trials",
     "conv",
     "coverage",
     "depth_share",
     "describe",
     "double_lesion_test",
     "graph_of",
+    "input_coherence",
     "lesion_test",
     "modularity",
     "ncut",
     "normalize",
     "shuffle",
     "shuffle_test",
+    "specialisation",
     "spectral_clusterability",
     "spectral_vectors",
     "wire",

@@ -12,7 +12,7 @@ import optax
 import modularity_jax as mj
 from modularity_jax.nets.models.mlp import MLP
 from tests.metric import nets
-from tests.probes import slow
+from tests.probes import fitted, slow
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 
@@ -40,6 +40,16 @@ def test_the_lesion_example_runs(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(names["found"].diff) > 2
     assert all(line.startswith("layer ") and "p = " in line for line in lines)
+
+
+def test_the_example_of_what_modules_are_for_runs(capsys):
+    params, x, y, hidden = fitted.without_modules((12, 40, 30, 4), 120)
+    names = {"mj": mj, "params": params, "x": x, "y": y, "key": jax.random.key(0), "num_classes": 4}
+    names |= {"labels": slow.random_labels(0, (12, 40, 30, 4), 10), "h_1": hidden[0], "h_2": hidden[1]}
+    exec(compile(example("docs/api.md", "\n## What modules are for\n"), "docs/api.md", "exec"), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["importance", "coherence", "input coherence"]
+    assert all("p = " in line for line in lines)
 
 
 def test_the_example_of_lesions_of_any_network_runs():

@@ -38,6 +38,7 @@ class LesionTest(NamedTuple):
     p_adjusted: np.ndarray  #: [M], for all sub-modules of the network
     taxonomy: Sequence[str]  #: M of `TAXONOMY`, from p_value as in the study
     taxonomy_adjusted: Sequence[str]  #: M, significant where p_adjusted <= 0.05
+    class_sizes: np.ndarray  #: [C], samples of each class
 
 
 class DoubleLesionTest(NamedTuple):
@@ -171,11 +172,12 @@ def _singles(measured: Measured, settings: LesionSettings) -> LesionTest:
         overall[0], overall[1:], modules.share < 1, ties=settings.ties, correction=settings.correction
     )
     significant = verdicts.at_floor(tests.p_value, len(overall) - 1), tests.p_adjusted <= verdicts.ALPHA
-    words = [verdicts.classify(modules.num_units, modules.share, diff, tests.p_value, those) for those in significant]
-    whole_by_class = measured.undamaged / np.maximum(sizes, 1)
-    return LesionTest(
-        modules, undamaged, whole_by_class, overall[0], by_class[0], diff, overall[1:], by_class[1:], *tests, *words
+    raw, adjusted = (
+        verdicts.classify(modules.num_units, modules.share, diff, tests.p_value, those) for those in significant
     )
+    whole_by_class = measured.undamaged / np.maximum(sizes, 1)
+    measured_values = undamaged, whole_by_class, overall[0], by_class[0], diff, overall[1:], by_class[1:]
+    return LesionTest(modules, *measured_values, *tests, raw, adjusted, sizes)
 
 
 def _pairs(measured: Measured, settings: LesionSettings, *, conditional: bool) -> DoubleLesionTest:

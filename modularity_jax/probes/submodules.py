@@ -14,6 +14,10 @@ from modularity_jax.probes.network import BLOCK
 
 Array = Any  # of NumPy on the host, of JAX in the program that is given it
 
+# Sub-modules of fewer units, or of more of their layer, are not tested for what they do: the bounds of 2110.08058.
+MIN_UNITS = 2
+MAX_SHARE = 0.99
+
 _UNMOVED = 2**63  # above all random words, which have 63 bits
 
 
@@ -59,6 +63,11 @@ def find_submodules(labels: Sequence[np.ndarray]) -> SubModules:
     if (found.share == 1).all():
         raise ValueError("labels must put at least 2 clusters into some hidden layer, got 1 in each of them")
     return found
+
+
+def within_bounds(submodules: SubModules) -> np.ndarray:
+    """Whether each is of a size that is tested for importance and coherence, [M] bool."""
+    return (submodules.num_units >= MIN_UNITS) & (submodules.share <= MAX_SHARE)
 
 
 def deal_parts(labels: Sequence[np.ndarray], num_clusters: int) -> tuple[Parts, ...]:

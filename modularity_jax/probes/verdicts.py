@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from modularity_jax.metric.multiple_testing import holm, westfall_young
+from modularity_jax.metric.multiple_testing import ROUNDING, holm, westfall_young
 from modularity_jax.metric.statistics import TIE_TOLERANCE, in_units
 
 CORRECTIONS = ("max_t", "holm")
@@ -27,8 +27,6 @@ DIFFERENCE = 0.01
 
 # Of the corrected p-values.
 ALPHA = 0.05
-
-_ROUNDING = 1 + 1e-9
 
 
 class Tests(NamedTuple):
@@ -70,7 +68,7 @@ def p_values(observed: np.ndarray, controls: np.ndarray, *, ties: str) -> np.nda
 
 def at_floor(p_value: np.ndarray, num_shuffles: int) -> np.ndarray:
     """Where p is the smallest that so many controls can show; never where it is nan."""
-    return p_value <= _ROUNDING / (num_shuffles + 1)
+    return p_value <= ROUNDING / (num_shuffles + 1)
 
 
 def classify(
@@ -81,7 +79,7 @@ def classify(
     A share of 1 is a whole layer; diff is accuracy when damaged minus undamaged; p_value is not corrected; significant
     is the study's p at its floor, or a corrected p at most 0.05.
     """
-    never = p_value >= 1 / _ROUNDING
+    never = p_value >= 1 / ROUNDING
     rules = [
         share == 1,
         num_units <= SMALL,

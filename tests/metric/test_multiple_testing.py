@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from modularity_jax.metric.multiple_testing import holm, westfall_young
+from modularity_jax.metric.multiple_testing import benjamini_hochberg, holm, westfall_young
 
 
 def slow_max_t(observed, controls):
@@ -80,3 +80,36 @@ def test_power_where_there_is_an_effect():
     # Holm has none: the smallest p, 1 / 51, times 40.
     raw = (1 + (controls <= observed[None]).sum(axis=0)) / 51
     assert holm(np.asarray(raw))[7] > 0.5
+
+
+def test_max_t_leaves_out_what_is_missing():
+    """A NaN is never the most extreme, and of what has none there is no p."""
+    observed, controls = draw(4, 8, 39)
+    observed[5] -= 3
+    controls[::3, 5] = np.nan
+    observed[2], controls[:30, 2] = np.nan, np.nan
+    found = westfall_young(observed, controls)
+    values = np.concatenate([observed[None], controls])
+    t = np.nan_to_num((np.nanmean(values, 0) - values) / np.nanstd(values, 0), nan=-np.inf)
+    assert np.isnan(found).tolist() == [False, False, True] + [False] * 5
+    assert found[5] == np.mean(t.max(axis=1) >= t[0, 5])
+    assert np.nanmin(found) == found[5]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_benjamini_hochberg_rejects_what_scipy_rejects(seed):
+    rng = np.random.default_rng(seed)
+    p = np.append(rng.random(40), 0.002 * rng.random(8))
+    limit = benjamini_hochberg(np.append(p, np.nan))
+    rejected = scipy.stats.false_discovery_control(p) <= 0.05
+    assert rejected.any()
+    np.testing.assert_array_equal(p <= limit, rejected)
+
+
+def test_benjamini_hochberg_with_nothing_significant_has_no_limit():
+    assert benjamini_hochberg(np.array([0.3, 0.2, 0.06, np.nan])) is None
+    assert benjamini_hochberg(np.array([np.nan])) is None
+    assert benjamini_hochberg(np.array([])) is None
+    # Equal to its limit it passes, and all below it do.
+    assert benjamini_hochberg(np.array([0.05, 0.05, 0.05])) == 0.05
+    assert benjamini_hochberg(np.array([0.3, 0.2, 0.06]), alpha=0.3) == 0.3

@@ -49,6 +49,7 @@ def test_fields_of_a_single_test():
     assert found.undamaged == 1
     np.testing.assert_allclose(found.diff, found.accuracy - 1)
     sizes = np.bincount(Y, minlength=4)
+    np.testing.assert_array_equal(found.class_sizes, sizes)
     np.testing.assert_allclose(found.accuracy_by_class @ sizes / 200, found.accuracy)
     np.testing.assert_allclose(found.control_accuracy_by_class @ sizes / 200, found.control_accuracy)
     np.testing.assert_allclose(found.control_mean, found.control_accuracy.mean(0))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from modularity_jax.report.findings.across_seeds import ACROSS_COLUMNS, fisher, stouffer
+from modularity_jax.report.findings.across_seeds import ACROSS_COLUMNS
 from modularity_jax.report.findings.comparisons import compare
 from modularity_jax.report.findings.significance import is_significant
 from modularity_jax.report.frames import records
@@ -62,72 +62,6 @@ def test_a_seed_above_every_control_does_not_erase_the_others():
     assert found.p_stouffer < 1e-8
     # Unclipped, SciPy gives what this is about.
     assert scipy.stats.combine_pvalues([0.005] * 9 + [1.0], method="stouffer").pvalue == 1.0
-
-
-def test_each_seed_is_clipped_by_its_own_number_of_shuffles():
-    clipped = np.array([0.1, 1 - 1 / 40, 1 - 1 / 400])
-    assert stouffer(np.array([0.1, 1.0, 1.0]), np.array([19, 19, 199])) == pytest.approx(
-        scipy.stats.norm.sf(scipy.stats.norm.isf(clipped).sum() / math.sqrt(3)), rel=1e-12
-    )
-
-
-def null_tail(num_shuffles, num_seeds, level):
-    """An upper bound, sharp to rounding, of P(Stouffer's p <= level) under the null.
-
-    p is i / (R + 1), i from 1 to R + 1, all equally likely. Each z is rounded up to a grid, and their sum's
-    distribution is a convolution.
-    """
-    step = 5e-4
-    p = np.arange(1, num_shuffles + 2) / (num_shuffles + 1)
-    p[-1] = 1 - 0.5 / (num_shuffles + 1)
-    places = np.ceil(scipy.stats.norm.isf(p) / step).astype(int)
-    one = np.bincount(places - places.min(), minlength=1) / (num_shuffles + 1)
-    size = (len(one) - 1) * num_seeds + 1
-    total = np.fft.irfft(np.fft.rfft(one, 2 * size) ** num_seeds, 2 * size)[:size]
-    critical = math.floor(scipy.stats.norm.isf(level) * math.sqrt(num_seeds) / step) - num_seeds * places.min()
-    return total[max(critical, 0) :].sum()
-
-
-@pytest.mark.parametrize("num_seeds", [2, 5, 10, 50])
-@pytest.mark.parametrize("num_shuffles", [1, 9, 19, 50, 200, 1000])
-def test_stouffer_is_valid_under_the_null_by_convolution(num_shuffles, num_seeds):
-    for level in (0.05, 0.01, 0.001):
-        assert null_tail(num_shuffles, num_seeds, level) <= level * (1 + 1e-9)
-
-
-def test_the_convolution_agrees_with_all_pairs_of_two_seeds():
-    p = np.arange(1, 21) / 20
-    exact = np.mean([stouffer(np.array([a, b]), np.array([19, 19])) <= 0.05 for a in p for b in p])
-    assert exact == pytest.approx(null_tail(19, 2, 0.05), abs=1e-9)
-    assert 0 < exact <= 0.05
-
-
-def simulated(num_shuffles, num_seeds, shift=0.0, trials=1500):
-    """Combined p-values of networks whose n-cut lies `shift` sds below their controls'."""
-    rng = np.random.default_rng([num_shuffles, num_seeds])
-    observed = rng.normal(size=(trials, num_seeds, 1)) - shift
-    controls = rng.normal(size=(trials, num_seeds, num_shuffles))
-    p = (1 + (controls <= observed).sum(axis=2)) / (num_shuffles + 1)
-    counts = np.full(num_seeds, num_shuffles)
-    return np.array([[stouffer(values, counts), fisher(values)] for values in p])
-
-
-@pytest.mark.parametrize("num_seeds", [1, 2, 5, 10])
-@pytest.mark.parametrize("num_shuffles", [19, 50, 200])
-def test_combined_p_is_valid_under_the_null_by_simulation(num_shuffles, num_seeds):
-    p = simulated(num_shuffles, num_seeds)
-    for level in (0.05, 0.01):
-        rejected = (p <= level * (1 + 1e-9)).mean(axis=0)
-        error = math.sqrt(level * (1 - level) / len(p))
-        assert (rejected <= level + 3 * error).all()
-
-
-@pytest.mark.parametrize("num_shuffles", [19, 200])
-def test_combined_p_has_the_power_that_single_seeds_lack(num_shuffles):
-    alone = simulated(num_shuffles, 1, shift=1.0, trials=400)
-    together = simulated(num_shuffles, 10, shift=1.0, trials=400)
-    assert ((alone <= 0.05 * (1 + 1e-9)).mean(axis=0) < 0.35).all()
-    assert ((together <= 0.05).mean(axis=0) > 0.6).all()
 
 
 def test_share_of_significant_seeds_has_the_exact_interval():

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from modularity_jax.metric.combining import fisher, stouffer
 from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.multiple_testing import FLAT
 from modularity_jax.report.findings.significance import is_significant
@@ -83,30 +84,6 @@ def combine(tests: pd.DataFrame) -> dict[str, float]:
     }.items():
         found |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
     return found
-
-
-def stouffer(p_values: np.ndarray, num_shuffles: np.ndarray) -> float:
-    """Stouffer's combined p of Monte Carlo p-values [S] from so many shuffles [S] each.
-
-    z = sum of Phi^-1(1 - p) / sqrt(S). A p of 1, the observed value above every control, would make z minus infinity
-    and one such seed erase all others. It says no more than that p lies above R / (R + 1), so it counts as the middle
-    of that step, 1 - 1 / (2 (R + 1)). Every other p stands at the upper end of its step, which makes up for it: under
-    the null the combined p is at most .05, .01 or .001 no more often than that, whether 1 or 1000 shuffles and 2 or 100
-    seeds (by convolution). A lone p is returned as it is.
-    """
-    if len(p_values) == 1:
-        return float(p_values[0])
-    clipped = np.minimum(p_values, 1 - 0.5 / (num_shuffles + 1))
-    return float(scipy.stats.combine_pvalues(clipped, method="stouffer").pvalue)
-
-
-def fisher(p_values: np.ndarray) -> float:
-    """Fisher's combined p of p-values [S]: -2 sum(ln p) against chi-squared with 2 S degrees of freedom.
-
-    Under the null a Monte Carlo p is at least as large as a uniform one, so that the combined one is too large if
-    anything. A p of 1 adds nothing.
-    """
-    return float(scipy.stats.combine_pvalues(p_values, method="fisher").pvalue)
 
 
 def _cohens_d(ncut: np.ndarray, shuffled: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from modularity_jax.metric.combining import fisher
 from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.statistics import TIE_TOLERANCE
-from modularity_jax.report.findings.across_seeds import fisher
 from modularity_jax.report.findings.significance import is_significant
 from modularity_jax.report.frames import KEYS, Run, typed
 from modularity_jax.report.published import published
