@@ -25,6 +25,7 @@ from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
+from modularity_jax.probes.routing import RoutingScores, RoutingTest, gate_assignment, routing_scores, routing_test
 
 __all__ = [
     "MEASURES",
@@ -34,6 +35,8 @@ __all__ = [
     "DoubleLesionTest",
     "LayeredGraph",
     "LesionTest",
+    "RoutingScores",
+    "RoutingTest",
     "ShuffleTest",
     "SparseGraph",
     "cluster",
@@ -43,11 +46,14 @@ __all__ = [
     "depth_share",
     "describe",
     "double_lesion_test",
+    "gate_assignment",
     "graph_of",
     "lesion_test",
     "modularity",
     "ncut",
     "normalize",
+    "routing_scores",
+    "routing_test",
     "shuffle",
     "shuffle_test",
     "spectral_clusterability",
