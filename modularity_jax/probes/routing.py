@@ -122,11 +122,11 @@ def _scores(assignment: np.ndarray) -> RoutingScores:
     flat = assignment.reshape(-1, num_rules, num_modules)
     matched = np.array([own[linear_sum_assignment(own, maximize=True)].sum() for own in flat]) / few
     told = rel_entr(assignment, use[..., None, :]).sum(axis=-1).mean(axis=-1)
-    return RoutingScores(
+    return RoutingScores(  # nothing below 0 by rounding
         collapse_average=num_modules / (num_modules - 1) * np.maximum(0, 1 / num_modules - use).sum(axis=-1),
-        collapse_worst=1 - num_modules * use.min(axis=-1),
-        alignment=1 - matched.reshape(assignment.shape[:-2]),
-        inverse_mutual_information=1 - told / np.log(few),
+        collapse_worst=np.maximum(0, 1 - num_modules * use.min(axis=-1)),
+        alignment=np.maximum(0, 1 - matched.reshape(assignment.shape[:-2])),
+        inverse_mutual_information=np.maximum(0, 1 - told / np.log(few)),
         adaptation=_adaptation(assignment),
     )
 
