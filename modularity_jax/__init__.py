@@ -27,6 +27,7 @@ from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
 from modularity_jax.probes.input_coherence import InputCoherence, input_coherence
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
+from modularity_jax.probes.routing import RoutingScores, RoutingTest, gate_assignment, routing_scores, routing_test
 from modularity_jax.probes.specialisation import Specialisation, specialisation
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "InputCoherence",
     "LayeredGraph",
     "LesionTest",
+    "RoutingScores",
+    "RoutingTest",
     "ShuffleTest",
     "SparseGraph",
     "Specialisation",
@@ -51,12 +54,15 @@ __all__ = [
     "depth_share",
     "describe",
     "double_lesion_test",
+    "gate_assignment",
     "graph_of",
     "input_coherence",
     "lesion_test",
     "modularity",
     "ncut",
     "normalize",
+    "routing_scores",
+    "routing_test",
     "shuffle",
     "shuffle_test",
     "specialisation",

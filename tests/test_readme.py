@@ -62,6 +62,14 @@ def test_the_example_of_lesions_of_any_network_runs():
     assert set(names["found"].submodules.layer) == {1, 2}
 
 
+def test_the_example_of_routers_runs(capsys):
+    rng = np.random.default_rng(0)
+    names = {"mj": mj, "gates": rng.dirichlet(np.ones(3), 40), "tasks": np.arange(40) % 4, "key": jax.random.key(0)}
+    exec(compile(example("docs/api.md", "\n## Routers\n"), "docs/api.md", "exec"), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == list(mj.RoutingScores._fields)
+
+
 def test_the_wiring_example_runs(capsys):
     shapes = {
         "Conv_0": (3, 3, 1, 8),

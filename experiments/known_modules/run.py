@@ -45,7 +45,7 @@ def run(root: pathlib.Path, sizes: Sizes) -> list[Row]:
             signals.check()
 
         found = {
-            name: _rows(folder, name, settings, functools.partial(make, sizes, advance))
+            name: rows_of(folder, name, settings, functools.partial(make, sizes, advance))
             for name, make in (tasks | curves).items()
         }
     rows, points = ([row for name in own for row in found[name]] for own in (tasks, curves))
@@ -56,7 +56,9 @@ def run(root: pathlib.Path, sizes: Sizes) -> list[Row]:
     return rows
 
 
-def _rows(folder: pathlib.Path, name: str, settings: Mapping[str, Any], make: Callable[[], Iterator[Row]]) -> list[Row]:
+def rows_of(
+    folder: pathlib.Path, name: str, settings: Mapping[str, Any], make: Callable[[], Iterator[Row]]
+) -> list[Row]:
     """The rows of a piece, made where they are not kept."""
     kept = _kept(folder, name, settings)
     if kept is None:

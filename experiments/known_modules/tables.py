@@ -15,14 +15,14 @@ def markdown(rows: Sequence[Row]) -> str:
     """Two tables: how well known modules are found, and where a network counts as modular."""
     found = pd.DataFrame(rows)
     known = found[(found["twin"] == 0) & (found["control"] == found["control"].iloc[0])]
-    tests = _table(found, ["task", "control"], lambda row: _short(row["significant"]))
+    tests = _table(found, ["task", "control"], lambda row: short(row["significant"]))
     return f"{_table(known, ['task'], _agreement)}\n\n{tests}"
 
 
 def _agreement(row: pd.Series) -> str:
     """The adjusted Rand index; with that of the layer where this is the larger one."""
-    score = _short(row["ari"])
-    return f"{score} (layer {_short(row['ari_layer'])})" if row["ari_layer"] > max(row["ari"], 0.1) else score
+    score = short(row["ari"])
+    return f"{score} (layer {short(row['ari_layer'])})" if row["ari_layer"] > max(row["ari"], 0.1) else score
 
 
 def _table(rows: pd.DataFrame, places: list[str], cell: Callable[[pd.Series], str]) -> str:
@@ -35,11 +35,13 @@ def _table(rows: pd.DataFrame, places: list[str], cell: Callable[[pd.Series], st
     return "\n".join(lines)
 
 
-def _short(value: float) -> str:
-    """Two decimals, without the zero before them; nothing of what is not defined."""
+def short(value: float, decimals: int = 2) -> str:
+    """Two decimals, or so many, without the zero before them; nothing of what is not defined."""
     if math.isnan(value):
         return ""
-    return f"{value:.2f}".replace("-0.00", "0.00").replace("0.", ".", 1)
+    text = f"{value:.{decimals}f}"
+    text = text.lstrip("-") if float(text) == 0 else text
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
 
 
 def crossing(num_kernels: int, num_modules: int) -> float:

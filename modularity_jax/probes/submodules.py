@@ -104,6 +104,17 @@ def draw_orders(
     )
 
 
+def permuted_labels(labels: Sequence[np.ndarray], key: jax.Array, trial: int) -> list[np.ndarray]:
+    """Labels [d] of each layer, permuted among its units that have one, as a control's are; in trial 0 as they are."""
+    parts = deal_parts(labels, 1 + max(int(own.max()) for own in labels))
+    orders = draw_orders(labels, parts, key, [trial], with_rest=False)
+    found = [np.full_like(own, -1) for own in labels]
+    for own, order, to in zip(labels, orders, found, strict=True):
+        live = np.sort(own[own >= 0])
+        to[order.whole[0, : live.size]] = live
+    return found
+
+
 def _draw_layer(
     labels: np.ndarray, parts: Parts, seed: np.ndarray, layer: int, trials: Sequence[int], with_rest: bool
 ) -> Orders:

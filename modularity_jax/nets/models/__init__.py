@@ -12,7 +12,7 @@ from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.nets.config import ModelConfig
 from modularity_jax.nets.kernels import Params, kernels_of
-from modularity_jax.nets.models import cnn, given, recurrent, vgg
+from modularity_jax.nets.models import cnn, experts, given, recurrent, vgg
 from modularity_jax.nets.models.mlp import AFTER, BEFORE, MLP, Silence
 from modularity_jax.plug_points import entry
 
@@ -55,6 +55,8 @@ MODELS: dict[str, Architecture] = {
     "vgg": Architecture(vgg.vgg, vgg.graph, takes_silence=True),
     "rnn": Architecture(recurrent.rnn, recurrent.graph, takes_silence=True),
     "lstm": Architecture(recurrent.lstm, recurrent.graph, takes_silence=True),
+    "experts": Architecture(experts.experts, experts.graph, takes_silence=True),
+    "routed_experts": Architecture(experts.routed_experts, experts.graph, takes_silence=True),
     "given": Architecture(lambda config: given.Given(config.wiring, config.widths), given.graph),
 }
 
