@@ -24,8 +24,11 @@ from modularity_jax.metric.modularity import modularity
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
+from modularity_jax.probes.input_overlap import input_overlap
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
+from modularity_jax.probes.mixtures import gate_information, load_entropy, signature_affinity
 from modularity_jax.probes.routing import RoutingScores, RoutingTest, gate_assignment, routing_scores, routing_test
+from modularity_jax.probes.time_scales import time_scales
 
 __all__ = [
     "MEASURES",
@@ -47,8 +50,11 @@ __all__ = [
     "describe",
     "double_lesion_test",
     "gate_assignment",
+    "gate_information",
     "graph_of",
+    "input_overlap",
     "lesion_test",
+    "load_entropy",
     "modularity",
     "ncut",
     "normalize",
@@ -56,7 +62,9 @@ __all__ = [
     "routing_test",
     "shuffle",
     "shuffle_test",
+    "signature_affinity",
     "spectral_clusterability",
     "spectral_vectors",
+    "time_scales",
     "wire",
 ]
