@@ -24,6 +24,7 @@ from modularity_jax.metric.modularity import modularity
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
+from modularity_jax.probes.ablation import AblationTest, ablation_test
 from modularity_jax.probes.input_overlap import input_overlap
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 from modularity_jax.probes.mixtures import gate_information, load_entropy, signature_affinity
@@ -33,6 +34,7 @@ from modularity_jax.probes.time_scales import time_scales
 __all__ = [
     "MEASURES",
     "METHODS",
+    "AblationTest",
     "BlockGraph",
     "Clustering",
     "DoubleLesionTest",
@@ -42,6 +44,7 @@ __all__ = [
     "RoutingTest",
     "ShuffleTest",
     "SparseGraph",
+    "ablation_test",
     "cluster",
     "clusterability_penalty",
     "conv",
