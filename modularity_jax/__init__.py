@@ -25,14 +25,19 @@ from modularity_jax.metric.modularity import modularity
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
+from modularity_jax.probes.ablation import AblationTest, ablation_test
 from modularity_jax.probes.input_coherence import InputCoherence, input_coherence
+from modularity_jax.probes.input_overlap import input_overlap
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
+from modularity_jax.probes.mixtures import gate_information, load_entropy, signature_affinity
 from modularity_jax.probes.routing import RoutingScores, RoutingTest, gate_assignment, routing_scores, routing_test
 from modularity_jax.probes.specialisation import Specialisation, specialisation
+from modularity_jax.probes.time_scales import time_scales
 
 __all__ = [
     "MEASURES",
     "METHODS",
+    "AblationTest",
     "BlockGraph",
     "Clustering",
     "CombinedTest",
@@ -45,6 +50,7 @@ __all__ = [
     "ShuffleTest",
     "SparseGraph",
     "Specialisation",
+    "ablation_test",
     "cluster",
     "clusterability_penalty",
     "combine_p_values",
@@ -55,9 +61,12 @@ __all__ = [
     "describe",
     "double_lesion_test",
     "gate_assignment",
+    "gate_information",
     "graph_of",
     "input_coherence",
+    "input_overlap",
     "lesion_test",
+    "load_entropy",
     "modularity",
     "ncut",
     "normalize",
@@ -65,8 +74,10 @@ __all__ = [
     "routing_test",
     "shuffle",
     "shuffle_test",
+    "signature_affinity",
     "specialisation",
     "spectral_clusterability",
     "spectral_vectors",
+    "time_scales",
     "wire",
 ]

@@ -62,6 +62,14 @@ def test_the_example_of_lesions_of_any_network_runs():
     assert set(names["found"].submodules.layer) == {1, 2}
 
 
+def test_the_example_of_ablation_runs(capsys):
+    params = slow.random_params(0, (12, 40, 30, 4))
+    x, y = np.random.default_rng(0).normal(size=(50, 12)), np.arange(50) % 4
+    names = {"mj": mj, "params": params, "x": x, "y": y, "key": jax.random.key(0)}
+    exec(compile(example("docs/api.md", "\n## Ablation of modules\n"), "docs/api.md", "exec"), names)
+    assert capsys.readouterr().out.startswith("without ")
+
+
 def test_the_example_of_routers_runs(capsys):
     rng = np.random.default_rng(0)
     names = {"mj": mj, "gates": rng.dirichlet(np.ones(3), 40), "tasks": np.arange(40) % 4, "key": jax.random.key(0)}

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -66,22 +66,25 @@ class AnyNetwork:
     def sums(self, drawn: DrawnLesions, batches: tuple[np.ndarray, ...], metric: Metric, mesh: Mesh | None) -> Sums:
         """See `DamagedNetwork`."""
         num_batches, num_classes = len(batches[0]), batches[2].shape[-1]
-        undamaged = np.zeros((num_batches, num_classes), batches[2].dtype)
         damaged = np.zeros((num_batches, drawn.num_trials, *drawn.capacity, num_classes), batches[2].dtype)
-        whole: tuple[tuple[int, ...], np.ndarray] = (), np.zeros(sum(self.widths[1:-1]), bool)
-        waiting = itertools.chain([whole], lesions(drawn))
-        on_device = jax.device_put(batches)
-        while some := list(itertools.islice(waiting, CAPACITY)):
-            silent = np.zeros((CAPACITY, sum(self.widths[1:-1])), bool)
-            silent[: len(some)] = [own for _, own in some]
-            how = self._apply, self.widths, metric, mesh
-            found = gather(_run(*how, self._params, on_device, silent, np.int32(len(some))))
-            for index, (place, _) in enumerate(some):
-                if place:
-                    damaged[(slice(None), *place)] = found[:, index]  # type: ignore[index]
-                else:
-                    undamaged = found[:, index]
+        whole, (places, units) = np.zeros(sum(self.widths[1:-1]), bool), itertools.tee(lesions(drawn))
+        found = self.passes(itertools.chain([whole], (silent for _, silent in units)), batches, metric, mesh)
+        undamaged = next(found)
+        for (place, _), own in zip(places, found, strict=True):
+            damaged[(slice(None), *place)] = own  # type: ignore[index]
         return undamaged, damaged
+
+    def passes(
+        self, units: Iterable[np.ndarray], batches: tuple[np.ndarray, ...], metric: Metric, mesh: Mesh | None
+    ) -> Iterator[np.ndarray]:
+        """Sums [batches, C] of the metric in a pass of the network for each of these states [D] of its hidden units."""
+        waiting, on_device = iter(units), jax.device_put(batches)
+        while some := list(itertools.islice(waiting, CAPACITY)):
+            room = np.zeros((CAPACITY, *some[0].shape), some[0].dtype)
+            room[: len(some)] = some
+            how = self._apply, self.widths, metric, mesh
+            found = gather(_run(*how, self._params, on_device, room, np.int32(len(some))))
+            yield from np.moveaxis(found[:, : len(some)], 1, 0)
 
 
 def lesions(drawn: DrawnLesions) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:

@@ -83,7 +83,7 @@ def measure(
     if size is None:
         size = network.samples_at_once(num_clusters, mesh.size if mesh else 1)
     checks.check_count("samples_per_batch", size, 1)
-    batches, class_sizes = _batches(network, x, y, int(size), settings.metric)
+    batches, class_sizes = batches_of(network, x, y, int(size), settings.metric)
     modules, parts = find_submodules(hidden), deal_parts(hidden, num_clusters)
     # Sub-modules or pairs, whatever their number is, so that networks share a program.
     capacity = (num_clusters * len(hidden),) * (1 if kind == "single" else 2)
@@ -101,10 +101,9 @@ def measure(
     sums: list[Sums] = []
     for start in range(0, total, per_call):
         sums.append(settings.keep(start, functools.partial(compute, start)))
-        _check_undamaged(settings.undamaged, sums[0][0].sum(), class_sizes.sum())  # before all is computed
+        check_undamaged(settings.undamaged, sums[0][0].sum(), class_sizes.sum())  # before all is computed
     damaged = np.concatenate([damaged for _, damaged in sums])
-    if not (np.isfinite(sums[0][0]).all() and np.isfinite(damaged).all()):
-        raise ValueError("metric must be finite, got sums over samples that are not")
+    check_sums(sums[0][0], damaged)
     return Measured(modules, class_sizes, sums[0][0], damaged)
 
 
@@ -120,7 +119,7 @@ def _hidden_labels(network: DamagedNetwork, labels: ArrayLike, num_clusters: int
     return np.split(labels, np.cumsum(network.widths)[:-1])[1:-1]
 
 
-def _batches(
+def batches_of(
     network: DamagedNetwork, x: ArrayLike, y: ArrayLike, size: int, metric: Metric
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """Samples [batches, B, ...], labels [batches, B, ...], class membership [batches, B, C]; and class sizes [C].
@@ -139,7 +138,13 @@ def _batches(
     return (batched(x), batched(given), batched(members)), sizes
 
 
-def _check_undamaged(stated: float | None, total: float, count: int) -> None:
+def check_sums(*sums: np.ndarray) -> None:
+    """Of a metric that is finite."""
+    if not all(np.isfinite(own).all() for own in sums):
+        raise ValueError("metric must be finite, got sums over samples that are not")
+
+
+def check_undamaged(stated: float | None, total: float, count: int) -> None:
     """What the caller knows of the whole network is what was found, to two samples or a thousandth."""
     found = total / count
     if stated is not None and not abs(found - stated) <= max(2 / count, 1e-3 * abs(found)):

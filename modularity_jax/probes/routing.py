@@ -70,7 +70,7 @@ def routing_scores(assignment: ArrayLike) -> RoutingScores:
     given = np.asarray(checks.as_numbers("assignment", assignment), np.float64)
     if given.ndim < 2 or min(given.shape[-2:]) < 2:
         raise ValueError(f"assignment must have shape [..., R, M] with at least 2 rules and modules, got {given.shape}")
-    _check_distributions("assignment", given)
+    check_distributions("assignment", given)
     return _scores(given)
 
 
@@ -156,7 +156,7 @@ def _samples(gates: ArrayLike, tasks: ArrayLike) -> tuple[np.ndarray, np.ndarray
         raise ValueError(f"gates must have shape [..., n, M], got {given.shape}")
     if labels.shape != given.shape[-2:-1]:
         raise ValueError(f"tasks must have shape ({given.shape[-2]},), one per sample, got {labels.shape}")
-    _check_distributions("gates", given)
+    check_distributions("gates", given)
     return given, np.unique(np.asarray(labels), return_inverse=True)[1]
 
 
@@ -166,8 +166,8 @@ def _assignment(gates: np.ndarray, places: np.ndarray) -> np.ndarray:
     return found
 
 
-def _check_distributions(name: str, values: np.ndarray) -> None:
-    """Rows that are probabilities and sum to 1."""
+def check_distributions(name: str, values: np.ndarray) -> None:
+    """Probabilities that sum to 1 along the last axis."""
     checks.check_finite(name, values)
     sums = values.sum(axis=-1)
     if values.min() < 0 or np.abs(sums - 1).max() > _ROUNDING:
