@@ -81,7 +81,7 @@ def ablation_test(
     kind="inside": for each cluster, the weights both of whose ends lie in it, as HumanCompatibleAI's
     nn-clustering-pytorch has it, but with controls and with the last matrix, which that leaves out. kind="between": all
     weights whose ends lie in two clusters. A network whose modules work by themselves does as well without them; what
-    it loses tells how enmeshed they are (Golechha et al. 2025). Biases stay, and so do weights of units without a label.
+    it loses tells how enmeshed they are (Golechha et al. 2025). Biases stay, and weights of units without a label.
 
     A control permutes the labels within each layer, inputs and outputs too, among the units that have one: it takes as
     many weights away, zeros counted, from each matrix. Clusters were found where weights are large, so that they hold
