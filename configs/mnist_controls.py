@@ -1,4 +1,4 @@
-"""MNIST against all eight controls, the two with weights drawn anew included, at k = 4 and 12; no lesions.
+"""MNIST against all eight controls within layers, those with weights drawn anew included, at k = 4 and 12; no lesions.
 
 Command: python -m experiments.run --config=configs/mnist_controls.py --config.data.dir=<folder with mnist/>
 Time on 2 cores: 10 seeds train in 3 minutes and cluster in some 20 (reckoned)
@@ -14,5 +14,5 @@ from modularity_jax.metric.methods import METHODS
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """The config; `study.get_config` tells what a variant is made of."""
-    settings = {"cluster.methods": tuple(METHODS)}
-    return study.get_config(variant, settings | study.NO_LESIONS)
+    methods = tuple(name for name, own in METHODS.items() if not (own.across_blocks or own.remade))
+    return study.get_config(variant, {"cluster.methods": methods} | study.NO_LESIONS)

@@ -8,7 +8,9 @@ E edges, d_l the width of layer l.
 """
 
 from modularity_jax.graphs import conv
+from modularity_jax.graphs.activations import activation_graph
 from modularity_jax.graphs.blocks import BlockGraph
+from modularity_jax.graphs.dense import DenseGraph
 from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.graphs.normalization import normalize
 from modularity_jax.graphs.readers import graph_of
@@ -41,6 +43,7 @@ __all__ = [
     "BlockGraph",
     "Clustering",
     "CombinedTest",
+    "DenseGraph",
     "DoubleLesionTest",
     "InputCoherence",
     "LayeredGraph",
@@ -51,6 +54,7 @@ __all__ = [
     "SparseGraph",
     "Specialisation",
     "ablation_test",
+    "activation_graph",
     "cluster",
     "clusterability_penalty",
     "combine_p_values",

@@ -95,6 +95,17 @@ def test_the_wiring_example_runs(capsys):
     assert names["test"].p_value <= 1
 
 
+def test_the_example_of_activations_runs(capsys):
+    rng = np.random.default_rng(0)
+    causes = rng.normal(size=(60, 2))
+    noisy = [causes[:, np.arange(d) % 2] + 0.5 * rng.normal(size=(60, d)) for d in (8, 6, 5)]
+    names = {"mj": mj, "key": jax.random.key(0), "first": noisy[0], "second": noisy[1], "third": noisy[2]}
+    exec(compile(example("docs/api.md", "\n## Graphs of activations\n"), "docs/api.md", "exec"), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["layer_nonzero", "samples"]
+    assert all(line.endswith("p = 0.01") for line in lines)
+
+
 def trained(heading, **names):
     """What the example below a heading leaves behind, after 30 batches."""
     rng = np.random.default_rng(0)

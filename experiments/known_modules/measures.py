@@ -1,6 +1,5 @@
 """The measures that are put to the test, by name, and the controls that each is compared with."""
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,7 +9,6 @@ import jax.numpy as jnp
 
 import modularity_jax as mj
 from experiments.known_modules.roles import Layers, activations
-from modularity_jax.graphs.nulls import Null, null_of_degrees
 from modularity_jax.graphs.numerics import near_one
 from modularity_jax.metric.embedding import embed, num_draws
 from modularity_jax.metric.excess import Excess
@@ -42,30 +40,6 @@ class Way(NamedTuple):
     by_depth: bool = False
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class _Whole:
-    """A graph as its adjacency matrix [N, N], with Newman's null for all of it (see `Adjacency`)."""
-
-    matrix: Array
-
-    @property
-    def num_nodes(self) -> int:
-        return len(self.matrix)
-
-    def degrees(self) -> Array:
-        return self.matrix.sum(axis=1)
-
-    def matvec(self, x: Array) -> Array:
-        return x @ self.matrix
-
-    def sides(self) -> None:
-        return None
-
-    def null(self) -> Null:
-        return null_of_degrees(self.degrees())
-
-
 def _of_weights(measure: str, layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
     """By a measure of `mj.cluster`."""
     del x
@@ -95,7 +69,7 @@ def _of_activations(layers: Layers, x: Array, key: Array, num_clusters: int) -> 
     norm = jnp.linalg.norm(centred, axis=0)
     alive = norm > 1e-6 * norm.max()
     scaled = jnp.where(alive[None, :], centred / jnp.where(alive, norm, 1)[None, :], 0)
-    graph = _Whole(jnp.abs(scaled.T @ scaled) * (1 - jnp.eye(norm.size)))
+    graph = mj.DenseGraph(jnp.abs(scaled.T @ scaled) * (1 - jnp.eye(norm.size)), (norm.size,))
     found = partition_by_modularity(graph, key, Settings(num_clusters, NUM_RESTARTS, "ncut", "auto", refine=False))
     return Found(found.labels, found.value)
 

@@ -145,7 +145,7 @@ class Blocks:
         """Least of values [N] among each neuron's neighbours, [N]."""
         parts = self.split(values)
         pairs = zip(self.affinities, self.wiring.pairs, strict=True)
-        least = [_block_min(w, parts[a], parts[b]) for w, (a, b) in pairs]
+        least = [block_min(w, parts[a], parts[b]) for w, (a, b) in pairs]
         return jnp.concatenate(self._by_group(least, jnp.minimum))
 
     def sides(self) -> Sides | None:
@@ -220,7 +220,7 @@ class BlockGraph(Blocks):
         return self.groups
 
 
-def _block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Array]:
+def block_min(affinity: Array, rows: Array, columns: Array) -> tuple[Array, Array]:
     """Least of columns [d_out] along each row's edges, [d_in], and of rows [d_in] along each column's, [d_out].
 
     Some rows at a time: XLA would write out the whole block of candidates, as large as the affinity [d_in, d_out].

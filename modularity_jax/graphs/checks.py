@@ -129,9 +129,15 @@ def _check_no_loops(rule: str, loops: np.ndarray, instead: str) -> None:
         raise ValueError(f"{rule}, got {loops.size} edges from a vertex to itself, first at {loops[0]}; {instead}")
 
 
+def check_square(name: str, matrix: Any) -> None:
+    """A matrix [N, N]."""
+    if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"{name} must have shape [N, N], got {matrix.shape}")
+
+
 def check_adjacency(adjacency: Any) -> None:
-    """A square SciPy matrix that equals its transpose and has no diagonal."""
-    if not adjacency.nnz:
+    """A square matrix, NumPy's or SciPy's, that equals its transpose and has no diagonal."""
+    if not adjacency.size:
         return
     difference, largest = abs(adjacency - adjacency.T).max(), abs(adjacency).max()
     if difference > 1e-6 * largest:
@@ -146,7 +152,7 @@ def check_adjacency(adjacency: Any) -> None:
 def check_graph(graph: Any) -> None:
     """Something with the protocol `Graph`; a list of kernels, say, is none yet."""
     if not hasattr(graph, "neighbour_min"):
-        known = "a LayeredGraph, a BlockGraph or a SparseGraph"
+        known = "a LayeredGraph, a BlockGraph, a SparseGraph or a DenseGraph"
         raise ValueError(f"graph must be {known}, got {type(graph).__name__}{advice(graph)}")
 
 
@@ -197,10 +203,10 @@ def as_members(graph: Any, labels: Any, num_clusters: int) -> jax.Array:
     return jnp.asarray(shares).T
 
 
-def check_choice(name: str, value: str, known: Sequence[str]) -> None:
-    """One of the known words."""
+def check_choice(name: str, value: Any, known: Sequence[Any]) -> None:
+    """One of the known words, or values."""
     if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(str, known))}, got {value!r}")
 
 
 def check_at_least(name: str, value: int, least: int) -> None:

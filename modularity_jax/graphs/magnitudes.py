@@ -85,7 +85,8 @@ def _float_dtype(dtype: np.dtype) -> np.dtype:
 def _cast(array: np.ndarray | Array, dtype: np.dtype) -> Array:
     """To the dtype before JAX sees it: JAX would wrap large whole numbers around, and NumPy warn of infinities."""
     with np.errstate(over="ignore"):
-        return jnp.asarray(array.astype(dtype, copy=False))
+        cast = array.astype(dtype, copy=False)
+    return cast if isinstance(cast, Array) else jax.device_put(cast)  # which compiles nothing
 
 
 def _largest(name: str, array: np.ndarray | Array, dtype: np.dtype) -> Array:

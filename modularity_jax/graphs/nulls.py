@@ -1,5 +1,6 @@
 """The edges that are expected by chance: each vertex keeps its strength in each block of edges that it is part of."""
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,18 @@ def null_of_blocks(blocks: Sequence[tuple[int, int, Array]], num_nodes: int) -> 
 def null_of_degrees(degrees: Array) -> Null:
     """Of a graph without known groups: d_i d_j / 2m (Newman's null)."""
     return Null(degrees[None], divide(degrees, 2 * degrees.sum())[None])
+
+
+def null_of_groups(affinity: Array, groups: Sequence[slice]) -> Null:
+    """r_i c_j / w between each two groups of vertices, d_i d_j / 2m within each; of an adjacency matrix [N, N]."""
+    strengths = [affinity[:, group].sum(axis=1) for group in groups]  # of all vertices towards each group, [N]
+    rows, columns = [], []
+    for a, b in itertools.combinations_with_replacement(range(len(groups)), 2):
+        own, others = strengths[b][groups[a]], strengths[a][groups[b]]
+        # Within a group rows and columns are the same vertices, which `Null` counts twice.
+        rows.append(_placed(groups[a].start, own / 2 if a == b else own, len(affinity)))
+        columns.append(_placed(groups[b].start, divide(others, others.sum()), len(affinity)))
+    return Null(jnp.stack(rows), jnp.stack(columns))
 
 
 def _placed(first: int, values: Array, num_nodes: int) -> Array:

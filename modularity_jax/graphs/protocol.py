@@ -39,6 +39,7 @@ class Block(NamedTuple):
     weights: Any  # [a, b], at least 0; of a list of edges, which has no places for others, [E]
     rows: slice | None  # the vertices of its rows; None of a list
     columns: slice | None
+    triangle: bool = False  # of a group with itself, each edge once: what lies above the diagonal; below it are zeros
 
 
 class Form(Protocol):

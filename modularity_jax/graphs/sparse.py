@@ -185,8 +185,7 @@ def _as_coo(matrix: Any) -> scipy.sparse.coo_array:
     sparse = scipy.sparse.issparse(matrix)
     if not sparse:
         matrix = np.asarray(checks.as_numbers("matrix", checks.as_weights("matrix", matrix)))
-    if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"matrix must have shape [N, N], got {matrix.shape}")
+    checks.check_square("matrix", matrix)
     dtype = np.float32 if matrix.dtype == np.float32 else np.float64
     adjacency = scipy.sparse.coo_array(matrix if sparse else matrix.astype(dtype))  # SciPy has no half precision
     checks.as_numbers("matrix", adjacency.data)

@@ -59,7 +59,7 @@ def cluster(
     does it with a precomputed affinity.
 
     Args:
-      graph: LayeredGraph or SparseGraph.
+      graph: LayeredGraph, BlockGraph, SparseGraph or DenseGraph.
       key: typed PRNG key, consumed.
       num_clusters: K, static.
       num_restarts: k-means starts, static.

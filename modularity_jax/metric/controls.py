@@ -4,9 +4,10 @@ Vertices that are isolated in the given graph take no part, so its isolated vert
 isolate more; degrees tell, and everything downstream leaves them out again.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,11 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
+from modularity_jax.graphs.activations import graph_of_responses
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.graphs.sides import in_shapes
 from modularity_jax.metric.methods import METHODS, method_of
-from modularity_jax.metric.permutation import images, numbers_of, random_words, settle
+from modularity_jax.metric.permutation import images, numbers_of, permuted_index, random_words, settle
 from modularity_jax.metric.stocks import NOWHERE, OUTSIDE_AT_ONCE, VALUES_AT_ONCE, Stock, stock
 from modularity_jax.metric.strengths import Model, widened, with_strengths
 from modularity_jax.metric.trades import traded_places
@@ -38,8 +40,9 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
     """A control of the graph, of the same kind and shape.
 
     Args:
-      graph: a LayeredGraph, or a SparseGraph (which has no layers: its edges count as one, and only the methods that
-        keep the places of the non-zero weights are defined).
+      graph: a LayeredGraph or BlockGraph; or a SparseGraph (which has no layers: its edges count as one) or DenseGraph
+        (whose groups are its layers), for which only the methods that keep the places of the non-zero weights are
+        defined, and those of activations.
       key: typed PRNG key, consumed.
       method: "layer" permutes all weights between the connected neurons of two layers; "layer_nonzero" permutes the
         non-zero ones among their places; "row" ("column") permutes within each neuron's outgoing (incoming) weights,
@@ -47,7 +50,11 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
         a Gaussian kernel density of the non-zero ones (bandwidth 0.01); "layer_all_distribution" permutes those too;
         "degrees" keeps how many non-zero weights each neuron has in and out of each layer: their places are any with
         these numbers, equally likely, and each neuron's outgoing weights go to its new places in any order;
-        "strengths" keeps those numbers and the sums of the weights, in and out, by a model of the pruned weights.
+        "strengths" keeps those numbers and the sums of the weights, in and out, by a model of the pruned weights;
+        "edges" permutes the non-zero weights of all layers together among their places, which makes all layers alike:
+        what is not modular but merely layered differs from it, and it is here because published studies of activations
+        compare with it; "samples", of a graph of `activation_graph` only, permutes each unit's samples on its own, if
+        cross-validated within each half, and makes the graph again: units are independent, and keep their own values.
 
     With "strengths" the sums are kept to rounding where weights at the new places can have them; that fails for a few
     neurons with a handful of weights. The distribution of the weights is kept nearly. On networks of 40 neurons a layer
@@ -59,15 +66,15 @@ def shuffle(graph: G, key: Array, *, method: str = "layer") -> G:
     the bandwidth of the other two is fixed, as in the papers, and far smaller weights are mostly noise to them.
 
     Raises:
-      ValueError: if the method is unknown or needs layers that the graph does not have, graph is no graph, or key is
-        not one key.
+      ValueError: if the method is unknown or needs layers or samples that the graph does not have, graph is no graph,
+        or key is not one key.
     """
     check_method(graph, method)
     key = checks.as_key(key)
     if not graph.size:
         return graph
-    used = method_of(method)
-    return _shuffle(graph, stock(graph, method), key, np.asarray(used.in_place), used.resampled)
+    used, made = method_of(method), stock(graph, method)
+    return _shuffle(graph, made, key, np.asarray(used.in_place), used.resampled)
 
 
 def deal(stock: Stock, key: Array, keep_places: ArrayLike, size: int, *, resample: bool) -> Array:
@@ -117,8 +124,26 @@ def deal(stock: Stock, key: Array, keep_places: ArrayLike, size: int, *, resampl
     return weights if stock.models is None else _with_strengths(stock.models, weights)
 
 
+def remade(graph: Any, key: Array) -> Any:
+    """The graph of the same units after each one's samples have changed places on their own; no jit."""
+    responses = graph.responses
+    keys = jax.random.split(key, len(responses.parts))
+    parts = tuple(_apart(part, own) for part, own in zip(responses.parts, keys, strict=True))
+    return graph_of_responses(dataclasses.replace(responses, parts=parts), graph.widths)
+
+
+def _apart(values: Array, key: Array) -> Array:
+    """Values [n, N], each column permuted on its own."""
+    size, num_units = values.shape
+    words, index = random_words(key, (num_units,)), jnp.arange(size, dtype=jnp.int32)
+    places = jax.vmap(lambda own: permuted_index(index, size, own, max_size=size))(words)
+    return jnp.take_along_axis(values, places.T, axis=0)
+
+
 @functools.partial(program, static_argnums=4)
-def _shuffle(graph: G, made: Stock, key: Array, keep_places: ArrayLike, resample: bool) -> G:
+def _shuffle(graph: G, made: Stock | None, key: Array, keep_places: ArrayLike, resample: bool) -> G:
+    if made is None:
+        return remade(graph, key)
     return graph.with_weights(deal(made, key, keep_places, graph.size, resample=resample))
 
 
@@ -142,7 +167,7 @@ def _with_strengths(models: Sequence[Model], residuals: Array) -> Array:
 def check_method(graph: Graph, method: str) -> None:
     """A control that this kind of graph has."""
     checks.check_graph(graph)
-    if all(block.rows for block in graph.blocks()):
+    if all(block.rows and not block.triangle for block in graph.blocks()):
         method_of(method)
         return
     name, known = f"method (of a {type(graph).__name__})", {own: m for own, m in METHODS.items() if m.of_lists}

@@ -76,6 +76,8 @@ def _of_blocks(xp: ModuleType, blocks: Sequence[Block], labels: Array, num_clust
     # Those without a cluster, -1, are the last.
     members = (labels[:, None] == xp.asarray([*range(num_clusters), -1], labels.dtype)[None, :]).astype(dtype)
     tables = [members[b.rows].T @ xp.asarray(b.weights) @ members[b.columns] for b in blocks]
+    # Of edges without a direction half count as theirs: then r c / w is d d / 2m.
+    tables = [(own + own.T) / 2 if b.triangle else own for b, own in zip(blocks, tables, strict=True)]
     crossing, layers = 1 - xp.eye(num_clusters + 1, dtype=dtype), dict[tuple[int, int], Array]()
     cut, excess = xp.zeros(num_clusters + 1, dtype), xp.zeros((), dtype)
     for block, table in zip(blocks, tables, strict=True):
@@ -89,10 +91,12 @@ def _of_blocks(xp: ModuleType, blocks: Sequence[Block], labels: Array, num_clust
     volumes = xp.stack([*layers.values()])
     joint = _ratio(xp, volumes[:, :-1], volumes[:, :-1].sum())
     entropy = [_entropy(xp, own) for own in (joint.sum(axis=0), joint.sum(axis=1), joint)]
+    share = xp.clip(_ratio(xp, entropy[0] + entropy[1] - entropy[2], entropy[0]), 0, 1)
+    layered = len(layers) > 1 or not blocks[0].triangle  # one group of all vertices may well be all layers
     return Description(
         ncut=_ratio(xp, cut, volumes.sum(axis=0))[:-1].sum(),
         modularity=_ratio(xp, excess, volumes.sum() / 2),
-        depth_share=xp.clip(_ratio(xp, entropy[0] + entropy[1] - entropy[2], entropy[0]), 0, 1),
+        depth_share=share if layered else xp.full_like(share, xp.nan),
     )
 
 

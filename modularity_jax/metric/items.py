@@ -14,8 +14,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from modularity_jax.graphs import checks
-from modularity_jax.graphs.protocol import Graph
-from modularity_jax.metric.controls import deal
+from modularity_jax.graphs.protocol import Adjacency, Graph
+from modularity_jax.metric.controls import deal, remade
 from modularity_jax.metric.group_sizes import controls_at_once
 from modularity_jax.metric.methods import method_of
 from modularity_jax.metric.partition import partition
@@ -102,10 +102,10 @@ def partition_with_controls(
 
     The graph comes before control 0, so that it shares a group with controls.
     """
-    made = on_all_devices(stock(graph, method, in_form=True), mesh)
+    made, used = on_all_devices(stock(graph, method, in_form=True), mesh), method_of(method)
     how: dict[str, Any] = {"group_size": group_size, "mesh": mesh}
-    if method_of(method).resampled or made.trades or not _is_item(graph, key):
-        alone = partition_graph(graph, key, settings, made=None if made.trades else made, **how)
+    if used.resampled or used.traded or not _is_item(graph, key):
+        alone = partition_graph(graph, key, settings, made=None if used.traded else made, **how)
         return alone, partition_controls(graph, key, settings, method=method, made=made, first=0, count=count, **how)
     parts = list(_calls(graph, made, key, settings, method, OBSERVED, 1 + count, group_size, mesh))
     return _first(graph, parts[0][1]), jax.tree.map(lambda x: x[1:], _joined([found for found, _ in parts]))
@@ -113,7 +113,7 @@ def partition_with_controls(
 
 def _calls(
     graph: Graph,
-    made: Stock,
+    made: Stock | None,
     key: Array,
     settings: Settings,
     method: str,
@@ -152,7 +152,8 @@ def _is_item(graph: Graph, key: Array) -> bool:
 
 def items_at_once(graph: Graph, settings: Settings) -> int:
     """Items under one vmap where the caller leaves it open."""
-    return controls_at_once(graph.size, graph.num_nodes, settings.num_clusters, settings.num_restarts)
+    samples = sum(part.size for part in jax.tree.leaves(getattr(graph, "responses", None)))
+    return controls_at_once(graph.size + samples, graph.num_nodes, settings.num_clusters, settings.num_restarts)
 
 
 def _is_small(graph: Graph) -> bool:
@@ -176,7 +177,7 @@ def _in_order_of(graph: Graph, found: Partition) -> Partition:
 @functools.partial(program, static_argnums=(4, 5, 6, 7))
 def _run(
     graph: Graph,
-    made: Stock,
+    made: Stock | None,
     key: Array,
     which: _Which,
     resample: bool,
@@ -189,18 +190,25 @@ def _run(
     A control is dealt by one part of its key and clustered by the other; the graph itself is clustered by the whole.
     """
 
-    def item(index: Array, graph: Any, made: Stock, key: Array, which: _Which) -> tuple[Items, Partition]:
+    def item(index: Array, graph: Any, made: Stock | None, key: Array, which: _Which) -> tuple[Items, Partition]:
         number = which.first + index.astype(jnp.uint32)
         itself = number == OBSERVED
         folded = jax.random.fold_in(key, number)
         shuffle_key, cluster_key = jax.random.split(folded)
         words = jnp.where(itself, jax.random.key_data(folded), jax.random.key_data(cluster_key))
-        weights = deal(made, shuffle_key, which.keep_places | itself, graph.size, resample=resample)
-        # Weights of blocks, or in the graph's form.
-        built = graph.form().build(weights) if made.models is None else graph.with_weights(weights).formed()
+        built = _control(graph, made, shuffle_key, which.keep_places | itself, resample)
         found = partition(built, jax.random.wrap_key_data(words, impl=checks.THREEFRY), settings)
         return Items(jnp.where(found.num_empty > 0, jnp.nan, found.value), found.converged), found
 
     return grouped_range(
         item, which.count, graph, made, key, which, capacity=CAPACITY, group_size=group_size, mesh=mesh
     )
+
+
+def _control(graph: Any, made: Stock | None, key: Array, keep_places: Array, resample: bool) -> Adjacency:
+    """A control in the graph's form; the graph itself where all stays in its place."""
+    if made is None:
+        return jax.tree.map(functools.partial(jnp.where, keep_places), graph, remade(graph, key))
+    weights = deal(made, key, keep_places, graph.size, resample=resample)
+    # Weights of blocks, or in the graph's form.
+    return graph.form().build(weights) if made.models is None else graph.with_weights(weights).formed()

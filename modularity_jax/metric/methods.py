@@ -47,6 +47,8 @@ class Method:
       traded: all non-zero weights trade places first, see `trades`; the places of its lines are those of the values.
       modelled: what moves are the residuals of a model of the strengths, which are restored, see `strengths`;
         not of a turned block.
+      across_blocks: all blocks are one.
+      remade: no weights move; the graph is made again after each unit's samples have changed places on their own.
     """
 
     lines: MakeLines
@@ -56,6 +58,8 @@ class Method:
     of_lists: bool = False
     traded: bool = False
     modelled: bool = False
+    across_blocks: bool = False
+    remade: bool = False
 
 
 def everywhere(xp: ModuleType, block: Array, rows: Array, columns: Array) -> Lines:
@@ -97,6 +101,8 @@ METHODS: dict[str, Method] = {
     "layer_all_distribution": Method(everywhere, resampled=True),
     "degrees": Method(among_values_of_rows, traded=True),
     "strengths": Method(among_values, traded=True, modelled=True),
+    "edges": Method(among_values, of_lists=True, across_blocks=True),
+    "samples": Method(among_values, of_lists=True, remade=True),
 }
 
 

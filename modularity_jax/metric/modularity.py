@@ -41,7 +41,8 @@ def modularity(
     """Layered modularity Q of a partition. Differentiable in the weights, and in soft labels.
 
     Args:
-      graph: LayeredGraph (a null for each kernel) or SparseGraph (Newman's) with N vertices. One without an edge has 0.
+      graph: LayeredGraph (a null for each kernel), SparseGraph (Newman's) or DenseGraph (for each pair of groups, and
+        Newman's within each), with N vertices. One without an edge has 0.
       labels: cluster of each vertex, [N] integers in -1..num_clusters - 1; -1 means none. Or soft ones, [N, K] real
         numbers, the shares of each vertex in each cluster.
       num_clusters: K, static.

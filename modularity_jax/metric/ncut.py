@@ -24,7 +24,7 @@ def ncut(graph: Adjacency, labels: ArrayLike, *, num_clusters: int) -> Array:
     has no term. Differentiable in the weights.
 
     Args:
-      graph: LayeredGraph or SparseGraph with N vertices. One without an edge has the n-cut 0.
+      graph: any graph, with N vertices. One without an edge has the n-cut 0.
       labels: cluster of each vertex, [N] integers in -1..num_clusters - 1; -1 (and any label on an isolated vertex)
         means none. Edges to a vertex without a cluster count as cut.
       num_clusters: K, static; may exceed the number of vertices.

@@ -65,7 +65,7 @@ def shuffle_test(
     where eigenvectors did not converge. Under jit look at `num_left_out` and `all_converged`.
 
     Args:
-      graph: LayeredGraph or SparseGraph.
+      graph: LayeredGraph, BlockGraph, SparseGraph or DenseGraph.
       key: typed PRNG key, consumed.
       num_clusters: K, static.
       num_shuffles: R.

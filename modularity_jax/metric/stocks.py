@@ -60,22 +60,31 @@ class Stock(NamedTuple):
 NOWHERE = np.iinfo(np.int32).max
 
 
-def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock:
-    """The stock of a graph for a control of `METHODS`.
+def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock | None:
+    """The stock of a graph for a control of `METHODS`; None for one that makes the graph again of its samples.
 
     Args:
       graph: as `shuffle` takes it.
       method: of `METHODS`.
       in_form: places are those of the graph's form, not of its blocks one after the other, if the method allows it:
         strengths are restored block by block.
+
+    Raises:
+      ValueError: if the method needs samples that the graph does not have.
     """
     xp, used = np if is_concrete(graph) else jnp, method_of(method)
+    if used.remade:
+        _check_responses(graph, method)
+        return None
     weights, rows, columns = _blocks(graph, xp)
     bounds = np.cumsum([0, *(block.size for block in weights)])
     places = [np.arange(start, end, dtype=np.int32) for start, end in itertools.pairwise(bounds)]
     if in_form and not used.modelled:
         places = graph.form().places()
     places = [own.reshape(block.shape) for own, block in zip(places, weights, strict=True)]
+    shapes = [block.shape for block in weights]
+    if used.across_blocks:
+        weights, rows, columns, places = _as_one(xp, weights, rows, columns, places)
     if used.turned:
         weights, rows, columns = [block.T for block in weights], columns, rows
         places = [own.T for own in places]
@@ -83,9 +92,7 @@ def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock:
     models, weights = tuple(model for model, _ in fitted) or None, [own for _, own in fitted] or weights
     made, outside, tables = [], [], []
     first_line = first_place = 0
-    for block, own_rows, own_columns, place, first_cell in zip(
-        weights, rows, columns, places, bounds[:-1], strict=True
-    ):
+    for block, own_rows, own_columns, place, first_cell in zip(weights, rows, columns, places, bounds, strict=False):
         lines = used.lines(xp, block, own_rows, own_columns)
         tables.append(_table(xp, lines, place.reshape(-1)))
         made.append(_values(xp, lines, first_line, first_place, first_cell if used.traded else None))
@@ -93,17 +100,33 @@ def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock:
         first_line, first_place = first_line + sum(block.shape), first_place + tables[-1].size
     known = [own.values > 0 for own in made]
     capacity = sum(block.size for block in weights)
-    num_values = xp.stack([own.sum(dtype=xp.int32) for own in known])
+    counts = [own.sum(dtype=xp.int32) for own in known]
+    num_values = xp.stack(counts + [xp.zeros_like(counts[0])] * (len(shapes) - len(counts)))
     values, value_turns = _joined(xp, made, known, capacity, VALUES_AT_ONCE)
-    capacity = sum(_num_outside(block.shape) for block in weights)
+    capacity = sum(map(_num_outside, shapes))
     beyond, outside_turns = _joined(xp, outside, [own.size > 0 for own in outside], capacity, OUTSIDE_AT_ONCE)
-    length = sum(block.size + _num_outside(block.shape) for block in weights)
+    length = sum(block.size for block in weights) + capacity
     table = xp.concatenate([*tables, xp.full(length - first_place, NOWHERE, xp.int32)])
     at = values.line_start + numbers_of(values.cells).astype(xp.int32)
     index_of = _scatter(xp, length, xp.where(values.values > 0, at, length), values.values.size)
     trades = _trades(xp, [block.shape for block in weights], places, values.cell, models) if used.traded else None
     turns = xp.stack([value_turns, outside_turns])
     return Stock(values, table, index_of, beyond, num_values, turns, trades, models)
+
+
+def _as_one(xp: ModuleType, weights: list[Array], rows: list[Array], columns: list[Array], places: list[Any]) -> Any:
+    """The same of one block [1, E] of all places, those of all blocks one after the other."""
+    live = [own[:, None] & others[None, :] for own, others in zip(rows, columns, strict=True)]
+    flat, every, own = (xp.concatenate([x.reshape(-1) for x in parts]) for parts in (weights, live, places))
+    return [flat[None]], [xp.ones(1, bool)], [every], [own[None]]
+
+
+def _check_responses(graph: Any, method: str) -> None:
+    if getattr(graph, "responses", None) is None:
+        name = type(graph).__name__
+        raise ValueError(
+            f"graph must be as activation_graph makes it for method={method!r}, got a {name} without samples"
+        )
 
 
 def _length(lines: Lines) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from modularity_jax.metric.methods import method_of
 from modularity_jax.nets.graphs import check_kind
 from modularity_jax.nets.models import architecture_of, can_be_damaged, graph_shape, kernel_sizes
 from modularity_jax.nets.pruning import num_kept
@@ -22,6 +23,8 @@ def check_feasible(config: RunConfig) -> list[str]:
     """
     for kind in config.cluster.graphs:
         check_kind(kind, architecture_of(config.model))
+    if remade := [method for method in config.cluster.methods if method_of(method).remade]:
+        raise ValueError(f"cluster.methods must be controls of weights, got {remade[0]}, which is one of activations")
     neurons = graph_shape(config.model).num_nodes
     if (most := max(config.cluster.num_clusters)) > neurons:
         raise ValueError(f"cluster.num_clusters must be at most {neurons}, the neurons of model.widths, got {most}")

@@ -286,7 +286,8 @@ def test_bad_networkx_graphs():
     with pytest.raises(ValueError, match=r"graph must be a networkx graph, got ndarray"):
         mj.SparseGraph.from_networkx(np.ones((2, 2)))
     with pytest.raises(
-        ValueError, match=r"graph must be a LayeredGraph, a BlockGraph or a SparseGraph, got Graph; .*from_networkx"
+        ValueError,
+        match=r"graph must be a LayeredGraph, a BlockGraph, a SparseGraph or a DenseGraph, got Graph; .*from_networkx",
     ):
         mj.cluster(nx.path_graph(4), jax.random.key(0), num_clusters=2)
     with pytest.raises(ValueError, match=r"num_nodes must be at least 1, got 0"):

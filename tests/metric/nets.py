@@ -14,6 +14,9 @@ import modularity_jax as mj
 from modularity_jax.metric import embedding
 from modularity_jax.metric import kmeans as k_means
 
+# Controls of weights, which the graph of a network has.
+WEIGHT_METHODS = tuple(name for name, method in mj.METHODS.items() if not method.remade)
+
 # Hidden and outer vertices of this net: rows and columns set to 0 leave them isolated.
 HOLED_WIDTHS = (7, 9, 6)
 HOLED_ISOLATED = {0: (0, 3), 1: (4,), 2: (1,)}

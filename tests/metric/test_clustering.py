@@ -197,7 +197,7 @@ HOLED = mj.LayeredGraph.from_weights(np.pad(np.ones((1, 2, 2)), ((0, 0), (0, 2),
         (
             list(FULL.affinities),
             {"num_clusters": 2},
-            r"graph must be a LayeredGraph, a BlockGraph or a SparseGraph, got list",
+            r"graph must be a LayeredGraph, a BlockGraph, a SparseGraph or a DenseGraph, got list",
         ),
         (FULL, {"num_clusters": True}, r"num_clusters must be a whole number, got True"),
         (FULL, {"num_clusters": 2, "key": 0}, r"key must be one key, as jax.random.key\(0\) is, got int"),

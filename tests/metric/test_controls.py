@@ -13,12 +13,12 @@ from modularity_jax.metric.controls import KDE_BANDWIDTH
 from tests.conftest import OPTIMISED
 from tests.metric import nets
 
-LIST_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
+LIST_METHODS = ("layer_nonzero", "layer_nonzero_distribution", "edges")
 
 shuffle = jax.jit(mj.shuffle, static_argnames="method")
 
 KEEP_VALUES = ("layer", "layer_nonzero", "row", "column", "degrees")
-KEEP_PLACES = ("layer_nonzero", "layer_nonzero_distribution")
+KEEP_PLACES = ("layer_nonzero", "layer_nonzero_distribution", "edges")
 
 
 @functools.cache
@@ -37,7 +37,7 @@ def originals():
     return [np.asarray(w) for w in holed().affinities]
 
 
-@pytest.mark.parametrize("method", mj.METHODS)
+@pytest.mark.parametrize("method", nets.WEIGHT_METHODS)
 def test_isolated_vertices_stay_isolated(method):
     connected = [np.asarray(part) > 0 for part in holed().split(holed().degrees())]
     for kernels, rows, columns in zip(shuffles(method), connected, connected[1:], strict=False):
@@ -58,7 +58,7 @@ def test_places_of_the_weights_stay(method):
         np.testing.assert_array_equal(kernels > 0, np.broadcast_to(before > 0, kernels.shape))
 
 
-@pytest.mark.parametrize("method", mj.METHODS)
+@pytest.mark.parametrize("method", nets.WEIGHT_METHODS)
 def test_number_of_weights_stays(method):
     for kernels, before in zip(shuffles(method), originals(), strict=True):
         assert ((kernels > 0).sum(axis=(1, 2)) == (before > 0).sum()).all()
@@ -87,7 +87,7 @@ def test_new_values_lie_near_old_ones(method):
         assert np.isin(new, old).mean() < 0.01
 
 
-@pytest.mark.parametrize("method", mj.METHODS)
+@pytest.mark.parametrize("method", nets.WEIGHT_METHODS)
 def test_no_two_shuffles_are_equal(method):
     flat = np.concatenate([w.reshape(len(w), -1) for w in shuffles(method)], axis=1)
     assert len(np.unique(flat, axis=0)) == len(flat)
@@ -206,7 +206,7 @@ def test_net_without_a_weight_in_one_layer(method):
 def test_unknown_method_of_a_layered_graph(method):
     known = (
         r"method must be one of layer, layer_nonzero, row, column, layer_nonzero_distribution, layer_all_distribution, "
-        r"degrees, strengths, "
+        r"degrees, strengths, edges, samples, "
     )
     with pytest.raises(ValueError, match=known + f"got '{method}'"):
         mj.shuffle(holed(), jax.random.key(0), method=method)
@@ -214,6 +214,6 @@ def test_unknown_method_of_a_layered_graph(method):
 
 @pytest.mark.parametrize("method", ["layer", "row", "column", "layer_all_distribution", "degrees", "strengths", "rows"])
 def test_method_that_a_sparse_graph_does_not_have(method):
-    known = r"method \(of a SparseGraph\) must be one of layer_nonzero, layer_nonzero_distribution, "
+    known = r"method \(of a SparseGraph\) must be one of layer_nonzero, layer_nonzero_distribution, edges, samples, "
     with pytest.raises(ValueError, match=known + f"got '{method}'"):
         mj.shuffle(sparse_graph(), jax.random.key(0), method=method)

@@ -17,11 +17,12 @@ from tests import generated
 from tests.generated import examples, refused
 from tests.metric import nets
 
-LIST_METHODS = ("layer_nonzero", "layer_nonzero_distribution")
+LIST_METHODS = ("layer_nonzero", "layer_nonzero_distribution", "edges")
 
 WIDTHS = (4, 5, 3)
 # Two blocks for one method of each kind of program, one for the others: a program's size grows with its blocks.
-CASES = [(m, WIDTHS if m in ("layer", "row", "layer_all_distribution") else WIDTHS[:2]) for m in mj.METHODS]
+DEEP = ("layer", "row", "layer_all_distribution", "edges")
+CASES = [(m, WIDTHS if m in DEEP else WIDTHS[:2]) for m in nets.WEIGHT_METHODS]
 NUM_NODES, NUM_EDGES = 7, 10
 NUM_CLUSTERS, NUM_SHUFFLES = 2, 5
 SETTINGS = {"num_clusters": NUM_CLUSTERS, "num_restarts": 2, "shuffles_per_group": 1}

@@ -3,6 +3,7 @@
 import jax
 import jax.export
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import modularity_jax as mj
@@ -12,6 +13,8 @@ NET = nets.random_net(0, (6, 5, 4))
 WIDE = nets.random_net(0, (300, 200, 10))
 EDGES = nets.sparse_twin(NET)
 RECURRENT = nets.recurrent_net(0)
+ACTIVITY = [np.random.default_rng(0).normal(size=(12, width)).astype(np.float32) for width in (6, 5, 4)]
+ACTIVE = mj.activation_graph(ACTIVITY, cross_validated=True)
 
 
 def lowered(fn, graph):
@@ -37,7 +40,9 @@ def test_cluster_above_the_dense_size():
     assert "lapack" not in lowered(lambda g, key: mj.cluster(g, key, num_clusters=3), WIDE)
 
 
-@pytest.mark.parametrize(("graph", "method"), [*((NET, m) for m in mj.METHODS), (EDGES, "layer_nonzero")])
+@pytest.mark.parametrize(
+    ("graph", "method"), [*((NET, m) for m in nets.WEIGHT_METHODS), (EDGES, "layer_nonzero"), (ACTIVE, "samples")]
+)
 def test_shuffle(graph, method):
     lowered(lambda g, key: mj.shuffle(g, key, method=method), graph)
 
@@ -50,7 +55,15 @@ def test_shuffle_test(graph):
     assert "lapack" not in lowered(run, graph)
 
 
-@pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT], ids=["layered", "sparse", "recurrent"])
+def test_shuffle_test_of_activations():
+    def run(layers, key):
+        graph = mj.activation_graph(layers, cross_validated=True)
+        return mj.shuffle_test(graph, key, num_clusters=3, num_shuffles=5, method="samples", shuffles_per_group=2)
+
+    assert "lapack" not in lowered(run, ACTIVITY)
+
+
+@pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT, ACTIVE], ids=["layered", "sparse", "recurrent", "dense"])
 def test_modularity(graph):
     def run(g, key):
         found = mj.cluster(g, key, num_clusters=3, measure="modularity")

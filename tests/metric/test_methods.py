@@ -37,6 +37,6 @@ def test_it_is_tested_against_and_named_in_configs(mine):
 
 def test_of_a_list_only_those_that_are_defined_for_it(mine):
     edges = mj.SparseGraph.from_edges([0, 1], [1, 2], [1.0, 2.0], num_nodes=3)
-    known = "layer_nonzero, layer_nonzero_distribution"
+    known = "layer_nonzero, layer_nonzero_distribution, edges, samples"
     with pytest.raises(ValueError, match=rf"^method \(of a SparseGraph\) must be one of {known}, got 'all_of_it'"):
         mj.shuffle(edges, jax.random.key(0), method=mine)

@@ -75,6 +75,15 @@ def shuffle_test(method, shuffles_per_group):
     return mj.shuffle_test(layered(), key(), **settings)
 
 
+def activations(**settings):
+    return mj.activation_graph([X, np.maximum(X @ KERNELS[0], 0)], **settings)
+
+
+def of_activations():
+    settings = {**SETTINGS, "num_shuffles": 5, "method": "samples", "shuffles_per_group": 2}
+    return mj.shuffle_test(activations(), key(), **settings)
+
+
 def spectral(kernels):
     def value(graph):
         vectors = mj.spectral_vectors(graph, num_clusters=3, start=mj.spectral_vectors(graph, num_clusters=3))
@@ -96,13 +105,16 @@ WORK = {
     "cluster, edges": lambda: mj.cluster(edges(), key(), **SETTINGS),
     "cluster, edges, krylov": lambda: mj.cluster(edges(), key(), solver="krylov", **SETTINGS),
     "cluster, wide": lambda: mj.cluster(mj.LayeredGraph.from_weights(WIDE), key(), **SETTINGS),
-    **{f"shuffle, {method}": functools.partial(shuffle, method) for method in mj.METHODS},
+    **{f"shuffle, {method}": functools.partial(shuffle, method) for method in nets.WEIGHT_METHODS},
     "shuffle, edges": lambda: mj.shuffle(edges(), key(), method="layer_nonzero").weights,
     "shuffle test, layer": lambda: shuffle_test("layer", 1),
     "shuffle test, layer, grouped": lambda: shuffle_test("layer", 4),
     "shuffle test, column": lambda: shuffle_test("column", 2),
     "shuffle test, distribution": lambda: shuffle_test("layer_all_distribution", 2),
     "coverage": lambda: mj.coverage(layered(), LABELS, num_clusters=3, power=2),
+    "activations": lambda: mj.shuffle(activations(cross_validated=True), key(), method="samples").affinity,
+    "activations, values": lambda: activations(correlation="pearson").affinity,
+    "shuffle test, samples": of_activations,
     "spectral": lambda: spectral(KERNELS),
     "spectral, wide": lambda: spectral(WIDE),
     "lesion": lambda: mj.lesion_test(PARAMS, LABELS, X, Y, key(), **LESIONS),
@@ -115,6 +127,7 @@ BRIEF = (
     "cluster, edges, krylov",
     "shuffle, layer_all_distribution",
     "shuffle test, column",
+    "activations",
     "spectral",
     "lesion",
 )

@@ -169,7 +169,10 @@ def test_p_values_are_uniform_on_nets_of_independent_weights():
         ({"num_clusters": 2, "num_restarts": 0}, r"num_restarts must be at least 1, got 0"),
         ({"num_clusters": 2, "selection": "best"}, r"selection must be one of ncut, inertia, got 'best'"),
         ({"num_clusters": 2, "solver": "lobpcg"}, r"solver must be one of auto, eigh, krylov, got 'lobpcg'"),
-        ({"num_clusters": 2, "method": "rows"}, r"method must be one of layer, .*strengths, got 'rows'"),
+        (
+            {"num_clusters": 2, "method": "rows"},
+            r"method must be one of layer, .*strengths, edges, samples, got 'rows'",
+        ),
     ],
 )
 def test_bad_input(arguments, text):

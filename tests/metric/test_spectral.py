@@ -196,7 +196,10 @@ def test_the_penalty_of_params_and_of_a_module():
         ({"vectors": np.ones((7, 2))}, r"vectors must have shape \(7, 3\), or more columns, got \(7, 2\)"),
         ({"vectors": np.ones(7)}, r"vectors must have shape \(7, 3\), or more columns, got \(7,\)"),
         ({"vectors": "warm"}, r"vectors must be real numbers, got"),
-        ({"graph": [np.ones((4, 3))]}, r"graph must be a LayeredGraph, a BlockGraph or a SparseGraph, got list"),
+        (
+            {"graph": [np.ones((4, 3))]},
+            r"graph must be a LayeredGraph, a BlockGraph, a SparseGraph or a DenseGraph, got list",
+        ),
         ({"graph": layers([np.zeros((4, 3))])}, r"graph must have at least one edge, got none"),
     ],
 )

@@ -67,7 +67,7 @@ def test_a_value_is_two_programs_and_a_warm_one_two_more():
         ({"start": np.ones((6, 5))}, r"start must have shape \(7, 5\), got \(6, 5\)"),
         ({"start": np.ones((7, 6))}, r"start must have shape \(7, 5\), got \(7, 6\)"),
         ({"num_products": 0}, r"num_products must be at least 1, got 0"),
-        ({"graph": None}, r"graph must be a LayeredGraph, a BlockGraph or a SparseGraph, got NoneType"),
+        ({"graph": None}, r"graph must be a LayeredGraph, a BlockGraph, a SparseGraph or a DenseGraph, got NoneType"),
     ],
 )
 def test_bad_input_of_the_vectors(arguments, text):

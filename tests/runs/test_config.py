@@ -113,7 +113,8 @@ def test_unknown_names_and_wrong_types(values, message):
 
 FLOAT32 = "must be 0 or a number that float32 holds, 1.18e-38 to 3.4e+38"
 KNOWN_METHODS = (
-    "layer, layer_nonzero, row, column, layer_nonzero_distribution, layer_all_distribution, degrees, strengths"
+    "layer, layer_nonzero, row, column, layer_nonzero_distribution, layer_all_distribution, degrees, strengths, "
+    "edges, samples"
 )
 
 

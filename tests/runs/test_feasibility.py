@@ -33,6 +33,10 @@ def config(**changes):
             "cluster.num_clusters must be at most 102, the neurons of model.widths, got 103",
         ),
         (
+            {"cluster.methods": ("layer", "samples")},
+            "cluster.methods must be controls of weights, got samples, which is one of activations",
+        ),
+        (
             {"lesion.num_clusters": 103},
             "lesion.num_clusters must be at most 102, the neurons of model.widths, got 103; lesion.num_shuffles=0",
         ),

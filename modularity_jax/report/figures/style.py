@@ -25,6 +25,7 @@ _METHOD_COLOURS = {
     "layer_all_distribution": "#332288",
     "degrees": "#D55E00",
     "strengths": "#0072B2",
+    "edges": "#882255",
 }
 OTHER_COLOUR = "#555555"
 ISOLATED_COLOUR = "#D4D4D4"
