@@ -16,11 +16,13 @@ from modularity_jax.graphs.normalization import normalize
 from modularity_jax.graphs.readers import graph_of
 from modularity_jax.graphs.sparse import SparseGraph
 from modularity_jax.graphs.wiring import describe, wire
+from modularity_jax.metric.agreement import adjusted_rand
 from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.combining import CombinedTest, combine_p_values, combine_trials
 from modularity_jax.metric.controls import shuffle
 from modularity_jax.metric.coverage import coverage
 from modularity_jax.metric.depth import depth_share
+from modularity_jax.metric.local import LocalClustering, cluster_locally, counts_by_layer
 from modularity_jax.metric.measures import MEASURES
 from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.modularity import modularity
@@ -48,6 +50,7 @@ __all__ = [
     "InputCoherence",
     "LayeredGraph",
     "LesionTest",
+    "LocalClustering",
     "RoutingScores",
     "RoutingTest",
     "ShuffleTest",
@@ -55,11 +58,14 @@ __all__ = [
     "Specialisation",
     "ablation_test",
     "activation_graph",
+    "adjusted_rand",
     "cluster",
+    "cluster_locally",
     "clusterability_penalty",
     "combine_p_values",
     "combine_trials",
     "conv",
+    "counts_by_layer",
     "coverage",
     "depth_share",
     "describe",

@@ -32,6 +32,13 @@ def test_the_metric_example_runs_and_prints_two_lines(capsys):
     assert "p = " in lines[1]
 
 
+def test_the_example_of_local_partitionings_runs(capsys):
+    names = {"mj": mj, "graph": nets.random_net(0, (12, 40, 30, 4)), "key": jax.random.key(0)}
+    exec(compile(example("docs/api.md", "\n## Local partitionings\n"), "docs/api.md", "exec"), names)
+    assert capsys.readouterr().out.startswith("local and global labels agree: ")
+    assert names["found"].num_clusters.tolist() == names["counts"]
+
+
 def test_the_lesion_example_runs(capsys):
     params = slow.random_params(0, (12, 40, 30, 4))
     x, y = np.random.default_rng(0).normal(size=(50, 12)), np.arange(50) % 4

@@ -9,9 +9,9 @@ import numpy as np
 from experiments.known_modules.fits import Fit, Item, fit, with_controls
 from experiments.known_modules.measures import CONTROLS, WAYS
 from experiments.known_modules.networks import Networks
-from experiments.known_modules.scores import adjusted_rand
 from experiments.known_modules.tasks import TASKS, Sizes, Task, plant
 from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.metric.agreement import adjusted_rand
 from modularity_jax.runs.compilation import CompileWatch
 from modularity_jax.runs.tables import Row
 

@@ -56,8 +56,8 @@ def _corrected(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found
     split = num_draws(excess, num_clusters - 1)
     draws = jax.random.uniform(key, (split + num_uniforms(num_clusters, NUM_RESTARTS),))
     points = near_one(embed(excess, draws[:split], num_clusters=num_clusters - 1).points)
-    sizes = {"num_clusters": num_clusters, "num_restarts": NUM_RESTARTS}
-    labels = kmeans(points, draws[split:], weights=connected.astype(points.dtype), **sizes).labels
+    weights = connected.astype(points.dtype)
+    labels = kmeans(points, draws[split:], weights=weights, num_clusters=num_clusters, num_restarts=NUM_RESTARTS).labels
     scores = batched_modularity(graph, labels, num_clusters=num_clusters)
     return Found(jnp.where(connected, labels[scores.argmax()], -1), scores.max())
 

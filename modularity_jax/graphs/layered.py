@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.blocks import Blocks, Wiring
 from modularity_jax.graphs.magnitudes import magnitudes
+from modularity_jax.graphs.neighbourhoods import Neighbourhoods, between_ends, in_one_shape
 from modularity_jax.graphs.params import layers_in_order
 from modularity_jax.graphs.sides import BipartiteGraph, LayerForm, layer_sides
 from modularity_jax.parallel import outside_explicit_mesh
@@ -79,6 +80,17 @@ class LayeredGraph(Blocks):
         layers = range(len(self.affinities) + 1)
         names = tuple(f"layer {layer}" for layer in layers)
         return Wiring(names, self.widths, tuple(itertools.pairwise(layers)))
+
+    @property
+    def hidden_layers(self) -> tuple[slice, ...]:
+        """The vertices of layers 1..L - 1."""
+        return between_ends(self.widths)
+
+    def neighbourhoods(self) -> Neighbourhoods:
+        """Each hidden layer with the layers before and after it."""
+        before, after = map(in_one_shape, (self.affinities[:-1], self.affinities[1:]))
+        first, width = before.shape[1:]
+        return Neighbourhoods(LayeredGraph((before, after)), slice(first, first + width))
 
     def form(self) -> LayerForm:
         """By its two sides."""

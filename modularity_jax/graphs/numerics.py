@@ -43,6 +43,14 @@ def divide(part: Array, whole: Array) -> Array:
     return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)
 
 
+def filled_from(values: Array, first: Array | None, fill: float = 0, axis: int = 0) -> Array:
+    """The values with `fill` from index `first`, [] int32, on along an axis; as they are where it is None."""
+    if first is None:
+        return values
+    shape = [-1 if own == axis else 1 for own in range(values.ndim)]
+    return jnp.where((jnp.arange(values.shape[axis], dtype=jnp.int32) < first).reshape(shape), values, fill)
+
+
 def count(mask: Array) -> Array:
     """Number of true entries along the last axis, int32.
 

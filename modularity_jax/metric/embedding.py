@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from modularity_jax.graphs.numerics import filled_from
 from modularity_jax.graphs.protocol import Adjacency
 from modularity_jax.graphs.sides import Sides
 from modularity_jax.metric.krylov import DEPTH, EXTRA, Eigenpairs, leading_eigenpairs
@@ -58,7 +59,9 @@ def num_draws(graph: Adjacency, num_clusters: int) -> int:
     return min(num_clusters + EXTRA, size) * size
 
 
-def embed(graph: Adjacency, draws: Array, *, num_clusters: int, solver: str = "auto") -> Embedding:
+def embed(
+    graph: Adjacency, draws: Array, *, num_clusters: int, solver: str = "auto", used: Array | None = None
+) -> Embedding:
     """Embed the vertices by the num_clusters leading eigenvectors; no check, no jit (see `cluster`).
 
     A layered graph is bipartite, even layers against odd ones. With B the block between two sides of the normalised
@@ -71,6 +74,8 @@ def embed(graph: Adjacency, draws: Array, *, num_clusters: int, solver: str = "a
       num_clusters: K, static.
       solver: "eigh" forms the operator's [M, M] matrix and solves it whole; "krylov" needs products only; "auto"
         takes the first where M is no larger than the matrix that "krylov" has to solve whole itself.
+      used: traced number of eigenvectors, [] int32, up to K: columns and eigenvalues from there on are 0, and the lower
+        bound is that of partitions into so many parts.
     """
     scale, sides = inverse_roots(graph.degrees()), graph.sides()
     problem = _general_problem(graph, scale) if sides is None else _bipartite_problem(sides, scale)
@@ -78,14 +83,16 @@ def embed(graph: Adjacency, draws: Array, *, num_clusters: int, solver: str = "a
     dense = solver == "eigh" or (solver == "auto" and size <= DEPTH * (num_clusters + EXTRA))
     solve = _solve_dense if dense else _solve_krylov
     found = solve(problem, draws, min(num_clusters, size))
-    vectors, eigenvalues, excess = problem.lift(found.vectors, found.residuals)
+    lifted = problem.lift(found.vectors, found.residuals)
+    vectors, eigenvalues, excess = (filled_from(own, used) for own in lifted)
     missing = num_clusters - eigenvalues.size  # a side of fewer than K vertices: what is left of the spectrum is <= 0
     points = jnp.pad(scale[None, :] * vectors, ((0, missing), (0, 0))).T
     # Ritz values lie below eigenvalues by no more than the residual's norm (Saad 2011, theorem 4.5), plus what is
     # rounded away of it.
     most = eigenvalues + excess + ROUNDING * jnp.finfo(eigenvalues.dtype).eps
     eigenvalues = jnp.pad(jnp.minimum(eigenvalues, 1), (0, missing))
-    return Embedding(points, eigenvalues, jnp.maximum(num_clusters - most.sum(), 0), found.converged)
+    parts = num_clusters if used is None else used.astype(most.dtype)
+    return Embedding(points, eigenvalues, jnp.maximum(parts - most.sum(), 0), found.converged)
 
 
 def inverse_roots(degrees: Array) -> Array:

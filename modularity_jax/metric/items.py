@@ -161,11 +161,11 @@ def _is_small(graph: Graph) -> bool:
 
 
 @functools.partial(program, static_argnums=2)
-def partition_alone(graph: Graph, key: Array, settings: Settings) -> Partition:
-    """The partition of a graph that no controls go with; the same, to rounding, as among them."""
+def partition_alone(graph: Graph, key: Array, settings: Settings, used: Array | None = None) -> Partition:
+    """The partition of a graph that no controls go with; the same, to rounding, as among them. See `partition`."""
     if not _is_small(graph):
-        return partition(graph, key, settings)
-    return _in_order_of(graph, partition(graph.formed(), key, settings))
+        return partition(graph, key, settings, used)
+    return _in_order_of(graph, partition(graph.formed(), key, settings, used))
 
 
 def _in_order_of(graph: Graph, found: Partition) -> Partition:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from modularity_jax.graphs.numerics import count, prefix_sums
+from modularity_jax.graphs.numerics import count, filled_from, prefix_sums
 
 Array = jax.Array
 
@@ -21,6 +21,9 @@ SLOTS = 4
 
 # Lloyd's iteration ends when the centres' squared shift falls below this share of the points' variance.
 SHIFT_TOLERANCE = 1e-4
+
+# Of each coordinate of a centre that is to be nearest to no point; its square stays in range.
+FAR = 1e15
 
 
 class KMeans(NamedTuple):
@@ -46,23 +49,35 @@ def num_uniforms(num_clusters: int, num_restarts: int) -> int:
     return num_restarts * num_clusters * _num_candidates(num_clusters)
 
 
-def kmeans(points: Array, uniforms: Array, *, weights: Array, num_clusters: int, num_restarts: int) -> KMeans:
+def kmeans(
+    points: Array,
+    uniforms: Array,
+    *,
+    weights: Array,
+    num_clusters: int,
+    num_restarts: int,
+    used: Array | None = None,
+) -> KMeans:
     """Cluster the points [N, D] by their weights [N], 0 to 1, from num_restarts greedy k-means++ starts.
 
     Those of weight 0 are not live and take no part. A cluster that loses all its points keeps its centre. What is empty
     at the end takes the point that is farthest from its own centre, so that every cluster has a member as long as there
     are num_clusters live points. The uniforms are numbers in [0, 1), [`num_uniforms`].
+
+    With `used`, a traced number of clusters, [] int32, up to num_clusters, those from there on get no point; `FAR`
+    must then be far from the points.
     """
     total, num_live = weights.sum(), count(weights > 0)
     divisor = jnp.where(total > 0, total, 1)
     centred = jnp.where(weights[:, None] > 0, points - (weights @ points)[None, :] / divisor, 0)
     tolerance = SHIFT_TOLERANCE * (weights[:, None] * centred**2).sum() / (divisor * points.shape[1])
     starts = _greedy_starts(centred, uniforms.reshape(num_restarts, num_clusters, -1), weights)
+    starts = filled_from(starts, used, FAR, axis=1)
     centres = _iterate(centred, weights, starts, tolerance)
     labels = _assign(centred, centres)
-    labels = _fill_empty(centred, weights > 0, centres, labels)
+    labels = _fill_empty(centred, weights > 0, centres, labels, used)
     inertia = _inertia(centred, weights, labels, num_clusters)
-    return KMeans(labels, inertia, jnp.maximum(num_clusters - num_live, 0))
+    return KMeans(labels, inertia, jnp.maximum((num_clusters if used is None else used) - num_live, 0))
 
 
 def _iterate(points: Array, weights: Array, starts: Array, tolerance: Array) -> Array:
@@ -163,15 +178,16 @@ def _means(members: Array, points: Array) -> Array:
     return sums / jnp.where(sizes > 0, sizes, 1)[:, :, None]
 
 
-def _fill_empty(points: Array, live: Array, centres: Array, labels: Array) -> Array:
+def _fill_empty(points: Array, live: Array, centres: Array, labels: Array, used: Array | None) -> Array:
     """Labels [X, N] once each empty cluster, in turn, has the farthest point of those not alone.
 
-    Distances are those to the centres [X, K, D].
+    Distances are those to the centres [X, K, D]. Clusters from `used` on, which stay empty, count as if they were not.
     """
     places = jnp.arange(labels.shape[1], dtype=jnp.int32)[None, :]
 
     def counted(labels: Array) -> Array:
-        return _members(labels, live.astype(points.dtype), centres.shape[1]).sum(axis=2)
+        sizes = _members(labels, live.astype(points.dtype), centres.shape[1]).sum(axis=2)
+        return filled_from(sizes, used, 1, axis=1)
 
     def fill(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         cluster, labels, sizes = state

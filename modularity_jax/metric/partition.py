@@ -32,20 +32,24 @@ def check_settings(settings: Settings, graph: Graph) -> None:
 
 
 @full_precision
-def partition(graph: Adjacency, key: Array, settings: Settings) -> Partition:
-    """The partition of a graph; no check, no jit (see `cluster`)."""
+def partition(graph: Adjacency, key: Array, settings: Settings, used: Array | None = None) -> Partition:
+    """The partition of a graph; no check, no jit (see `cluster`).
+
+    With `used`, [] int32 in 1..num_clusters, which is traced, it is one into so many clusters, by the program for
+    num_clusters; eigenvalues from there on are 0. Of the measure "ncut" alone.
+    """
     own = measure_of(settings.measure).partition
-    return own(graph, key, settings) if own else _by_ncut(graph, key, settings)
+    return own(graph, key, settings) if own else _by_ncut(graph, key, settings, used)
 
 
-def _by_ncut(graph: Adjacency, key: Array, settings: Settings) -> Partition:
+def _by_ncut(graph: Adjacency, key: Array, settings: Settings, used: Array | None) -> Partition:
     """By the embedding that relaxes the n-cut, and the restart that the measure finds best."""
     degrees, size = graph.degrees(), settings.num_clusters
     connected = degrees > 0
     # All random numbers at once: each call of the generator is a tenth of a second to compile.
     ours, theirs = num_draws(graph, size), num_uniforms(size, settings.num_restarts)
     draws = jax.random.uniform(key, (ours + theirs,), degrees.dtype)
-    embedding = embed(graph, draws[:ours], num_clusters=size, solver=settings.solver)
+    embedding = embed(graph, draws[:ours], num_clusters=size, solver=settings.solver, used=used)
     refine = settings.refine and settings.measure == "ncut"
     # A connected vertex counts, however weak.
     shares = jnp.maximum(divide(degrees, degrees.max()), jnp.finfo(degrees.dtype).tiny) if refine else 1
@@ -55,6 +59,7 @@ def _by_ncut(graph: Adjacency, key: Array, settings: Settings) -> Partition:
         weights=jnp.where(connected, shares, 0).astype(degrees.dtype),
         num_clusters=size,
         num_restarts=settings.num_restarts,
+        used=used,
     )
     kept = refined(graph, found.labels, size) if refine else _best(graph, found, settings)
     measure = measure_of(settings.measure)

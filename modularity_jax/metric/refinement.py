@@ -114,12 +114,15 @@ def _moved(
 
 
 def _gains(received: Array, members: Array, inside: Array, volumes: Array, degrees: Array) -> Array:
-    """What K less the n-cut gains by moving one vertex to one cluster, [X, K, M]; 0 where it is already."""
+    """What K less the n-cut gains by moving one vertex to one cluster, [X, K, M].
+
+    0 to the cluster where it is already, and to one without a member.
+    """
     volumes, share = volumes[:, :, None], divide(inside, volumes)[:, :, None]
     degrees = degrees[None, None]
     change = 2 * received - share * degrees
     rest = (members * (volumes - degrees)).sum(axis=1, keepdims=True)
     whole = (members * volumes).sum(axis=1, keepdims=True)
     lost = divide((members * change).sum(axis=1, keepdims=True), rest)
-    free = (rest > LEAST_REST * whole) & (members == 0)
+    free = (rest > LEAST_REST * whole) & (members == 0) & (volumes > 0)
     return jnp.where(free, divide(change, volumes + degrees) - lost, 0)

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from sklearn.metrics import adjusted_rand_score
 
 from experiments.known_modules import roles
 from experiments.known_modules.fits import fit, with_controls
@@ -17,27 +16,13 @@ from experiments.known_modules.heads import answers, readout
 from experiments.known_modules.measures import CONTROLS, WAYS
 from experiments.known_modules.networks import padded
 from experiments.known_modules.run import run
-from experiments.known_modules.scores import adjusted_rand
 from experiments.known_modules.tables import crossing, markdown
 from experiments.known_modules.tasks import QUICK, plant
 from modularity_jax.data.known import task
+from modularity_jax.metric.agreement import adjusted_rand
 from modularity_jax.runs import signals
 from modularity_jax.runs.tables import read_csv
 from tests.metric import nets
-
-
-def test_adjusted_rand_index_against_scikit_learns():
-    stream = np.random.default_rng(0)
-    for size in (2, 7, 60):
-        labels, others = stream.integers(-1, 3, (2, size))
-        expected = adjusted_rand_score(labels, others)
-        found = adjusted_rand(labels, others)
-        assert np.isnan(found) or found == pytest.approx(expected, abs=1e-12)
-        assert size < 60 or not np.isnan(found)
-        np.testing.assert_allclose(adjusted_rand(labels, others, np.full(size, 3.0)), found, atol=1e-12)
-    kept = np.arange(60) % 3 > 0
-    np.testing.assert_allclose(adjusted_rand(labels, others, kept), adjusted_rand(labels[kept], others[kept]))
-    assert np.isnan(adjusted_rand(np.zeros(4, int), np.zeros(4, int)))
 
 
 def test_the_loss_of_all_answers_is_the_sum_of_each_ones():

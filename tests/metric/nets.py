@@ -171,13 +171,13 @@ def keys(seed: int, count: int) -> jax.Array:
     return jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
 
 
-def embed(graph, key, *, num_clusters, solver="auto"):
+def embed(graph, key, *, num_clusters, **how):
     """An embedding from random numbers of a key."""
     draws = jax.random.uniform(key, (embedding.num_draws(graph, num_clusters),), graph.degrees().dtype)
-    return embedding.embed(graph, draws, num_clusters=num_clusters, solver=solver)
+    return embedding.embed(graph, draws, num_clusters=num_clusters, **how)
 
 
-def kmeans(points, key, *, weights, num_clusters, num_restarts):
+def kmeans(points, key, *, num_clusters, num_restarts, **how):
     """k-means from random numbers of a key."""
     uniforms = jax.random.uniform(key, (k_means.num_uniforms(num_clusters, num_restarts),), points.dtype)
-    return k_means.kmeans(points, uniforms, weights=weights, num_clusters=num_clusters, num_restarts=num_restarts)
+    return k_means.kmeans(points, uniforms, num_clusters=num_clusters, num_restarts=num_restarts, **how)

@@ -122,6 +122,21 @@ def test_no_cluster_is_empty_among_duplicates(num_distinct):
     assert np.isfinite(result.inertia).all()
 
 
+@pytest.mark.parametrize("used", [1, 3])
+def test_some_of_the_clusters_alone(used):
+    """A traced number of them, by the program for all."""
+    arguments = {"num_clusters": 5, "num_restarts": 10, "used": jnp.int32(used)}
+    points, truth = blobs(used)
+    result = run(points, jax.random.key(0), weights=everywhere(points), **arguments)
+    assert nets.same_partition(result.labels[result.inertia.argmin()], truth)
+    alike = jnp.ones((7, 3))  # one centre takes them all, and only clusters in use are filled
+    result = run(alike, jax.random.key(0), weights=(jnp.arange(7) > 4).astype(jnp.float32), **arguments)
+    for labels in np.asarray(result.labels)[:, 5:]:
+        assert set(labels) <= set(range(used))
+        assert len(set(labels)) == min(used, 2)
+    np.testing.assert_array_equal(result.num_empty, max(used - 2, 0))
+
+
 def test_far_outlier_and_heavy_duplicates():
     points = jnp.asarray(np.concatenate([np.zeros((95, 3)), np.eye(3), [[1e4, 0, 0], [0, 1e4, 0]]]), jnp.float32)
     result = run(points, jax.random.key(0), weights=everywhere(points), num_clusters=5, num_restarts=10)

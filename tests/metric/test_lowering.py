@@ -36,6 +36,10 @@ def test_cluster(graph, solver):
     assert "lapack" not in text
 
 
+def test_cluster_locally():
+    lowered(lambda g, key: mj.cluster_locally(g, key, num_clusters=3, counts=[2]), NET)
+
+
 def test_cluster_above_the_dense_size():
     assert "lapack" not in lowered(lambda g, key: mj.cluster(g, key, num_clusters=3), WIDE)
 

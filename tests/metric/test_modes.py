@@ -102,6 +102,7 @@ WORK = {
     "cluster": lambda: mj.cluster(layered(), key(), **SETTINGS),
     "cluster, krylov": lambda: mj.cluster(layered(), key(), solver="krylov", **SETTINGS),
     "cluster, inertia": lambda: mj.cluster(layered(), key(), selection="inertia", **SETTINGS),
+    "cluster, locally": lambda: mj.cluster_locally(layered(), key(), counts=[3, 2], **SETTINGS),
     "cluster, edges": lambda: mj.cluster(edges(), key(), **SETTINGS),
     "cluster, edges, krylov": lambda: mj.cluster(edges(), key(), solver="krylov", **SETTINGS),
     "cluster, wide": lambda: mj.cluster(mj.LayeredGraph.from_weights(WIDE), key(), **SETTINGS),

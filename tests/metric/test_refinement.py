@@ -82,6 +82,19 @@ def test_moves_never_raise_it_nor_empty_a_cluster(kind):
             assert len(np.unique(np.asarray(found)[0, connected])) == size
 
 
+@pytest.mark.parametrize("twin", [lambda graph: graph, nets.sparse_twin])
+def test_no_move_opens_a_cluster_that_has_no_member(twin):
+    """Though K less the n-cut would be higher with a neuron that meets all modules alike in a cluster of its own."""
+    weights = nets.planted_weights(0, (16, 12, 8), 4, noise=0)
+    weights[0][:, 5] = weights[1][5] = 1
+    graph = twin(mj.LayeredGraph.from_weights(weights))
+    truth = jnp.asarray(np.concatenate([nets.block_labels(width, 4) for width in (16, 12, 8)]), jnp.int32)[None]
+    lone = truth.at[0, 16 + 5].set(4)
+    before, after = (float(batched_ncut(graph, labels, num_clusters=7)[0]) for labels in (truth, lone))
+    assert 5 - after > 4 - before
+    assert set(np.asarray(refined(graph, truth, 7))[0]) == {0, 1, 2, 3}
+
+
 def test_a_partition_that_cannot_be_better_stays():
     weights = nets.planted_weights(0, (16, 12, 8), 4)
     truth = np.concatenate([nets.block_labels(width, 4) for width in (16, 12, 8)])
