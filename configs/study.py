@@ -77,6 +77,8 @@ def _shrink(config: ml_collections.ConfigDict) -> None:
         "prune": {"epochs": 2},
         "cluster": {"num_shuffles": 19},
         "lesion": {"num_clusters": 4, "num_shuffles": 19, "joint": 9, "conditional": 9},
+        "activations": {"num_samples": 500},
+        "specialisation": {"num_clusters": 4, "num_shuffles": 39, "num_samples": 500, "num_top": 20},
     }
     for section, fields in most.items():
         for name, value in fields.items():

@@ -14,9 +14,10 @@ from absl import flags
 from experiments import cluster, lesion, report
 from modularity_jax.data.paths import local_path
 from modularity_jax.graphs.conv import NORMS
-from modularity_jax.runs.config import ClusterConfig, DataConfig, LesionConfig, RunConfig, from_dict
+from modularity_jax.runs.config import RunConfig, from_dict
 from modularity_jax.runs.given import Networks, give, read
 from modularity_jax.runs.hosts import told_by_first
+from modularity_jax.runs.sections import ClusterConfig, DataConfig, LesionConfig
 from modularity_jax.runs.stages.inputs import load_samples
 from modularity_jax.runs.workdir import Workdir
 

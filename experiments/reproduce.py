@@ -20,8 +20,11 @@ from modularity_jax.runs.hosts import told_by_first
 from modularity_jax.runs.session import opened, take_from
 from modularity_jax.runs.stages.cluster import cluster_stage
 from modularity_jax.runs.stages.lesion import lesion_stage
+from modularity_jax.runs.stages.specialise import specialise_stage
 from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.workdir import Workdir
+
+_STAGES = {"cluster": cluster_stage, "lesion": lesion_stage, "specialise": specialise_stage}
 
 _TABLE = flags.DEFINE_enum("table", None, tuple(TABLES), "The table.")
 _CONFIGS = flags.DEFINE_list("configs", None, "Only these configs of the table, e.g. mnist,mnist_dropout.")
@@ -42,7 +45,7 @@ def _run(path: pathlib.Path, config: RunConfig, table: Table, donors: Sequence[p
     with opened(path, config) as workdir:
         told_by_first(lambda: take_from(workdir, donors))
         train_stage(workdir, seed_mesh())
-        {"cluster": cluster_stage, "lesion": lesion_stage}[table.stage](workdir, seed_mesh())
+        _STAGES[table.stage](workdir, seed_mesh())
         return workdir
 
 

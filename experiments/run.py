@@ -1,14 +1,15 @@
-"""Train, cluster, lesion, report: `python -m experiments.run --config=configs/mnist.py --workdir=runs/mnist`."""
+"""All stages of a run: `python -m experiments.run --config=configs/mnist.py --workdir=runs/mnist`."""
 
-from experiments import cluster, launcher, lesion, report, train
+from experiments import cluster, launcher, lesion, report, specialise, train
 from modularity_jax.runs.workdir import Workdir
 
 
 def main(workdir: Workdir) -> None:
-    """All stages in turn; what is finished already is not computed again."""
+    """Train, cluster, lesion, specialise, report; what is finished already is not computed again."""
     train.main(workdir)
     cluster.main(workdir)
     lesion.main(workdir)
+    specialise.main(workdir)
     report.main(workdir)
 
 

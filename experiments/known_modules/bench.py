@@ -62,13 +62,17 @@ def _row(task: Task, networks: Networks, items: Item, way: str) -> Row:
 def _agreement(networks: Networks, found: Fit, *, twin: bool) -> Row:
     """Adjusted Rand indices, means over networks, of units whose module is known, or that have a weight."""
     layer = np.repeat(np.arange(len(networks.widths)), networks.widths)
+    numbers = np.arange(1, layer.max())[:, None]
     hidden = (layer > 0) & (layer < layer.max())
     strengths = _strengths(networks)
-    scores: dict[str, list[float]] = {name: [] for name in ("ari", "ari_hidden", "ari_weighted", "ari_layer")}
+    names = "ari", "ari_hidden", "ari_by_layer", "ari_weighted", "ari_layer"
+    scores: dict[str, list[float | None]] = {name: [] for name in names}
     for labels, truth, strength in zip(found.labels, networks.truth, strengths, strict=True):
         known = (truth >= 0) & (not twin)
         scores["ari"].append(adjusted_rand(labels[known], truth[known]))
         scores["ari_hidden"].append(adjusted_rand(labels[known & hidden], truth[known & hidden]))
+        within = [adjusted_rand(labels[own], truth[own]) for own in known & hidden & (layer == numbers)]
+        scores["ari_by_layer"].append(_mean(within))
         scores["ari_weighted"].append(adjusted_rand(labels[known], truth[known], strength[known]))
         connected = labels >= 0
         scores["ari_layer"].append(adjusted_rand(labels[connected], layer[connected]))
@@ -81,7 +85,7 @@ def _strengths(networks: Networks) -> np.ndarray:
     return np.asarray(jax.vmap(lambda own: LayeredGraph.from_weights(own).degrees())(kernels))
 
 
-def _mean(values: Iterable[float]) -> float | None:
+def _mean(values: Iterable[float | None]) -> float | None:
     """Of those that are defined; None where none is."""
-    defined = [value for value in values if value == value]
+    defined = [value for value in values if value is not None and value == value]
     return float(np.mean(defined)) if defined else None

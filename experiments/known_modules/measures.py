@@ -2,10 +2,11 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import modularity_jax as mj
 from experiments.known_modules.roles import Layers, activations
@@ -34,10 +35,12 @@ class Way(NamedTuple):
     Attributes:
       find: (layers, x, key, num_clusters) -> `Found`, of a network and samples [n, d_0].
       by_depth: takes as many clusters as there are modules in each layer of units.
+      by_layer: labels of different layers have nothing to do with each other.
     """
 
     find: Callable[[Layers, Array, Array, int], Found]
     by_depth: bool = False
+    by_layer: bool = False
 
 
 def _of_weights(measure: str, layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
@@ -74,6 +77,21 @@ def _of_activations(layers: Layers, x: Array, key: Array, num_clusters: int) -> 
     return Found(found.labels, found.value)
 
 
+def _of_activation_graph(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
+    """By the n-cut of the graph of squared rank correlations."""
+    graph = mj.activation_graph(activations(layers, x))
+    found = mj.cluster(graph, key, num_clusters=num_clusters, num_restarts=NUM_RESTARTS)
+    return Found(found.labels, jnp.where(found.num_empty > 0, jnp.nan, -found.value))
+
+
+def _layer_by_layer(kind: Callable[[Layers, Array], Any], layers: Layers, x: Array, key: Array, size: int) -> Found:
+    """Hidden layers each by its own neighbourhood, in as many clusters as there are modules."""
+    graph = kind(layers, x)
+    counts = np.full(len(graph.hidden_layers), size, np.int32)
+    found = mj.cluster_locally(graph, key, num_clusters=size, counts=counts, num_restarts=NUM_RESTARTS)
+    return Found(found.labels, -found.ncut.sum())
+
+
 def _graph(layers: Layers) -> mj.LayeredGraph:
     return mj.LayeredGraph.from_weights([kernel for kernel, _ in layers])
 
@@ -90,6 +108,11 @@ WAYS: dict[str, Way] = {
     "Newman Q": _way("newman"),
     "layered Q": _way("modularity"),
     "correlations": Way(_of_activations),
+    "activation n-cut": Way(_of_activation_graph),
+    "local n-cut": Way(functools.partial(_layer_by_layer, lambda layers, x: _graph(layers)), by_layer=True),
+    "local activation n-cut": Way(
+        functools.partial(_layer_by_layer, lambda layers, x: mj.activation_graph(activations(layers, x))), by_layer=True
+    ),
 }
 #: The controls, of `mj.METHODS`, that each of them is compared with.
 CONTROLS: tuple[str, ...] = ("layer", "strengths")

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from experiments.known_modules.bench import CURVED
+from experiments.known_modules.measures import WAYS
 from modularity_jax.report.figures.style import INK, Drawn, module_colour, new_figure
 from modularity_jax.runs.tables import Row
 
@@ -20,7 +21,9 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def _agreement(row: pd.Series) -> str:
-    """The adjusted Rand index; with that of the layer where this is the larger one."""
+    """The adjusted Rand index, of labels by layer within these; with that of the layer where this is the larger one."""
+    if WAYS[row["measure"]].by_layer:
+        return short(row["ari_by_layer"])
     score = short(row["ari"])
     return f"{score} (layer {short(row['ari_layer'])})" if row["ari_layer"] > max(row["ari"], 0.1) else score
 

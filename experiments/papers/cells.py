@@ -6,12 +6,19 @@ from typing import Any, NamedTuple
 
 from modularity_jax.plug_points import entry
 from modularity_jax.report.published import published
+from modularity_jax.runs.sections import SCOPES
 from modularity_jax.runs.tables import Row
 
 NCUT_QUANTITIES = ("n-cut", "z layer", "z layer_nonzero", "test accuracy")
 
 
 Q_QUANTITIES = ("Q", "Q z layer")
+# Of a partitioning's networks: their p, the study's p, and their sub-modules' median effect, for each statistic.
+SPECIALISATION_QUANTITIES = {
+    f"{statistic.replace('_', ' ')} {name}": (statistic, column)
+    for statistic in ("importance", "coherence", "input_coherence")
+    for name, column in (("p", "p_network"), ("Fisher's p", "p_fisher"), ("effect", "median_effect"))
+}
 
 
 class Cell(NamedTuple):
@@ -20,13 +27,13 @@ class Cell(NamedTuple):
     config: str
     phase: str
     num_clusters: int
-    quantity: str  # one of NCUT_QUANTITIES or Q_QUANTITIES, or a lesion's, see `measured`
+    quantity: str  # one of NCUT_QUANTITIES, Q_QUANTITIES or SPECIALISATION_QUANTITIES, or a lesion's, see `measured`
     mean: float | None = None  # None where the papers give no figure, or none in a form we have
     std: float | None = None  # over trainings, where it was published
     trainings: int | None = None
     source: str | None = None
     epoch: int | None = None  # of a learning curve
-    setting: str | None = None  # of a config that sweeps one, such as "eigenvalue_weight=0.1"
+    setting: str | None = None  # of a config that sweeps one, such as "eigenvalue_weight=0.1"; or a partitioning
 
     @property
     def place(self) -> tuple[Any, ...]:
@@ -43,7 +50,7 @@ class Table(NamedTuple):
     phases: tuple[str, ...] = ("init", "unpruned", "pruned")
     configs: tuple[str, ...] = ()  # whose n-cuts are shown even where nothing is published
     curve_epochs: tuple[int, ...] = ()  # epochs of a learning curve; none for the figures at the ends of phases
-    stage: str = "cluster"  # what measures it: "cluster" or "lesion"
+    stage: str = "cluster"  # what measures it: "cluster", "lesion" or "specialise"
     measures: tuple[str, ...] = ("ncut",)
     methods: tuple[str, ...] = ("layer", "layer_nonzero")  # the first study's
     num_shuffles: int = 200  # or fewer, where the config has fewer
@@ -124,6 +131,12 @@ def _successors(networks: Mapping[str, tuple[str, str | None]], dataset: str) ->
             yield Cell(config, phase, 12, quantity, mean, std, trainings, source, setting=setting)
 
 
+def _specialisation() -> Iterator[Cell]:
+    """The third study prints no figure for one of its partitionings; ours are shown."""
+    for graph, scope, quantity in itertools.product(("weights", "activations"), SCOPES, SPECIALISATION_QUANTITIES):
+        yield Cell("mnist_local", "unpruned", 16, quantity, setting=f"{graph} {scope}")
+
+
 def _config(data: str, row: Row) -> str:
     return f"{data}_dropout" if row["dropout"] else data
 
@@ -144,6 +157,7 @@ TABLES = {
     "lesions": Table((10,), 5, _lesions, stage="lesion"),
     "factors": Table((12,), 5, lambda: _successors(_FACTORS, "mnist"), **_SECOND),
     "penalty": Table((12,), 10, lambda: _successors(_PENALTY, "mnist_7x7"), **_SECOND),
+    "specialisation": Table((16,), 5, _specialisation, phases=("unpruned",), stage="specialise"),
     "mixtures": Table((4,), 5, tuple, phases=("unpruned", "pruned"), configs=_MIXTURES),
 }
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from experiments.papers.cells import Cell
+from experiments.papers.cells import SPECIALISATION_QUANTITIES, Cell
 from modularity_jax.report.findings.lesions import joint_pairs, undamaged_accuracy
 from modularity_jax.report.frames import typed
 from modularity_jax.runs.tables import read_csv
@@ -16,6 +16,8 @@ def values_of(cell: Cell, workdir: Workdir) -> np.ndarray:
     """The cell's quantity of each network of a run, [seeds]."""
     if cell.quantity in _LESION_QUANTITIES:
         return _lesion_values(cell, workdir)
+    if cell.quantity in SPECIALISATION_QUANTITIES:
+        return _specialisation_values(cell, workdir)
     if cell.epoch is not None:
         place = (cell.phase, cell.epoch, cell.num_clusters)
         rows = read_csv(workdir.path / "learning_curve.csv")
@@ -43,6 +45,19 @@ def _lesion_values(cell: Cell, workdir: Workdir) -> np.ndarray:
     networks = singles[singles["phase"] == cell.phase].groupby("seed")
     pairs = doubles[doubles["phase"] == cell.phase]
     return np.array([count(own, pairs[pairs["seed"] == seed]) for seed, own in networks])
+
+
+def _specialisation_values(cell: Cell, workdir: Workdir) -> np.ndarray:
+    """By all controls."""
+    statistic, column = SPECIALISATION_QUANTITIES[cell.quantity]
+    rows = read_csv(workdir.path / "specialisation.csv")
+    wanted = cell.phase, cell.setting, statistic, max(row["num_shuffles"] for row in rows)
+    found = [
+        row[column]
+        for row in rows
+        if (row["phase"], f"{row['graph']} {row['scope']}", row["statistic"], row["num_shuffles"]) == wanted
+    ]
+    return np.array([value for value in found if value is not None])
 
 
 def _called(taxonomy: str) -> Callable[[pd.DataFrame, pd.DataFrame], float]:

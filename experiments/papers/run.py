@@ -84,11 +84,13 @@ def settings_for(table: str, config: RunConfig, phases: Sequence[str]) -> RunCon
     # The study's tables hold no conditional pairs.
     num_shuffles = config.lesion.num_shuffles if needed.stage == "lesion" else 0
     lesion = dataclasses.replace(config.lesion, num_shuffles=num_shuffles, conditional=0)
+    asked = config.specialisation.num_shuffles if needed.stage == "specialise" else 0
     return dataclasses.replace(
         config,
         train=dataclasses.replace(config.train, num_seeds=min(needed.num_seeds, config.train.num_seeds)),
         cluster=cluster,
         lesion=lesion,
+        specialisation=dataclasses.replace(config.specialisation, num_shuffles=asked),
     )
 
 

@@ -59,7 +59,7 @@ def activation_graph(
         3 samples (6 if cross_validated) or values that are not real numbers or not finite, or if correlation or a flag
         is unknown.
     """
-    checks.check_choice("correlation", correlation, tuple(_CORRELATIONS))
+    checks.check_choice("correlation", correlation, tuple(CORRELATIONS))
     checks.check_choice("cross_validated", cross_validated, (True, False))
     checks.check_choice("between_layers", between_layers, (True, False))
     layers = _as_layers(activations)
@@ -83,7 +83,7 @@ def _made(layers: tuple[Array, ...], correlation: str, cross_validated: bool, be
     dtype = np.result_type(*(layer.dtype for layer in layers))
     units = jnp.concatenate([layer.astype(dtype) for layer in layers], axis=1)
     halves = (units[0::2], units[1::2]) if cross_validated else (units,)
-    parts = tuple(_scaled(half, _CORRELATIONS[correlation]) for half in halves)
+    parts = tuple(_scaled(half, CORRELATIONS[correlation]) for half in halves)
     return graph_of_responses(Responses(parts, between_layers), tuple(layer.shape[1] for layer in layers))
 
 
@@ -126,7 +126,7 @@ def _deviations(values: Array) -> Array:
     return nearly - nearly.mean()
 
 
-_CORRELATIONS: dict[str, Callable[[Array], Array]] = {"spearman": _ranks, "pearson": _deviations}
+CORRELATIONS: dict[str, Callable[[Array], Array]] = {"spearman": _ranks, "pearson": _deviations}
 
 
 def _as_layers(activations: Any) -> dict[str, Array]:

@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from modularity_jax.graphs import checks
 from modularity_jax.graphs.blocks import block_min
 from modularity_jax.graphs.magnitudes import magnitudes
+from modularity_jax.graphs.neighbourhoods import Neighbourhoods, diagonal_blocks
 from modularity_jax.graphs.nulls import Null, null_of_groups
 from modularity_jax.graphs.numerics import divide
 from modularity_jax.graphs.protocol import Block, OwnForm
@@ -143,6 +144,16 @@ class DenseGraph:
 
     def sides(self) -> None:
         """None: vertices of one group have edges, too."""
+
+    @property
+    def hidden_layers(self) -> tuple[slice, ...]:
+        """The vertices of each group; activations are of hidden layers alone."""
+        return tuple(self._groups())
+
+    def neighbourhoods(self) -> Neighbourhoods:
+        """Each group by itself."""
+        blocks = diagonal_blocks(self.affinity, self.hidden_layers)
+        return Neighbourhoods(DenseGraph(blocks, (blocks.shape[-1],)), slice(0, blocks.shape[-1]))
 
     def _groups(self) -> list[slice]:
         """The vertices of each."""

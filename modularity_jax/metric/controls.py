@@ -175,6 +175,15 @@ def check_method(graph: Graph, method: str) -> None:
         checks.check_choice(name, method, tuple(known))
 
 
+def has_method(graph: Graph, method: str) -> bool:
+    """Whether this kind of graph has a control."""
+    try:
+        check_method(graph, method)
+    except ValueError:
+        return False
+    return not method_of(method).remade or getattr(graph, "responses", None) is not None
+
+
 def _resampled(stock: Stock, key: Array) -> Array:
     """New magnitudes [C]: an old one of the block drawn with replacement plus Gaussian noise.
 

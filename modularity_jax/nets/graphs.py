@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 
+from modularity_jax.graphs.activations import activation_graph
 from modularity_jax.graphs.normalization import SIZES, normalize
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.nets.kernels import Params, biases_of, kernels_of, with_kernels
@@ -30,6 +31,11 @@ GRAPHS: dict[str, Make] = {
     "balanced": lambda architecture, params: architecture.graph(params).balanced(),
     "convolutions": lambda architecture, params: cnn.published_graph(params),
     **{f"normalized_{size}": functools.partial(normalized, size) for size in SIZES},
+}
+#: Graphs of hidden units by what they do, of their activations [n, d] group by group; `cluster.graphs` takes them, too.
+ACTIVATION_GRAPHS: dict[str, Callable[..., Graph]] = {
+    "activations": activation_graph,
+    "activations_within": functools.partial(activation_graph, between_layers=False),
 }
 
 

@@ -50,7 +50,7 @@ def unit_activations(
     _check_groups(jax.eval_shape(apply, params, x[:1]), norm)
     size = min(int(samples_per_batch), len(x))
     filled = np.pad(x, [(0, -len(x) % size)] + [(0, 0)] * (x.ndim - 1))
-    parts = [gather(_run(apply, norm, params, own)) for own in np.split(filled, len(filled) // size)]
+    parts = [gather(_run(apply, norm, params, jnp.asarray(own))) for own in np.split(filled, len(filled) // size)]
     groups = (np.concatenate(own)[: len(x)] for own in zip(*parts, strict=True))
     return [own.reshape(-1, own.shape[-1]) for own in groups]
 

@@ -53,6 +53,17 @@ _LESIONS |= dict.fromkeys(("share", "accuracy", "diff", "control_mean", "z_score
 _LESIONS |= {"taxonomy": "str", "taxonomy_adjusted": "str"}
 _DOUBLE_LESIONS = _NETWORK | {"kind": "str", "score": "float64", "important": "bool", "important_adjusted": "bool"}
 _DOUBLE_LESIONS |= dict.fromkeys(("layer_a", "cluster_a", "layer_b", "cluster_b"), "int64")
+_PARTITIONING = _NETWORK | {"graph": "str", "scope": "str"}
+_PARTITIONINGS = _PARTITIONING | {"layer": "int64", "num_units": "int64", "num_clusters": "int64", "ncut": "float64"}
+_SUBMODULES = _PARTITIONING | {"layer": "int64", "cluster": "int64", "num_units": "int64", "share": "float64"}
+_SUBMODULES |= dict.fromkeys(("importance_effect", "coherence_effect", "input_coherence_effect"), "float64")
+_SPECIALISATION = _PARTITIONING | {
+    "statistic": "str",
+    "num_shuffles": "int64",
+    "num_tested": "int64",
+    "num_na": "int64",
+}
+_SPECIALISATION |= dict.fromkeys(("p_network", "p_max_t", "p_fisher", "median_effect"), "float64")
 _LEFT_OUT = _NETWORK | {"stage": "str", "graph": "str", "num_clusters": "int64", "reason": "str"}
 _CURVE = _EPOCH | {"graph": "str", "measure": "str", "num_clusters": "int64", "observed": "float64"}
 _CURVE_OPTIONAL = dict.fromkeys(("shuffled_mean", "test_accuracy", "test_loss"), "float64")
@@ -69,6 +80,9 @@ class Run(NamedTuple):
     metrics: pd.DataFrame
     lesions: pd.DataFrame  # of the last phase with lesions
     double_lesions: pd.DataFrame  # of that phase
+    partitionings: pd.DataFrame
+    submodules: pd.DataFrame
+    specialisation: pd.DataFrame
     left_out: pd.DataFrame
     learning_curve: pd.DataFrame
     shuffled: Mapping[Comparison, np.ndarray]  # [R], of the controls that could be compared, where at hand
@@ -136,6 +150,9 @@ def read_run(workdir: str | os.PathLike[str], setting: int = 0) -> Run:
         metrics=table("metrics.csv", _EPOCH, nonfinite_step="Int64"),
         lesions=lesions,
         double_lesions=doubles[doubles["phase"] == lesions["phase"].max()],
+        partitionings=table("partitionings.csv", _PARTITIONINGS),
+        submodules=table("submodules.csv", _SUBMODULES),
+        specialisation=table("specialisation.csv", _SPECIALISATION),
         left_out=table("left_out.csv", _LEFT_OUT),
         learning_curve=table("learning_curve.csv", _CURVE, **_CURVE_OPTIONAL),
         shuffled=shuffled_in(tests, clusters),

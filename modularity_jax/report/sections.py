@@ -14,6 +14,7 @@ from modularity_jax.metric.measures import measure_of
 from modularity_jax.report.findings import Findings
 from modularity_jax.report.findings.audit import audit_findings, published_audit
 from modularity_jax.report.findings.lesions import summarise_lesions
+from modularity_jax.report.findings.specialisation import specialised
 from modularity_jax.report.findings.sweep import effects
 from modularity_jax.report.frames import KEYS, Run, lead_of, records, several
 from modularity_jax.report.prose import signed
@@ -92,6 +93,19 @@ def _lesions(run: Run, found: Findings) -> Values | None:
     }
 
 
+def _specialisation(run: Run, found: Findings) -> Values | None:
+    if run.specialisation.empty:
+        return None
+    every = specialised(run)
+    last, most = every["phase"] == every["phase"].max(), every["num_shuffles"] == every["num_shuffles"].max()
+    lead = every[last & most]
+    by_place = [
+        {"graph": graph, "scope": scope, "found": {row["statistic"]: row for row in records(rows)}}
+        for (graph, scope), rows in lead.groupby(["graph", "scope"], observed=True, sort=False)
+    ]
+    return {"lead": by_place, "num_shuffles": int(every["num_shuffles"].max()), "rows": records(every)}
+
+
 def _training(run: Run, found: Findings) -> Values | None:
     if run.metrics.empty:
         return None
@@ -152,6 +166,7 @@ SECTIONS: Mapping[str, Callable[[Run, Findings], Values | None]] = {
     "strengths": _strengths,
     "modules": lambda run, found: {} if run.eigenvalues or run.network else None,
     "lesions": _lesions,
+    "specialisation": _specialisation,
     "training": _training,
     "audit": _audit,
     "networks": lambda run, found: {

@@ -8,113 +8,25 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from modularity_jax.graphs.checks import check_choice
-from modularity_jax.metric.embedding import SOLVERS
-from modularity_jax.metric.measures import MEASURES
-from modularity_jax.metric.methods import METHODS
-from modularity_jax.metric.partition import SELECTIONS
-from modularity_jax.nets.config import (
-    MAX_COUNT,
-    MAX_EPOCHS,
-    MAX_GROUP,
-    MAX_SEEDS,
-    ModelConfig,
-    PruneConfig,
-    TrainConfig,
-    check_between,
-)
-from modularity_jax.nets.graphs import GRAPHS
+from modularity_jax.nets.config import MAX_SEEDS, ModelConfig, PruneConfig, TrainConfig, check_between
 from modularity_jax.nets.hyperparameters import Network, settings_of
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.recipes import INIT, check_recipe, recipe_of
-from modularity_jax.plug_points import entry
-from modularity_jax.probes.verdicts import CORRECTIONS
 from modularity_jax.runs.plain_values import coerce
+from modularity_jax.runs.sections import (
+    ActivationsConfig,
+    ClusterConfig,
+    DataConfig,
+    LesionConfig,
+    SpecialisationConfig,
+)
 from modularity_jax.runs.sweeps import Setting, Swept, joined, settings_in, split_sweeps
 from modularity_jax.runs.tensorboard import ReportConfig
 
 # Fields that bound the memory of what is computed at once; they change rounding. "auto" is another word for their 0:
 # `group_sizes` puts a number in its place before anything is computed.
 GROUP_SIZES = ("train.seeds_per_group", "cluster.shuffles_per_group", "lesion.samples_per_batch")
-MAX_RESTARTS = 10_000  # all starts of k-means are held at once
 GIVEN = "given"  # the only phase of networks that were trained elsewhere
-MAX_LESIONS = 100_000  # all controls of a network's lesions are held at once
-
-_REGISTRIES: dict[str, Mapping[str, Any]] = {"graphs": GRAPHS, "measures": MEASURES, "methods": METHODS}
-
-
-def _drop_repeats(section: Any, *names: str) -> None:
-    """An entry that is given twice is asked for once; the tables have one row for it."""
-    for name in names:
-        object.__setattr__(section, name, tuple(dict.fromkeys(getattr(section, name))))
-
-
-@dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """The data set."""
-
-    name: str = "mnist"  # see `modularity_jax.data.load`
-    dir: str = ""  # folder with IDX files; empty takes TensorFlow Datasets
-    num_train: int = 0  # the first so many training samples; 0 takes all
-
-    def __post_init__(self) -> None:
-        check_between("data.num_train", self.num_train, 0, MAX_COUNT)
-
-
-@dataclasses.dataclass(frozen=True)
-class ClusterConfig:
-    """The clustering and its controls."""
-
-    phases: tuple[str, ...] = ("all",)  # which networks: phases of the recipe, or "all"
-    graphs: tuple[str, ...] = ("weights",)  # of a network, or "balanced": with kernels of one total each; see `GRAPHS`
-    measures: tuple[str, ...] = ("ncut",)  # see `modularity_jax.MEASURES`
-    num_clusters: tuple[int, ...] = (4, 12)  # the two that the papers test
-    methods: tuple[str, ...] = ("layer", "layer_nonzero")  # controls, see `modularity_jax.shuffle`
-    num_shuffles: int = 200  # per network, k and method; the least p-value is 1 / (1 + this)
-    num_restarts: int = 10  # k-means starts, as in the papers
-    selection: str = "inertia"  # which start is kept, as in the papers; "ncut" is the library's own default
-    solver: str = "auto"  # of the eigenvectors
-    refine: bool = False  # as in the papers; True is the library's own default, and finds a lower n-cut
-    shuffles_per_group: int = 0  # controls under one vmap; 0 (auto): 1 on CPU cores, what fills an accelerator
-    curve_epochs: tuple[int, ...] = ()  # of each phase, for learning_curve.csv, besides its last; none leaves it out
-
-    def __post_init__(self) -> None:
-        check_between("cluster.num_shuffles", self.num_shuffles, 1, MAX_COUNT)
-        check_between("cluster.num_restarts", self.num_restarts, 1, MAX_RESTARTS)
-        check_between("cluster.shuffles_per_group", self.shuffles_per_group, 0, MAX_GROUP)
-        _drop_repeats(self, "phases", "graphs", "measures", "num_clusters", "methods", "curve_epochs")
-        for name in ("phases", "graphs", "measures", "num_clusters", "methods"):
-            if not getattr(self, name):
-                raise ValueError(f"cluster.{name} must hold at least one entry, got none")
-        for name, known in _REGISTRIES.items():
-            for value in getattr(self, name):
-                entry(f"cluster.{name}", value, known)
-        for count in self.num_clusters:
-            check_between("cluster.num_clusters", count, 2, MAX_COUNT)
-        for epoch in self.curve_epochs:
-            check_between("cluster.curve_epochs", epoch, 0, MAX_EPOCHS)
-        check_choice("cluster.selection", self.selection, SELECTIONS)
-        check_choice("cluster.solver", self.solver, SOLVERS)
-
-
-@dataclasses.dataclass(frozen=True)
-class LesionConfig:
-    """The lesion tests; labels come from the clustering's settings at a number of clusters of their own."""
-
-    phases: tuple[str, ...] = ("last",)  # which networks: phases of the recipe, or "last"
-    num_clusters: int = 10  # the study's
-    num_shuffles: int = 100  # controls of each sub-module, the study's; 0 leaves out all lesions
-    joint: int = 50  # controls of each pair damaged together, the study's; 0 leaves this test out
-    conditional: int = 50  # controls of each pair a given b, the study's; 0 leaves this test out
-    correction: str = "max_t"  # of p-values for the number of tests in a network; or "holm"
-    samples_per_batch: int = 0  # test samples that go through together; 0 (auto): 500 on CPU cores, else as above
-
-    def __post_init__(self) -> None:
-        for name in ("num_shuffles", "joint", "conditional"):
-            check_between(f"lesion.{name}", getattr(self, name), 0, MAX_LESIONS)
-        check_between("lesion.num_clusters", self.num_clusters, 2, MAX_COUNT)
-        check_between("lesion.samples_per_batch", self.samples_per_batch, 0, MAX_COUNT)
-        _drop_repeats(self, "phases")
-        check_choice("lesion.correction", self.correction, CORRECTIONS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +39,8 @@ class RunConfig:
     prune: PruneConfig = PruneConfig()
     cluster: ClusterConfig = ClusterConfig()
     lesion: LesionConfig = LesionConfig()
+    activations: ActivationsConfig = ActivationsConfig()
+    specialisation: SpecialisationConfig = SpecialisationConfig()
     report: ReportConfig = ReportConfig()
     swept: Swept = ()  # what networks differ in beside their seeds; the sections have the first values
 
@@ -137,7 +51,8 @@ class RunConfig:
         architecture_of(self.model)
         check_recipe(self.model, self.train)
         known = tuple(self.epochs)
-        for section, word, meant in (("cluster", "all", known), ("lesion", "last", known[-1:])):
+        last = "last", known[-1:]
+        for section, word, meant in (("cluster", "all", known), ("lesion", *last), ("specialisation", *last)):
             own = getattr(self, section)
             phases = tuple(dict.fromkeys(itertools.chain(*(meant if name == word else [name] for name in own.phases))))
             for phase in phases:

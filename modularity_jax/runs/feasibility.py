@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from modularity_jax.metric.methods import method_of
-from modularity_jax.nets.graphs import check_kind
-from modularity_jax.nets.models import architecture_of, can_be_damaged, graph_shape, kernel_sizes
+from modularity_jax.metric.methods import METHODS, Method, method_of
+from modularity_jax.nets.graphs import ACTIVATION_GRAPHS, check_kind
+from modularity_jax.nets.models import apply_recorded, architecture_of, can_be_damaged, graph_shape, kernel_sizes
 from modularity_jax.nets.pruning import num_kept
 from modularity_jax.runs.config import RunConfig
 
@@ -21,10 +21,7 @@ def check_feasible(config: RunConfig) -> list[str]:
     Raises:
       ValueError: that names the field, what it got and what to do.
     """
-    for kind in config.cluster.graphs:
-        check_kind(kind, architecture_of(config.model))
-    if remade := [method for method in config.cluster.methods if method_of(method).remade]:
-        raise ValueError(f"cluster.methods must be controls of weights, got {remade[0]}, which is one of activations")
+    _check_graphs(config)
     neurons = graph_shape(config.model).num_nodes
     if (most := max(config.cluster.num_clusters)) > neurons:
         raise ValueError(f"cluster.num_clusters must be at most {neurons}, the neurons of model.widths, got {most}")
@@ -39,7 +36,49 @@ def check_feasible(config: RunConfig) -> list[str]:
     if phases == ["pruned"] and len(few) == len(config.cluster.num_clusters):
         raise ValueError(f"{sparse}; lower it, or ask for other cluster.phases")
     left_out = [f"{sparse}: left out"] if few else []
-    return left_out + (list(_check_lesions(config)) if config.lesion.num_shuffles else [])
+    left_out += list(_check_lesions(config)) if config.lesion.num_shuffles else []
+    return left_out + (list(_check_specialisation(config)) if config.specialisation.num_shuffles else [])
+
+
+def _check_graphs(config: RunConfig) -> None:
+    """The architecture has the graphs that are asked for, and each is compared with a control of its kind."""
+    methods = config.cluster.methods
+    for kind in (*config.cluster.graphs, *config.specialisation.graphs * bool(config.specialisation.num_shuffles)):
+        check_kind(kind, architecture_of(config.model))
+        if kind in ACTIVATION_GRAPHS:
+            apply_recorded(config.model, before=config.activations.before_relu)  # or an error
+    for kind in config.cluster.graphs:
+        known = [name for name, method in METHODS.items() if _fits(method, kind)]
+        if not any(_fits(method_of(name), kind) for name in methods):
+            raise ValueError(
+                f"cluster.methods must have one of {', '.join(known)} for the graph {kind}, got {', '.join(methods)}"
+            )
+
+
+def _fits(method: Method, kind: str) -> bool:
+    """Whether a control is one of graphs of this kind."""
+    return method.of_lists if kind in ACTIVATION_GRAPHS else not method.remade
+
+
+def _check_specialisation(config: RunConfig) -> Iterator[str]:
+    """As `check_feasible`, of a run that asks for specialisation."""
+    settings, without = config.specialisation, "specialisation.num_shuffles=0 leaves it out"
+    phases, hidden = [phase for phase in config.phases if phase in settings.phases], config.model.widths[1:-1]
+    if not phases:
+        asked = ", ".join(settings.phases) or "none"
+        yield f"specialisation.phases names no phase of this run, got {asked}; {without}"
+    elif not can_be_damaged(config.model):
+        yield f"the units of model.name={config.model.name} cannot be silenced, so none specialises; {without}"
+    elif max(hidden, default=0) < 2:
+        raise ValueError(
+            "model.widths must have a hidden layer of at least 2 neurons for specialisation, got "
+            f"{config.model.widths}; {without}"
+        )
+    elif settings.num_clusters > sum(hidden):
+        raise ValueError(
+            f"specialisation.num_clusters must be at most {sum(hidden)}, the hidden neurons, got "
+            f"{settings.num_clusters}; {without}"
+        )
 
 
 def _check_lesions(config: RunConfig) -> Iterator[str]:

@@ -18,8 +18,9 @@ from modularity_jax.graphs.wiring import describe, wire
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.kernels import Params, named
 from modularity_jax.nets.models import MODELS, given
-from modularity_jax.runs.config import GIVEN, ClusterConfig, DataConfig, LesionConfig, RunConfig
+from modularity_jax.runs.config import GIVEN, RunConfig
 from modularity_jax.runs.network_files import Arrays, as_network, read_networks
+from modularity_jax.runs.sections import ClusterConfig, DataConfig, LesionConfig
 from modularity_jax.runs.store import digest
 from modularity_jax.runs.tables import write_arrays
 from modularity_jax.runs.workdir import Workdir

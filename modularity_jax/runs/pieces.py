@@ -55,14 +55,16 @@ def results(
 
 
 @contextlib.contextmanager
-def timed(workdir: Workdir, stage: str) -> Iterator[Any]:
+def timed(workdir: Workdir, stage: str, section: str | None = None) -> Iterator[Any]:
     """Logs and notes a stage's time, and how much of it went to compilation or to fetching compiled programs.
+
+    Section: of the config, whose group size bounds the memory; by default the stage's own.
 
     Raises:
       MemoryError: where the memory runs out; it names the flag to lower.
     """
     start = time.monotonic()
-    (setting,) = (name for name in GROUP_SIZES if name.startswith(stage))
+    (setting,) = (name for name in GROUP_SIZES if name.startswith(section or stage))
     with CompileWatch() as watch, naming(workdir.config, setting):
         yield
     seconds = time.monotonic() - start

@@ -27,6 +27,9 @@ _STAGES = {
     "clusters": "cluster",
     "lesions.csv": "lesion",
     "double_lesions.csv": "lesion",
+    "specialisation.csv": "specialise",
+    "submodules.csv": "specialise",
+    "partitionings.csv": "specialise",
     "weights/given.npz": "measure",
 }
 

@@ -20,7 +20,7 @@ from modularity_jax.runs.store import Store
 from modularity_jax.runs.tables import Row, atomic_write, read_json, write_csv
 
 # What claims a directory for its config.
-_RESULTS = ("*.csv", "clusters/*", "lesions/*", "checkpoints/*/*/*")
+_RESULTS = ("*.csv", "clusters/*", "lesions/*", "specialisation/*", "checkpoints/*/*/*")
 
 # What decides random bits or rounding beside the versions; JAX takes each from an environment variable of its name.
 JAX_SETTINGS = (

@@ -28,7 +28,18 @@ def table_of(rows):
 def run_of(rows=(), **fields):
     """A run with these rows of `clusterability.csv`, and other fields of `Run`."""
     empty = dict.fromkeys(
-        ("metrics", "lesions", "double_lesions", "left_out", "learning_curve", "sweep"), pd.DataFrame()
+        (
+            "metrics",
+            "lesions",
+            "double_lesions",
+            "partitionings",
+            "submodules",
+            "specialisation",
+            "left_out",
+            "learning_curve",
+            "sweep",
+        ),
+        pd.DataFrame(),
     )
     nothing = {
         "config": {},

@@ -9,8 +9,9 @@ import pytest
 
 from configs import study
 from modularity_jax.nets.config import ModelConfig, TrainConfig
-from modularity_jax.runs.config import SECTIONS, ClusterConfig, RunConfig, check_setting, differences, from_dict
+from modularity_jax.runs.config import SECTIONS, RunConfig, check_setting, differences, from_dict
 from modularity_jax.runs.group_sizes import resolve
+from modularity_jax.runs.sections import ClusterConfig
 from modularity_jax.runs.workdir import create_workdir
 
 # One value per field that differs from its default.

@@ -110,6 +110,14 @@ def apply_silenced(config: ModelConfig) -> Callable[[Params, Array, Silence], Ar
     return lambda params, x, silence: model.apply(variables(params), x, silence=silence)
 
 
+def lesion_arguments(config: ModelConfig) -> dict[str, Any]:
+    """What `lesion_test` takes beside the parameters of a network that is no perceptron; see `can_be_damaged`."""
+    if architecture_of(config).is_perceptron:
+        return {}
+    graph: Any = graph_shape(config)  # with groups, or there is nothing to silence
+    return {"apply": apply_silenced(config), "widths": graph.wiring.widths}
+
+
 @functools.cache
 def apply_recorded(config: ModelConfig, *, before: bool) -> Callable[[Params, Array], tuple[Array, ...]]:
     """Activations [B, ..., d] of each hidden group of units, before or behind the nonlinearity, of params and inputs.

@@ -13,6 +13,7 @@ FIGURES = {
     "sweep": ("sweep",),
     "modules": ("network", "shares", "eigenvalues"),
     "lesions": ("lesions", "lesion_classes", "lesion_shares", "lesion_pairs", "dependencies"),
+    "specialisation": ("specialisation", "partitionings"),
     "training": ("learning_curve", "training"),
 }
 

@@ -26,6 +26,7 @@ _METHOD_COLOURS = {
     "degrees": "#D55E00",
     "strengths": "#0072B2",
     "edges": "#882255",
+    "samples": "#117733",
 }
 OTHER_COLOUR = "#555555"
 ISOLATED_COLOUR = "#D4D4D4"

@@ -9,6 +9,7 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
+from modularity_jax.metric.controls import has_method
 from modularity_jax.metric.items import partition_controls
 from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.shuffle_test import ShuffleTest, compare_with
@@ -47,7 +48,8 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     """Cluster every network and its controls.
 
     What is in the run's store is not computed again. A network with fewer connected neurons than clusters is left out,
-    and `left_out.csv` says so. Mesh: the devices, of all processes, share a test's controls.
+    and `left_out.csv` says so; a graph is compared with those of the controls that its kind has. Mesh: the devices, of
+    all processes, share a test's controls.
 
     Raises:
       ValueError: if no network can be clustered.
@@ -60,6 +62,7 @@ def cluster_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
     own = config.cluster
     asked: Iterable[Any] = itertools.product([*networks], own.graphs, own.measures, own.num_clusters, own.methods)
     cases = [Comparison(*network, *rest) for network, *rest in asked]
+    cases = [case for case in cases if has_method(networks[case[:2]].graphs[case.graph], case.method)]
     if told_by_first(lambda: _is_done(workdir, phases, cases)):
         logging.info("%s holds its clusterings already", workdir.path)
         return

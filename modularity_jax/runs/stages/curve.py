@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.items import partition_controls
 from modularity_jax.metric.settings import Settings
-from modularity_jax.nets.graphs import graph_by_name
+from modularity_jax.nets.graphs import ACTIVATION_GRAPHS, graph_by_name
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.sweep import Epoch
 from modularity_jax.runs.config import RunConfig
@@ -39,7 +39,7 @@ def curve_rows(
 
     With the keys of the shuffle tests, so that a phase's last row agrees with clusterability.csv, and its controls are
     the first of the test's. A network whose loss was not finite, by its rows of metrics.csv, has none, and neither has
-    one with too few connected neurons.
+    one with too few connected neurons, or a graph of activations. Graphs of activations have none.
     """
     wanted = config.cluster.curve_epochs
     if not wanted or (epoch.epoch not in wanted and epoch.epoch != epoch.num_epochs):
@@ -51,7 +51,8 @@ def curve_rows(
         if seed in bad:
             continue
         own = jax.tree.map(lambda leaf, index=index: leaf[index], params)
-        graphs = {kind: graph_by_name(kind, architecture_of(config.model), own) for kind in config.cluster.graphs}
+        kinds = [kind for kind in config.cluster.graphs if kind not in ACTIVATION_GRAPHS]
+        graphs = {kind: graph_by_name(kind, architecture_of(config.model), own) for kind in kinds}
         asked = itertools.product(graphs.items(), config.cluster.measures, config.cluster.num_clusters)
         for (kind, graph), measure, count in asked:
             if why := why_not(graph, count):

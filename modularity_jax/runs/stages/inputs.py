@@ -13,13 +13,14 @@ from modularity_jax import data
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.clustering import Clustering, cluster_among_controls
 from modularity_jax.metric.settings import Settings
-from modularity_jax.nets.graphs import graph_by_name
+from modularity_jax.nets.graphs import ACTIVATION_GRAPHS, graph_by_name
 from modularity_jax.nets.kernels import Params, named, nested
 from modularity_jax.nets.models import architecture_of
 from modularity_jax.nets.sweep import run_key
 from modularity_jax.nets.training import Samples
 from modularity_jax.runs.config import RunConfig
 from modularity_jax.runs.hosts import agreed, told_by_first
+from modularity_jax.runs.stages.activations import Activations
 from modularity_jax.runs.store import Store, digest
 from modularity_jax.runs.tables import Row, read_arrays, read_table
 from modularity_jax.runs.workdir import Workdir, jax_settings
@@ -61,6 +62,7 @@ class TrainedNetwork(NamedTuple):
     params: Params
     graphs: dict[str, Graph]  # by kind
     key: dict[str, Any]  # what decides any result on it: its weights, its stream of random numbers, JAX's settings
+    activations: dict[str, Any]  # what decides its graphs of activations besides; nothing where there are none
 
 
 def load_networks(
@@ -80,11 +82,18 @@ def load_networks(
         return found
 
     found, config = {}, workdir.config
+    of_units = any(kind in ACTIVATION_GRAPHS for kind in kinds)
+    activations = Activations(config, load_samples(config)) if of_units else None
     for (phase, seed), params in told_by_first(read).items():
         stream = [config.train.seed, config.network(seed).seed]
         key = {"network": digest(named(params).values()), "stream": stream, "bits": BITS, **jax_settings()}
-        graphs = {kind: graph_by_name(kind, architecture_of(config.model), params) for kind in kinds}
-        found[phase, seed] = TrainedNetwork(seed, params, graphs, key)
+        graphs = {
+            kind: activations.graph(kind, params)
+            if activations and kind in ACTIVATION_GRAPHS
+            else graph_by_name(kind, architecture_of(config.model), params)
+            for kind in kinds
+        }
+        found[phase, seed] = TrainedNetwork(seed, params, graphs, key, activations.key if activations else {})
     return found
 
 
@@ -138,7 +147,9 @@ def cluster_network(
 def clustering_key(network: TrainedNetwork, config: RunConfig, graph: str, settings: Settings) -> dict[str, Any]:
     """What decides a network's clustering."""
     size = config.cluster.shuffles_per_group
-    own = {"piece": "clustering", "graph": graph, "shuffles_per_group": size}
+    own: dict[str, Any] = {"piece": "clustering", "graph": graph, "shuffles_per_group": size}
+    if graph in ACTIVATION_GRAPHS:
+        own |= {"activations": network.activations}
     return network.key | dataclasses.asdict(settings) | own
 
 

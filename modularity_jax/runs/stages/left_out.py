@@ -12,10 +12,11 @@ from modularity_jax.runs.workdir import Workdir
 
 FILE = "left_out.csv"
 COLUMNS = ("stage", "phase", "seed", "graph", "num_clusters", "reason")
-_TESTS = {"cluster": "clustered", "lesion": "damaged"}
+_TESTS = {"cluster": "clustered", "lesion": "damaged", "specialise": "tested for specialisation"}
 _FLAGS = {
     "cluster": "--config.cluster.phases and --config.cluster.num_clusters can leave them out",
     "lesion": "--config.lesion.phases can leave them out, --config.lesion.num_shuffles=0 all lesions",
+    "specialise": "--config.specialisation.num_shuffles=0 leaves out all of it",
 }
 
 

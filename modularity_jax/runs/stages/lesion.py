@@ -10,7 +10,7 @@ from absl import logging
 from jax.sharding import Mesh
 
 from modularity_jax.metric.settings import Settings
-from modularity_jax.nets.models import apply_silenced, architecture_of, can_be_damaged
+from modularity_jax.nets.models import can_be_damaged, lesion_arguments
 from modularity_jax.nets.training import Samples
 from modularity_jax.probes.lesion_test import KINDS, DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 from modularity_jax.probes.measure import Keep
@@ -168,9 +168,7 @@ def _test(stage: _Stage, case: LesionCase, keep: Keep) -> LesionTest | DoubleLes
     keys = dict(zip(("single", *KINDS), jax.random.split(stream, 1 + len(KINDS)), strict=True))
     shared: dict[str, Any] = {"mesh": stage.mesh, "keep": keep}
     shared |= {name: getattr(settings, name) for name in ("num_clusters", "correction", "samples_per_batch")}
-    if not architecture_of(stage.config.model).is_perceptron:
-        graph: Any = network.graphs[GRAPH]  # with groups, or there is nothing to silence
-        shared |= {"apply": apply_silenced(stage.config.model), "widths": graph.wiring.widths}
+    shared |= lesion_arguments(stage.config.model)
     given = network.params, labels, stage.samples.x_test, stage.samples.y_test, keys[case.kind]
     try:
         if case.kind == "single":
