@@ -135,7 +135,7 @@ def remade(graph: Any, key: Array) -> Any:
 def _apart(values: Array, key: Array) -> Array:
     """Values [n, N], each column permuted on its own."""
     size, num_units = values.shape
-    words, index = random_words(key, (num_units,)), jnp.arange(size, dtype=jnp.int32)
+    words, index = random_words(key, (num_units,)), jnp.arange(size, dtype=jnp.uint32)
     places = jax.vmap(lambda own: permuted_index(index, size, own, max_size=size))(words)
     return jnp.take_along_axis(values, places.T, axis=0)
 

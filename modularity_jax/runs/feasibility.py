@@ -48,14 +48,14 @@ def _check_graphs(config: RunConfig) -> None:
         if kind in ACTIVATION_GRAPHS:
             apply_recorded(config.model, before=config.activations.before_relu)  # or an error
     for kind in config.cluster.graphs:
-        known = [name for name, method in METHODS.items() if _fits(method, kind)]
-        if not any(_fits(method_of(name), kind) for name in methods):
+        known = [name for name, method in METHODS.items() if fits(method, kind)]
+        if not any(fits(method_of(name), kind) for name in methods):
             raise ValueError(
                 f"cluster.methods must have one of {', '.join(known)} for the graph {kind}, got {', '.join(methods)}"
             )
 
 
-def _fits(method: Method, kind: str) -> bool:
+def fits(method: Method, kind: str) -> bool:
     """Whether a control is one of graphs of this kind."""
     return method.of_lists if kind in ACTIVATION_GRAPHS else not method.remade
 

@@ -1,5 +1,6 @@
 import functools
 import importlib
+import itertools
 import pathlib
 
 import numpy as np
@@ -8,11 +9,13 @@ import pytest
 from configs import study
 from modularity_jax import data
 from modularity_jax.data import cifar
-from modularity_jax.metric.methods import METHODS
+from modularity_jax.metric.methods import METHODS, method_of
 from modularity_jax.report import write_report
 from modularity_jax.runs.config import RunConfig, from_dict
+from modularity_jax.runs.feasibility import fits
 from modularity_jax.runs.stages.cluster import cluster_stage
 from modularity_jax.runs.stages.lesion import lesion_stage
+from modularity_jax.runs.stages.specialise import specialise_stage
 from modularity_jax.runs.stages.train import train_stage
 from modularity_jax.runs.tables import read_arrays, read_csv
 from modularity_jax.runs.workdir import create_workdir
@@ -48,6 +51,7 @@ PROTOCOL = {
     "mnist_k": ("mnist", 20, 20, 0.5),
     "mnist_l1": ("mnist", 20, 20, 0.5),
     "mnist_l2": ("mnist", 20, 20, 0.5),
+    "mnist_local": ("mnist", 20, 0, 0.5),
     "mnist_longer": ("mnist", 200, 20, 0.5),
     "mnist_modularity": ("mnist", 20, 20, 0.5),
     "mnist_stability": ("mnist", 20, 20, 0.5),
@@ -81,6 +85,11 @@ CHANGES = {
         "cluster.num_clusters": (2, 4, 7, 12), "cluster.num_shuffles": 99, "cluster.refine": True,
         "cluster.methods": ("layer", "layer_nonzero", "row", "column", "degrees", "strengths"),
         "cluster.curve_epochs": (),
+    },
+    "mnist_local": {
+        "train.num_seeds": 5, "cluster.graphs": ("weights", "activations"), "cluster.num_clusters": (12,),
+        "cluster.methods": ("layer", "layer_nonzero", "samples", "edges"), "cluster.num_shuffles": 19,
+        "cluster.curve_epochs": (), "specialisation.phases": ("unpruned",), "specialisation.num_shuffles": 199,
     },
     "mnist_stability": {"cluster.num_clusters": (4,)},
     "mnist_7x7": SMALL,
@@ -121,6 +130,7 @@ WITHOUT_LESIONS = (
     "mnist_cnn",
     "mnist_controls",
     "mnist_k",
+    "mnist_local",
     "mnist_modularity",
     "mnist_stability",
     "mnist_stacked",
@@ -230,7 +240,7 @@ def test_the_demo():
 @pytest.mark.parametrize("variant", ["slow", "quick,slow", "slow,dropout"])
 @pytest.mark.parametrize("name", NAMES)
 def test_unknown_words_are_refused(name, variant):
-    own = ", 30, 40, 200" if name == "mnist_longer" else ""
+    own = {"mnist_longer": ", 30, 40, 200", "mnist_local": ", pruned, cnn"}.get(name, "")
     with pytest.raises(ValueError, match=f"^config variant must be made of quick, lesions, dropout{own}, got 'slow'$"):
         load(name, variant)
 
@@ -251,9 +261,11 @@ def test_the_quick_variant_is_the_same_at_a_toy_size(name):
     smaller = {
         "data.num_train": 1000, "model.widths": (inputs, *hidden, outputs), "train.num_seeds": 2,
         "cluster.num_clusters": (4,), "cluster.num_shuffles": 19, "lesion.num_clusters": 4, "lesion.joint": 9,
-        "lesion.conditional": 9,
+        "lesion.conditional": 9, "activations.num_samples": 500, "specialisation.num_clusters": 4,
+        "specialisation.num_samples": 500, "specialisation.num_top": 20,
     }  # fmt: skip
-    for field, most in (("train.epochs", 2), ("prune.epochs", 2), ("lesion.num_shuffles", 19)):
+    cut = ("train.epochs", 2), ("prune.epochs", 2), ("lesion.num_shuffles", 19), ("specialisation.num_shuffles", 39)
+    for field, most in cut:
         smaller[field] = min(most, flat(whole)[field])
     assert flat(quick) == flat(whole) | smaller
 
@@ -271,6 +283,7 @@ def test_the_quick_variant_runs(name, tmp_path, request):
     train_stage(workdir)
     cluster_stage(workdir)
     lesion_stage(workdir)
+    specialise_stage(workdir)
     if name in REPORTED:
         assert write_report(workdir.path).stat().st_size > 10_000
         assert list((workdir.path / "figures").glob("*.png"))
@@ -284,7 +297,8 @@ def test_the_quick_variant_runs(name, tmp_path, request):
             assert (array == 0).sum() == array.size - round(0.1 * array.size)
     rows = read_csv(workdir.path / "clusterability.csv")
     own = workdir.config.cluster
-    tests = len(own.graphs) * len(own.measures) * len(own.methods)
+    asked = itertools.product(own.graphs, own.methods)
+    tests = len(own.measures) * sum(fits(method_of(method), graph) for graph, method in asked)
     assert len(rows) == len([p for p in phases if p in own.phases]) * workdir.config.num_networks * tests
     for row in rows:
         least, most = ("bound", "observed") if row["measure"] == "ncut" else ("observed", "bound")
@@ -292,6 +306,7 @@ def test_the_quick_variant_runs(name, tmp_path, request):
         assert row[least] > 0 or (row["num_components"] >= 4 and row[least] == 0)
         assert row[least] <= row[most] * (1 + 1e-5) + 1e-6 < 4
         assert row["converged"]
+    assert (workdir.path / "specialisation.csv").exists() == (name == "mnist_local")
     assert (workdir.path / "lesions.csv").exists() == (name not in WITHOUT_LESIONS)
     # Trained networks know their digits, where there is something to know and so little training shows it.
     last = [row["test_accuracy"] for row in metrics if row["phase"] == "unpruned" and row["epoch"] == 2]

@@ -39,6 +39,14 @@ OTHER = {
         "phases": ["given"], "num_clusters": 3, "num_shuffles": 0, "joint": 1, "conditional": 2, "correction": "holm",
         "samples_per_batch": 7,
     },
+    "activations": {
+        "split": "test", "num_samples": 0, "before_relu": False, "norm": "l1", "correlation": "pearson",
+        "cross_validated": True,
+    },
+    "specialisation": {
+        "phases": ["given"], "graphs": ["activations_within"], "scopes": ["local"], "num_clusters": 3,
+        "num_shuffles": 9, "first_shuffles": 4, "num_samples": 7, "num_top": 3,
+    },
     "report": {"tensorboard": True},
 }  # fmt: skip
 
@@ -83,7 +91,11 @@ def test_what_a_flag_gives_becomes_the_fields_type():
     ("values", "message"),
     [
         ({"trian": {}}, "config has no field 'trian'; did you mean 'train'?"),
-        ({"xyz": {}}, "config has no field 'xyz'; known: data, model, train, prune, cluster, lesion, report"),
+        (
+            {"xyz": {}},
+            "config has no field 'xyz'; known: data, model, train, prune, cluster, lesion, activations, "
+            "specialisation, report",
+        ),
         ({"lesion": {"joint": -1}}, "lesion.joint must be at least 0, got -1"),
         ({"lesion": {"num_clusters": 1}}, "lesion.num_clusters must be at least 2, got 1"),
         ({"lesion": {"phases": ["end"]}}, "lesion.phases must be one of init, unpruned, pruned, last, got 'end'"),

@@ -33,8 +33,9 @@ def config(**changes):
             "cluster.num_clusters must be at most 102, the neurons of model.widths, got 103",
         ),
         (
-            {"cluster.methods": ("layer", "samples")},
-            "cluster.methods must be controls of weights, got samples, which is one of activations",
+            {"cluster.methods": ("samples",)},
+            "cluster.methods must have one of layer, layer_nonzero, row, column, layer_nonzero_distribution, "
+            "layer_all_distribution, degrees, strengths, edges for the graph weights, got samples",
         ),
         (
             {"lesion.num_clusters": 103},
