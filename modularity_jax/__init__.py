@@ -25,6 +25,15 @@ from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
+from modularity_jax.probes.mask_scores import (
+    MaskMatrix,
+    MaskOverlap,
+    cluster_shares,
+    mask_matrix,
+    mask_overlap,
+    unit_labels,
+)
+from modularity_jax.probes.masks import masked, train_masks
 
 __all__ = [
     "MEASURES",
@@ -34,9 +43,12 @@ __all__ = [
     "DoubleLesionTest",
     "LayeredGraph",
     "LesionTest",
+    "MaskMatrix",
+    "MaskOverlap",
     "ShuffleTest",
     "SparseGraph",
     "cluster",
+    "cluster_shares",
     "clusterability_penalty",
     "conv",
     "coverage",
@@ -45,6 +57,9 @@ __all__ = [
     "double_lesion_test",
     "graph_of",
     "lesion_test",
+    "mask_matrix",
+    "mask_overlap",
+    "masked",
     "modularity",
     "ncut",
     "normalize",
@@ -52,5 +67,7 @@ __all__ = [
     "shuffle_test",
     "spectral_clusterability",
     "spectral_vectors",
+    "train_masks",
+    "unit_labels",
     "wire",
 ]
