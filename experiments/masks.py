@@ -15,7 +15,7 @@ from modularity_jax.runs import signals
 from modularity_jax.runs.lock import locked
 
 _QUICK = flags.DEFINE_bool("quick", False, "Toy sizes, to see that it works; the figures mean nothing.")
-_TASK = flags.DEFINE_multi_string("task", [], f"Only these, of {'; '.join(TASKS)}. By default those of one digit.")
+_TASK = flags.DEFINE_multi_enum("task", [], list(TASKS), "Only this one, or several; those of one digit by default.")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -12,7 +12,6 @@ from experiments.pieces import kept_rows, rows_of
 from experiments.sub_tasks import rows, training
 from experiments.sub_tasks.figures import draw_accuracy, draw_overlap
 from experiments.sub_tasks.tasks import TASKS, Sizes, Task
-from modularity_jax.graphs.checks import check_choice
 from modularity_jax.report.figures.style import house_style, save
 from modularity_jax.runs import signals
 from modularity_jax.runs.progress import Progress
@@ -27,11 +26,8 @@ def run(root: pathlib.Path, sizes: Sizes) -> dict[str, pd.DataFrame]:
     A task that was finished with the same sizes is not run again.
 
     Raises:
-      ValueError: for a task that there is not.
       StoppedError: between two steps, if it was asked to stop; the tasks that were finished are kept.
     """
-    for name in sizes.tasks:
-        check_choice("task", name, list(TASKS))
     folder, settings = root / "pieces", {name: _settings(name, sizes) for name in sizes.tasks}
     left = [name for name in sizes.tasks if kept_rows(folder, name, settings[name]) is None]
     with Progress("masks", sum(training.num_pieces(TASKS[name], sizes) for name in left)) as progress:

@@ -41,7 +41,7 @@ _PAIRS, _OPERATORS = ("first pair", "second pair"), ("add", "multiply")
 TASKS: dict[str, Task] = {
     "double addition": Task(arithmetic.double_addition, SHOWN[1], _PAIRS, 4e-4),
     "add and multiply": Task(arithmetic.add_multiply, NAMES[10,], _OPERATORS, 1e-4),
-    "permuted digits": Task(permuted.load, NAMES[10,], ("order 0", "order 1", "order 2", "order 3"), 1e-4),
+    "permuted digits": Task(permuted.load, NAMES[10,], ("order 0", "order 1", "order 2", "order 3"), 1.28e-3),
     "double addition, 2 digits": Task(
         functools.partial(arithmetic.double_addition, 2), SHOWN[2], _PAIRS, 4e-4, (800,) * 4, 20_000
     ),

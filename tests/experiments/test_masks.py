@@ -6,18 +6,27 @@ import shutil
 import signal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
+import modularity_jax as mj
 from experiments.known_modules.heads import IMPOSSIBLE, SHOWN, answers
+from experiments.known_modules.networks import side_by_side, trained
+from experiments.known_modules.roles import activations
 from experiments.sub_tasks.rows import task_rows
 from experiments.sub_tasks.run import TABLES, run
 from experiments.sub_tasks.tables import markdown
 from experiments.sub_tasks.tasks import FULL, QUICK, TASKS
 from experiments.sub_tasks.training import num_pieces, train, with_all
+from modularity_jax.data import digits
 from modularity_jax.data.dataset import Split
-from modularity_jax.nets.config import ModelConfig
+from modularity_jax.data.known import task
+from modularity_jax.data.planted import modules
+from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig
 from modularity_jax.nets.models import architecture_of
+from modularity_jax.probes.masks import cross_entropy
 from modularity_jax.runs import signals
 from modularity_jax.runs.tables import read_csv
 
@@ -83,11 +92,6 @@ def test_a_wish_to_stop_ends_it_between_two_steps(tmp_path):
     assert not list(tmp_path.glob("pieces/*"))
 
 
-def test_a_task_that_there_is_not(tmp_path):
-    with pytest.raises(ValueError, match=r"task must be one of double addition, add and multiply, .* got 'division'"):
-        run(tmp_path, dataclasses.replace(QUICK, tasks=("division",)))
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in TASKS if name not in SIZES.tasks])
 def test_networks_and_masks_of_each_task(name):
@@ -116,3 +120,36 @@ def test_masks_of_double_addition_specialise():
             assert row["iou"] == 0  # inputs and outputs are a pair's own
         else:
             assert row["chance_iou"] < row["iou"] < 0.6
+
+
+@pytest.mark.long
+def test_two_trained_networks_side_by_side_are_told_apart():
+    """Digits; of weights that move no sample's loss, from dead pixels or units that never fire, nothing can be told."""
+    source = digits.load()
+    known = task(
+        (source.x_train, source.y_train[:, None]), (source.x_test, source.y_test[:, None]), (10,), np.full(64, -1)
+    )
+    how = TrainConfig(num_seeds=2, epochs=20, learning_rate=3e-3), PruneConfig(0)
+    params = [tuple(part[0] for part in layer) for layer in side_by_side(trained(known, (64, 64), *how), 0.0).layers]
+
+    def apply(params, x):
+        return activations(params, x)[-1]
+
+    def loss(logits, y):
+        own = jnp.take_along_axis(logits.reshape(-1, 2, 10), (y // 10)[:, None, None], axis=1)[:, 0]
+        return cross_entropy(own, y % 10)
+
+    images, labels = source.x_train, source.y_train
+    x, y = np.concatenate([images, images[::-1]], axis=1), np.stack([labels, 10 + labels[::-1]])
+    logits = mj.train_masks(
+        apply, params, np.stack([x, x]), y, jax.random.key(1), alpha=1e-4, num_steps=1_000, loss=loss
+    )
+    moves = jax.jit(jax.vmap(jax.grad(lambda *own: loss(apply(own[0], own[1][None]), own[2][None])[0]), (None, 0, 0)))
+    for network in (0, 1):
+        counts, values = [], []
+        for (kernel, _), (leaf, _), (moved, _) in zip(params, logits, moves(params, x, y[network]), strict=True):
+            own = np.outer(*(modules([size], 2) == network for size in kernel.shape))
+            told = ~own | (np.asarray(moved) != 0).any(axis=0)
+            counts.append(own[told])
+            values.append(np.asarray(leaf[network])[told])
+        assert roc_auc_score(np.concatenate(counts), np.concatenate(values)) > 0.99
