@@ -33,7 +33,8 @@ from modularity_jax.probes.mask_scores import (
     mask_overlap,
     unit_labels,
 )
-from modularity_jax.probes.masks import masked, train_masks
+from modularity_jax.probes.masked import masked
+from modularity_jax.probes.masks import train_masks
 
 __all__ = [
     "MEASURES",

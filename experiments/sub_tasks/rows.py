@@ -1,4 +1,4 @@
-"""What masks say of networks, as rows of `accuracy.csv`, `overlap.csv`, `units.csv` and `clusters.csv`."""
+"""What masks say of networks, as rows of `accuracy.csv`, `overlap.csv` and `units.csv`."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -14,27 +14,25 @@ from experiments.sub_tasks.training import Trained
 from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.nets.kernels import kernels_of
 from modularity_jax.nets.sweep import network_keys
-from modularity_jax.probes.masks import kept
+from modularity_jax.probes.masked import kept
 from modularity_jax.runs.tables import Row
 
 #: Of masks that are not of one sub-task: that of all together, and none at all.
 ALL, NONE = "all", "no mask"
+# Of the clusters' keys.
+CLUSTER_SEED = 3
 #: The tables that rows are of.
-ACCURACY, OVERLAP, UNITS, CLUSTERS = "accuracy", "overlap", "units", "clusters"
+TABLES = ACCURACY, OVERLAP, UNITS = "accuracy", "overlap", "units"
 
 
 def task_rows(task: Task, trained: Trained) -> Iterator[Row]:
     """The rows of a task, each with the table that it is of."""
-    keys = network_keys(2, np.arange(len(jax.tree.leaves(trained.params)[0])))
-    for seed, key in enumerate(keys):
-        params, logits = jax.tree.map(lambda leaf, seed=seed: leaf[seed], (trained.params, trained.logits))
-        own = kept(logits)
-        both = tuple(jax.tree.map(lambda leaf, number=number: leaf[number], own) for number in (0, 1))
+    for seed, key in enumerate(network_keys(CLUSTER_SEED, np.arange(len(jax.tree.leaves(trained.params)[0])))):
+        params, *both = jax.tree.map(lambda leaf, seed=seed: leaf[seed], (trained.params, *map(kept, trained.logits)))
         found = {
             ACCURACY: _accuracy_rows(task.names, trained, params, both[0]),
             OVERLAP: _overlap_rows(task.names, both),
             UNITS: _unit_rows(task, params, both, key),
-            CLUSTERS: _cluster_rows(task.names, params, both[0], key),
         }
         for table, rows in found.items():
             yield from ({"table": table, "seed": seed} | row for row in rows)
@@ -66,40 +64,18 @@ def _overlap_rows(names: Sequence[str], masks: Sequence[Any]) -> Iterator[Row]:
 def _unit_rows(task: Task, params: Any, masks: Sequence[Any], key: jax.Array) -> Iterator[Row]:
     """How well units' labels by masks agree with those by other masks, with clusters, and with what is known."""
     labels, others = (mj.unit_labels(_without_all(own), params, graph=graph) for own in masks)
+    clusters = mj.cluster(graph(params), key, num_clusters=len(task.names), measure="modularity").labels
     known = task.load()
     truth = np.full_like(labels, -1)
     truth[: len(known.inputs)], truth[len(truth) - len(known.outputs) :] = known.inputs, known.outputs
-    scores = {"keys": others, "clusters": clusters(params, len(task.names), key), "known": truth}
+    scores = {"keys": others, "clusters": np.asarray(clusters), "known": truth}
     agreement = {f"ari_{name}": _agreement(labels, other) for name, other in scores.items()}
     yield {"labelled": float((labels >= 0).mean())} | agreement
-
-
-def _cluster_rows(names: Sequence[str], params: Any, masks: Any, key: jax.Array) -> Iterator[Row]:
-    """The share of the weight inside each cluster that a sub-task's mask keeps, beside its share of all weight."""
-    count, own = len(names), _without_all(masks)
-    labels = clusters(params, count, key)
-    inside, total = (
-        mj.cluster_shares(own, params, where, num_clusters=count, graph=graph)
-        for where in (labels, np.zeros_like(labels))
-    )
-    for (row, name), cluster in itertools.product(enumerate(names), range(count)):
-        yield {
-            "cluster": cluster,
-            "size": int((labels == cluster).sum()),
-            "mask": name,
-            "share": float(inside[row, cluster]),
-            "share_of_all": float(total[row, 0]),
-        }
 
 
 def graph(params: Any) -> LayeredGraph:
     """Of a network with heads."""
     return LayeredGraph.from_params(params["layers"])
-
-
-def clusters(params: Any, count: int, key: jax.Array) -> np.ndarray:
-    """Labels [N] by layered modularity, of as many clusters as there are sub-tasks at most."""
-    return np.asarray(mj.cluster(graph(params), key, num_clusters=count, measure="modularity").labels)
 
 
 def _without_all(masks: Any) -> Any:

@@ -17,8 +17,6 @@ from modularity_jax.runs import signals
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.tables import Row, write_csv
 
-TABLES = rows.ACCURACY, rows.OVERLAP, rows.UNITS, rows.CLUSTERS
-
 
 def run(root: pathlib.Path, sizes: Sizes) -> dict[str, pd.DataFrame]:
     """The tables by name, written below root with two figures.
@@ -41,7 +39,7 @@ def run(root: pathlib.Path, sizes: Sizes) -> dict[str, pd.DataFrame]:
             make = functools.partial(_rows, TASKS[name], sizes, functools.partial(advance, name))
             found += [{"task": name} | row for row in rows_of(folder, name, settings[name], make)]
     tables = {}
-    for table in TABLES:
+    for table in rows.TABLES:
         own = [{key: value for key, value in row.items() if key != "table"} for row in found if row["table"] == table]
         write_csv(root / f"{table}.csv", own, list(own[0]))
         tables[table] = pd.DataFrame(own)

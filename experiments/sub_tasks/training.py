@@ -1,13 +1,14 @@
-"""Networks of a task, and masks of all its sub-tasks: a program for the networks of all seeds, one for all masks."""
+"""Networks of a task, all seeds in one program, and masks of all sub-tasks and networks, in another."""
 
-import functools
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import modularity_jax as mj
 from experiments.sub_tasks.tasks import Sizes, Task
 from modularity_jax.data.dataset import Split
 from modularity_jax.data.known import Known, by_group
@@ -16,15 +17,11 @@ from modularity_jax.nets.models import apply, architecture_of
 from modularity_jax.nets.sweep import network_keys, seed_mesh, train_seeds
 from modularity_jax.nets.training import Samples, steps_per_epoch
 from modularity_jax.parallel import gather
-from modularity_jax.probes import masks
-from modularity_jax.probes.masks import MaskProblem, MaskState, Predict, Rates, SubTaskData
+from modularity_jax.probes.masks import Predict
 
-# Of networks and masks; and steps of masks between two signs of life.
-BATCH, CHUNK = 128, 100
-NUM_PARTS = 4
-# Each mask is trained by so many keys: what differs between them is what training leaves open.
-NUM_KEYS = 2
-_KEYS_SEED = 1  # the networks' is 0
+BATCH = 128
+# Seeds of the masks' keys, the networks' being 0: what differs between the two is what training leaves open.
+MASK_SEEDS = (1, 2)
 
 
 class Trained(NamedTuple):
@@ -32,13 +29,13 @@ class Trained(NamedTuple):
 
     apply: Predict
     params: Any  # leaves [S, ...]
-    logits: Any  # leaves [S, NUM_KEYS, T + 1, ...]
+    logits: tuple[Any, ...]  # of each of `MASK_SEEDS`, leaves [S, T + 1, ...]
     test: Split  # x [T, m, d], y [T, m]
 
 
 def num_pieces(task: Task, sizes: Sizes) -> int:
     """How often `train` says that it goes on."""
-    return _epochs(task.load(), task, sizes) + len(_chunks(task, sizes))
+    return _epochs(task.load(), task, sizes) + len(MASK_SEEDS)
 
 
 def train(task: Task, sizes: Sizes, advance: Callable[[str], None]) -> Trained:
@@ -46,20 +43,24 @@ def train(task: Task, sizes: Sizes, advance: Callable[[str], None]) -> Trained:
     known = task.load()
     model = ModelConfig((known.inputs.size, *task.hidden, known.outputs.size, known.data.num_classes), task.model)
     params = _networks(known, model, _epochs(known, task, sizes), sizes, advance)
-    run = functools.partial(apply, architecture_of(model).module(model))
+    run = partial(apply, architecture_of(model).module(model))
     train_split, test_split = by_group(known)
-    problem = MaskProblem(run, masks.cross_entropy, BATCH, NUM_PARTS, seed_mesh())
-    data = SubTaskData(params, *with_all(train_split))
-    states = _first_states(params, len(data.x), sizes.num_seeds)
-    for steps in _chunks(task, sizes):
-        rates = Rates(np.float32(task.alpha), np.float32(sizes.learning_rate))
-        found = masks.advance(problem, states, data, rates, np.int32(steps))
-        states = gather(found._replace(keys=None))._replace(keys=states.keys)  # from the host: one program for all
+    logits = []
+    for seed in MASK_SEEDS:
+        found = mj.train_masks(
+            run,
+            params,
+            *with_all(train_split),
+            network_keys(seed, np.arange(sizes.num_seeds)),
+            alpha=task.alpha,
+            num_steps=round(sizes.steps * task.num_steps),
+            learning_rate=sizes.learning_rate,
+            batch_size=BATCH,
+            mesh=seed_mesh(),
+        )
+        logits.append(gather(found))
         advance("masks")
-    shape = sizes.num_seeds, NUM_KEYS, len(data.x)
-    return Trained(
-        run, params, jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), states.logits), test_split
-    )
+    return Trained(run, params, tuple(logits), test_split)
 
 
 def with_all(split: Split) -> Split:
@@ -80,23 +81,8 @@ def _networks(known: Known, model: ModelConfig, epochs: int, sizes: Sizes, advan
     for epoch in train_seeds(samples, model=model, train=settings, prune=PruneConfig(0), mesh=seed_mesh()):
         if epoch.epoch:
             advance("networks")
-    return epoch.params
-
-
-def _first_states(params: Any, num_tasks: int, num_seeds: int) -> MaskState:
-    network, key, sub_task = (own.ravel() for own in np.indices((num_seeds, NUM_KEYS, num_tasks)))
-    keys = network_keys(_KEYS_SEED, network)
-    for number in (key, sub_task):
-        keys = jax.vmap(jax.random.fold_in)(keys, number)
-    return masks.start(params, network, sub_task, keys)
+    return jax.tree.map(np.asarray, epoch.params)
 
 
 def _epochs(known: Known, task: Task, sizes: Sizes) -> int:
-    each = steps_per_epoch(len(known.data.y_train), BATCH)
-    return max(1, round(sizes.steps * task.num_steps / each))
-
-
-def _chunks(task: Task, sizes: Sizes) -> list[int]:
-    """Steps of the masks, a number for each call."""
-    steps = max(1, round(sizes.steps * task.num_steps))
-    return [min(CHUNK, steps - done) for done in range(0, steps, CHUNK)]
+    return max(1, round(sizes.steps * task.num_steps / steps_per_epoch(len(known.data.y_train), BATCH)))

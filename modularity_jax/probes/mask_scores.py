@@ -18,7 +18,8 @@ from modularity_jax.metric.moves import members_of, weight_inside
 from modularity_jax.parallel import as_mesh, grouped_map, outside_explicit_mesh
 from modularity_jax.probes.labels import accuracy
 from modularity_jax.probes.lesions import Metric
-from modularity_jax.probes.masks import Predict, check_sub_tasks, kept, masked
+from modularity_jax.probes.masked import kept, masked
+from modularity_jax.probes.masks import Predict, check_sub_tasks
 from modularity_jax.programs import program
 
 Array = jax.Array

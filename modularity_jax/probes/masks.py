@@ -21,6 +21,7 @@ from modularity_jax.nets.adam import Moments, adam_step
 from modularity_jax.nets.group_sizes import networks_at_once
 from modularity_jax.parallel import as_mesh, grouped_map, outside_explicit_mesh
 from modularity_jax.probes.labels import check_classes
+from modularity_jax.probes.masked import draw, kernels_in, times
 from modularity_jax.programs import is_concrete, program
 
 Array = jax.Array
@@ -43,29 +44,12 @@ class MaskProblem(NamedTuple):
     mesh: Mesh | None
 
 
-class SubTaskData(NamedTuple):
-    """Networks and sub-tasks side by side, which masks point to."""
-
-    params: Any  # leaves [S, ...]
-    x: Any  # [T, n, ...]
-    y: Any  # [T, n, ...]
-
-
-class MaskState(NamedTuple):
-    """M masks between two steps."""
-
-    logits: Any  # as a network's params, [M, ...]; None for what is not masked
-    moments: Moments  # leaves [M, ...]
-    network: Any  # [M] int32
-    sub_task: Any  # [M] int32
-    keys: Any  # [M] typed, Threefry
-
-
-class Rates(NamedTuple):
+class MaskRates(NamedTuple):
     """Numbers that decide no program."""
 
     alpha: Any
     learning_rate: Any
+    num_steps: Any
 
 
 def cross_entropy(logits: Array, y: Array) -> Array:
@@ -89,7 +73,7 @@ def train_masks(
     loss: Loss = cross_entropy,
     mesh: Mesh | None = None,
 ) -> Any:
-    """One mask of a frozen network's kernels for each of T sub-tasks (Csordas et al. 2021), all in one program.
+    """A mask of a frozen network's kernels for each of T sub-tasks (Csordas et al. 2021), all in one program.
 
     A kernel entry has the logit l = 2 at first. In each step a batch is drawn with replacement and cut into parts; for
     each of them s = sigmoid(l + g) with g logistic noise, the network runs with its kernels times [s > 1/2], which is 1
@@ -104,7 +88,8 @@ def train_masks(
       params: pytree; leaves with two or more axes are masked, biases are not. What else is to be left out is what
         `apply` closes over.
       x, y: samples of the sub-tasks [T, n, ...]; y are classes [T, n] for the default loss.
-      key: typed PRNG key, consumed. Sub-task t takes fold_in(key, t), so that it depends on no other.
+      key: typed PRNG key, consumed. Sub-task t takes fold_in(key, t), so that it depends on no other. Keys [S] stand
+        for as many networks, of which params have the leaves [S, ...].
       alpha, learning_rate: at least 0; may be traced.
       num_steps: no static number.
       batch_size, num_samples: static; a batch is cut into so many equal parts with masks of their own.
@@ -112,129 +97,86 @@ def train_masks(
       mesh: whose devices share the masks.
 
     Returns:
-      Logits [T, ...] with the params' structure, None for what is not masked; a mask is l > 0.
+      Logits [T, ...] with the params' structure, None for what is not masked; a mask is l > 0. Of several networks
+      [S, T, ...].
 
     Raises:
       ValueError: if the samples do not fit one another or the network, no leaf is masked, num_samples does not divide
-        batch_size, or a number is out of its range.
+        batch_size, a number is out of its range, or params are not of as many networks as there are keys.
     """
-    x, y = check_sub_tasks(apply, params, x, y, classes=loss is cross_entropy)
-    if not jax.tree.leaves(_kernels(params)):
+    several = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 1
+    keys = jnp.stack([checks.as_key(own) for own in key]) if several else checks.as_key(key)
+    if several and {np.shape(leaf)[:1] for leaf in jax.tree.leaves(params)} != {keys.shape}:
+        raise ValueError(f"params must have leaves [{len(keys)}, ...], of as many networks as there are keys")
+    if not jax.tree.leaves(kernels_in(params, several)):
         raise ValueError("params must hold a kernel, a leaf with two or more axes, got none")
+    one = jax.eval_shape(lambda leaves: jax.tree.map(lambda leaf: leaf[0], leaves), params) if several else params
+    x, y = check_sub_tasks(apply, one, x, y, classes=loss is cross_entropy)
     checks.check_count("num_steps", num_steps, 0)
     checks.check_count("batch_size", batch_size, 1)
     checks.check_count("num_samples", num_samples, 1)
     if batch_size % num_samples:
         raise ValueError(f"num_samples must divide batch_size={batch_size}, got {num_samples}")
-    rates = Rates(_rate("alpha", alpha), _rate("learning_rate", learning_rate))
+    rates = MaskRates(_rate("alpha", alpha), _rate("learning_rate", learning_rate), np.int32(num_steps))
     problem = MaskProblem(apply, loss, int(batch_size), int(num_samples), as_mesh(mesh))
-    return _train(problem, params, x, y, checks.as_key(key), rates, np.int32(num_steps))
-
-
-def masked(params: Any, masks: Any) -> Any:
-    """The params times masks of one sub-task, as `train_masks` gives them: logits, or whether a weight stays."""
-    return _times(params, kept(masks))
-
-
-def kept(masks: Any) -> Any:
-    """Whether a weight stays: logits above 0; bools are as they were."""
-    return jax.tree.map(lambda leaf: leaf > 0, masks)
-
-
-def start(params: Any, network: np.ndarray, sub_task: np.ndarray, keys: Array) -> MaskState:
-    """Masks of networks for sub-tasks, both by number [M], and their keys [M]; params have the leaves [S, ...]."""
-    logits = jax.tree.map(lambda leaf: np.full((len(network), *leaf.shape[1:]), START, np.float32), _kernels(params, 1))
-    zeros = jax.tree.map(np.zeros_like, logits)
-    moments = Moments(np.zeros(len(network), np.int32), zeros, zeros)
-    return MaskState(logits, moments, network.astype(np.int32), sub_task.astype(np.int32), keys)
+    return _train(problem, params, x, y, keys, rates)
 
 
 @functools.partial(program, static_argnums=0)
 @full_precision
-def advance(problem: MaskProblem, states: MaskState, data: SubTaskData, rates: Rates, num_steps: Any) -> MaskState:
-    """Masks after so many steps more; unchecked."""
+def _train(problem: MaskProblem, params: Any, x: Any, y: Any, keys: Array, rates: MaskRates) -> Any:
+    """Logits [T, ...], or [S, T, ...] of keys [S]."""
+    networks = params if keys.ndim else jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
+    places = network, sub_task = np.indices((keys.size, len(x)), np.int32).reshape(2, -1)
+    own_keys = jax.vmap(jax.random.fold_in)(keys.reshape(-1)[network], sub_task)
 
-    def one(state: MaskState, data: SubTaskData, rates: Rates, num_steps: Array) -> MaskState:
-        own = data._replace(params=jax.tree.map(lambda leaf: leaf[state.network], data.params))
-        return jax.lax.fori_loop(0, num_steps, lambda _, state: _step(problem, state, own, rates), state)
+    def one(item: tuple[Array, Array], networks: Any, x: Array, y: Array, rates: MaskRates) -> Any:
+        (network, sub_task), key = item
+        params = jax.tree.map(lambda leaf: leaf[network], networks)
+        logits = jax.tree.map(lambda leaf: jnp.full(leaf.shape, START, jnp.float32), kernels_in(params))
+        zeros = jax.tree.map(jnp.zeros_like, logits)
 
-    shapes = [leaf.shape[1:] for leaf in jax.tree.leaves(states.logits)]
-    devices = problem.mesh.size if problem.mesh else 1
-    size = networks_at_once(shapes * problem.num_samples, len(states.network), devices)
-    return grouped_map(one, states, data, rates, num_steps, group_size=size, mesh=problem.mesh)
+        def step(index: Array, state: tuple[Any, Moments]) -> tuple[Any, Moments]:
+            gradient = _gradient(problem, state[0], params, (x, y), sub_task, jax.random.fold_in(key, index))
+            return _descend(*state, jax.tree.map(lambda leaf: leaf + rates.alpha / problem.batch_size, gradient), rates)
+
+        return jax.lax.fori_loop(0, rates.num_steps, step, (logits, Moments(jnp.int32(0), zeros, zeros)))[0]
+
+    shapes = [leaf.shape[1:] for leaf in jax.tree.leaves(kernels_in(networks, True))]
+    size = networks_at_once(shapes * problem.num_samples, network.size, problem.mesh.size if problem.mesh else 1)
+    items = jnp.asarray(places.T), own_keys
+    logits = grouped_map(one, items, networks, x, y, rates, group_size=size, mesh=problem.mesh)
+    return jax.tree.map(lambda leaf: leaf.reshape(*keys.shape, len(x), *leaf.shape[1:]), logits)
 
 
-@functools.partial(program, static_argnums=0)
-def _train(problem: MaskProblem, params: Any, x: Any, y: Any, key: Array, rates: Rates, num_steps: Any) -> Any:
-    """Logits [T, ...] of one network."""
-    sub_task = np.arange(x.shape[0], dtype=np.int32)
-    keys = jax.vmap(functools.partial(jax.random.fold_in, key))(sub_task)
-    data = SubTaskData(jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params), x, y)
-    states = start(data.params, np.zeros_like(sub_task), sub_task, keys)
-    return advance(problem, states, data, rates, num_steps).logits
-
-
-def _step(problem: MaskProblem, state: MaskState, data: SubTaskData, rates: Rates) -> MaskState:
-    """One step of one mask, of the network whose params data has."""
-    key = jax.random.fold_in(state.keys, state.moments.count)
+def _gradient(
+    problem: MaskProblem, logits: Any, params: Any, samples: tuple[Array, Array], sub_task: Array, key: Array
+) -> Any:
+    """Of the mean loss of a batch of the sub-task's samples, of which x and y [T, n, ...] are."""
     batch_key, *part_keys = jax.random.split(key, 1 + problem.num_samples)
-    shape = problem.num_samples, problem.batch_size // problem.num_samples
-    drawn = state.sub_task * data.x.shape[1] + jax.random.randint(batch_key, shape, 0, data.x.shape[1])
-    x, y = (values.reshape(-1, *values.shape[2:])[drawn] for values in (data.x, data.y))
+    shape, count = (problem.num_samples, problem.batch_size // problem.num_samples), samples[0].shape[1]
+    drawn = sub_task * count + jax.random.randint(batch_key, shape, 0, count)
+    x, y = (values.reshape(-1, *values.shape[2:])[drawn] for values in samples)
 
-    def gradient(part: tuple[Array, Array, Array], params: Any, logits: Any) -> Any:
+    def of_part(part: tuple[Array, Array, Array], params: Any, logits: Any) -> Any:
         key, x, y = part
 
         def loss(logits: Any) -> Array:
-            return problem.loss(problem.apply(_times(params, draw(logits, key)), x), y).sum() / problem.batch_size
+            return problem.loss(problem.apply(times(params, draw(logits, key)), x), y).sum() / problem.batch_size
 
         return jax.grad(loss)(logits)
 
     size = 1 if on_cpu() else problem.num_samples
-    parts = grouped_map(gradient, (jnp.stack(part_keys), x, y), data.params, state.logits, group_size=size)
-    gradients = jax.tree.map(lambda leaf: leaf.sum(axis=0) + rates.alpha / problem.batch_size, parts)
-    norm = jnp.sqrt(sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(gradients)))
-    gradients = jax.tree.map(lambda leaf: leaf * jnp.minimum(1, MAX_NORM / norm), gradients)
-    updates, moments = adam_step(gradients, state.moments, rates.learning_rate, epsilon=EPSILON)
-    return state._replace(logits=jax.tree.map(jnp.add, state.logits, updates), moments=moments)
+    parts = grouped_map(of_part, (jnp.stack(part_keys), x, y), params, logits, group_size=size)
+    return jax.tree.map(lambda leaf: leaf.sum(axis=0), parts)
 
 
-def draw(logits: Any, key: Array) -> Any:
-    """Masks of 0 and 1 for logits of any shapes, 1 with probability sigmoid(l).
-
-    Of s = sigmoid(l + g), g logistic, the mask is [s > 1/2] and has the derivative of s, s (1 - s): straight through.
-    Its mean is that of the mean of s, not of sigmoid(l), whose derivative is larger (1/4 instead of 1/6 at l = 0).
-    """
-    leaves, structure = jax.tree.flatten(logits)
-    keys = jax.random.split(key, len(leaves))
-    soft = [
-        jax.nn.sigmoid(leaf + jax.random.logistic(own, leaf.shape, leaf.dtype))
-        for own, leaf in zip(keys, leaves, strict=True)
-    ]
-    # s + (hard - s) is exact: both differences are, near 0 and 1.
-    return jax.tree.unflatten(structure, [s + jax.lax.stop_gradient((s > 0.5).astype(s.dtype) - s) for s in soft])
-
-
-def _times(params: Any, masks: Any) -> Any:
-    """The params, with the entries that masks have times those; None leaves a leaf as it is."""
-
-    def times(mask: Any, leaf: Any) -> Any:
-        if mask is None:
-            return leaf
-        if mask.shape != leaf.shape:
-            raise ValueError(f"masks must have the shapes of the params, got {mask.shape} for {leaf.shape}")
-        return leaf * mask.astype(leaf.dtype)
-
-    return jax.tree.map(times, masks, params, is_leaf=lambda mask: mask is None)
-
-
-def _kernels(params: Any, num_axes: int = 0) -> Any:
-    """The floating leaves of two or more axes, beyond so many leading ones; None for the others."""
-
-    def is_kernel(leaf: Any) -> bool:
-        return np.ndim(leaf) >= 2 + num_axes and jnp.issubdtype(leaf.dtype, jnp.floating)
-
-    return jax.tree.map(lambda leaf: leaf if is_kernel(leaf) else None, params)
+def _descend(logits: Any, moments: Moments, gradient: Any, rates: MaskRates) -> tuple[Any, Moments]:
+    """A step of Adam."""
+    norm = jnp.sqrt(sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(gradient)))
+    clipped = jax.tree.map(lambda leaf: leaf * jnp.minimum(1, MAX_NORM / norm), gradient)
+    updates, moments = adam_step(clipped, moments, rates.learning_rate, epsilon=EPSILON)
+    return jax.tree.map(jnp.add, logits, updates), moments
 
 
 def check_sub_tasks(apply: Predict, params: Any, x: Any, y: Any, *, classes: bool) -> tuple[Any, Any]:

@@ -120,8 +120,9 @@ X, Y = np.zeros((2, 5, 3), np.float32), np.zeros((2, 5), int)
 MASKS = {"kernel": np.ones((1, 3, 4), bool), "bias": None}
 
 
-def train(x=X, y=Y, params=PARAMS, apply=linear, **how):
-    return mj.train_masks(apply, params, x, y, jax.random.key(0), **{"alpha": 1.0, "num_steps": 1} | how)
+def train(x=X, y=Y, params=PARAMS, apply=linear, key=None, **how):
+    key = jax.random.key(0) if key is None else key
+    return mj.train_masks(apply, params, x, y, key, **{"alpha": 1.0, "num_steps": 1} | how)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,8 @@ def train(x=X, y=Y, params=PARAMS, apply=linear, **how):
             lambda: train(params={"kernel": jnp.ones(3), "bias": jnp.zeros(4)}, apply=lambda p, x: x),
             "params must hold a",
         ),
+        (lambda: train(key=jax.random.split(jax.random.key(0), 2)), r"params must have leaves \[2, ...\], of as many"),
+        (lambda: train(key=0), "key must be one key"),
         (lambda: train(num_samples=3), "num_samples must divide batch_size=128, got 3"),
         (lambda: train(num_samples=0), "num_samples must be at least 1, got 0"),
         (lambda: train(num_steps=-1), "num_steps must be at least 0, got -1"),

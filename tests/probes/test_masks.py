@@ -13,7 +13,8 @@ from sklearn.metrics import roc_auc_score
 import modularity_jax as mj
 from modularity_jax.data.planted import fused, modules
 from modularity_jax.nets.sweep import seed_mesh
-from modularity_jax.probes import masks
+from modularity_jax.probes.masked import draw
+from modularity_jax.probes.masks import cross_entropy
 from modularity_jax.runs.compilation import CompileWatch
 from tests.probes import slow
 
@@ -41,7 +42,7 @@ def test_a_draw_is_0_or_1_and_its_gradient_that_of_the_mean_of_s():
     many = {"a": jnp.tile(logits, (count, 1)), "b": jnp.zeros(3)}
 
     def total(many):
-        drawn = masks.draw(many, jax.random.key(0))
+        drawn = draw(many, jax.random.key(0))
         return drawn["a"].sum(), drawn["a"]
 
     gradients, drawn = jax.jit(jax.grad(total, has_aux=True))(many)
@@ -85,7 +86,7 @@ def of_its_network(logits, y):
 
 
 def loss(logits, y):
-    return masks.cross_entropy(*of_its_network(logits, y))
+    return cross_entropy(*of_its_network(logits, y))
 
 
 def right(logits, y):
@@ -130,7 +131,7 @@ def test_steps_against_optax(side_by_side):
         batch_key, *own = jax.random.split(key, 1 + parts)
         drawn = jax.random.randint(batch_key, (parts, size // parts), 0, x.shape[1])
         losses = [
-            loss(forward(times(params, masks.draw(logits, one)), x[sub_task][places]), y[sub_task][places])
+            loss(forward(times(params, draw(logits, one)), x[sub_task][places]), y[sub_task][places])
             for one, places in zip(own, drawn, strict=True)
         ]
         return jnp.concatenate(losses).mean() + alpha / size * sum(leaf.sum() for leaf in kernels(logits))
@@ -188,12 +189,18 @@ def test_the_penalty_decides_how_much_is_kept(side_by_side):
     assert kept[0].min() > 0.9
 
 
+@pytest.mark.bits
 def test_a_mask_depends_on_no_other_and_on_no_device(side_by_side):
     params, x, y, logits = side_by_side
-    train = functools.partial(mj.train_masks, forward, params, alpha=1e-3, num_steps=300, **HOW)
-    for found in (train(x[:1], y[:1], jax.random.key(1)), train(x, y, jax.random.key(1), mesh=seed_mesh())):
-        for own, want in zip(kernels(found), kernels(logits), strict=True):
-            np.testing.assert_array_equal(own, want[: len(own)])
+    train = functools.partial(mj.train_masks, forward, alpha=1e-3, num_steps=300, **HOW)
+    alone = train(params, x[:1], y[:1], jax.random.key(1))
+    networks = jax.tree.map(lambda leaf: jnp.stack([2 * leaf, leaf]), params)
+    keys = jnp.stack([jax.random.key(0), jax.random.key(1)])
+    several = train(networks, x, y, keys, mesh=seed_mesh())
+    for one, both, want in zip(*map(kernels, (alone, several, logits)), strict=True):
+        np.testing.assert_array_equal(one, want[:1])
+        np.testing.assert_array_equal(both[1], want)
+        assert (both[0] != want).any(axis=(1, 2)).all()
 
 
 def test_all_numbers_share_a_program():
