@@ -33,6 +33,16 @@ from modularity_jax.probes.ablation import AblationTest, ablation_test
 from modularity_jax.probes.input_coherence import InputCoherence, input_coherence
 from modularity_jax.probes.input_overlap import input_overlap
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
+from modularity_jax.probes.mask_scores import (
+    MaskMatrix,
+    MaskOverlap,
+    cluster_shares,
+    mask_matrix,
+    mask_overlap,
+    unit_labels,
+)
+from modularity_jax.probes.masked import masked
+from modularity_jax.probes.masks import train_masks
 from modularity_jax.probes.mixtures import gate_information, load_entropy, signature_affinity
 from modularity_jax.probes.routing import RoutingScores, RoutingTest, gate_assignment, routing_scores, routing_test
 from modularity_jax.probes.specialisation import Specialisation, specialisation
@@ -51,6 +61,8 @@ __all__ = [
     "LayeredGraph",
     "LesionTest",
     "LocalClustering",
+    "MaskMatrix",
+    "MaskOverlap",
     "RoutingScores",
     "RoutingTest",
     "ShuffleTest",
@@ -61,6 +73,7 @@ __all__ = [
     "adjusted_rand",
     "cluster",
     "cluster_locally",
+    "cluster_shares",
     "clusterability_penalty",
     "combine_p_values",
     "combine_trials",
@@ -77,6 +90,9 @@ __all__ = [
     "input_overlap",
     "lesion_test",
     "load_entropy",
+    "mask_matrix",
+    "mask_overlap",
+    "masked",
     "modularity",
     "ncut",
     "normalize",
@@ -89,5 +105,7 @@ __all__ = [
     "spectral_clusterability",
     "spectral_vectors",
     "time_scales",
+    "train_masks",
+    "unit_labels",
     "wire",
 ]

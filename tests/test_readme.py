@@ -85,6 +85,19 @@ def test_the_example_of_routers_runs(capsys):
     assert [line.partition(":")[0] for line in lines] == list(mj.RoutingScores._fields)
 
 
+def test_the_example_of_masks_runs(capsys):
+    params = slow.random_params(0, (12, 20, 4))
+    params = {"dense_0": params["layer_00"], "dense_1": {"kernel": params["layer_01"]["kernel"]}}
+    rng = np.random.default_rng(0)
+    names = {"mj": mj, "jax": jax, "key": jax.random.key(0), "params": params, "y": np.arange(100).reshape(2, 50) % 4}
+    names["x"] = rng.normal(size=(2, 50, 12)).astype(np.float32)
+    text = example("docs/api.md", "\n## Masks of sub-tasks\n").replace("3_000", "3")
+    exec(compile(text, "docs/api.md", "exec"), names)
+    assert "dense_1" in capsys.readouterr().out
+    assert names["found"].kept.shape == (2, 2)
+    assert names["labels"].shape == (36,)
+
+
 def test_the_wiring_example_runs(capsys):
     shapes = {
         "Conv_0": (3, 3, 1, 8),

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import modularity_jax as mj
-from experiments.known_modules.run import rows_of
 from experiments.known_modules.tables import short
+from experiments.pieces import rows_of
 from modularity_jax.data import rules
 from modularity_jax.data.known import Known
 from modularity_jax.nets.config import ModelConfig, PruneConfig, TrainConfig

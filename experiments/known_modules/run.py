@@ -4,18 +4,17 @@ import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from experiments.known_modules.bench import CURVED, curve_rows, task_rows
 from experiments.known_modules.measures import CONTROLS, WAYS
 from experiments.known_modules.tables import draw
 from experiments.known_modules.tasks import TASKS, Sizes
+from experiments.pieces import kept_rows, rows_of
 from modularity_jax.report.figures.style import house_style, save
 from modularity_jax.runs import signals
 from modularity_jax.runs.progress import Progress
 from modularity_jax.runs.tables import Row, write_csv
-from modularity_jax.runs.workdir import write_json
 
 # Of sizes and a function to be told of each step, the rows of a piece.
 MakeRows = Callable[[Sizes, Callable[[str], None]], Iterator[Row]]
@@ -36,7 +35,7 @@ def run(root: pathlib.Path, sizes: Sizes) -> list[Row]:
     about = {"sizes": dataclasses.asdict(sizes), "measures": [*WAYS], "controls": [*CONTROLS]}
     settings = json.loads(json.dumps(about))
     folder = root / "pieces"
-    left = {name for name in tasks | curves if _kept(folder, name, settings) is None}
+    left = {name for name in tasks | curves if kept_rows(folder, name, settings) is None}
     total = sum((1 + len(WAYS) * len(CONTROLS)) if name in tasks else len(CURVED) for name in left)
     with Progress("known modules", total) as progress:
 
@@ -54,28 +53,3 @@ def run(root: pathlib.Path, sizes: Sizes) -> list[Row]:
     with house_style():
         save(draw(points), root / "figures", "curves")
     return rows
-
-
-def rows_of(
-    folder: pathlib.Path, name: str, settings: Mapping[str, Any], make: Callable[[], Iterator[Row]]
-) -> list[Row]:
-    """The rows of a piece, made where they are not kept."""
-    kept = _kept(folder, name, settings)
-    if kept is None:
-        kept = list(make())
-        write_json(_file(folder, name), {"settings": settings, "rows": kept})
-    return kept
-
-
-def _kept(folder: pathlib.Path, name: str, settings: Mapping[str, Any]) -> list[Row] | None:
-    """The rows of a piece that was finished with these settings."""
-    try:
-        content = json.loads(_file(folder, name).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # not there, or damaged
-        return None
-    rows: list[Row] = content["rows"]
-    return rows if content["settings"] == settings else None
-
-
-def _file(folder: pathlib.Path, name: str) -> pathlib.Path:
-    return folder / f"{name.replace(', ', '_').replace(' ', '_')}.json"

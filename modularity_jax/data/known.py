@@ -22,6 +22,7 @@ class Known(NamedTuple):
     inputs: np.ndarray  # [d] int32
     outputs: np.ndarray  # [o] int32, of the outputs: one for a yes or no, else one for each answer
     groups: np.ndarray | None = None  # [m] int32, of the test samples, where modules are theirs
+    train_groups: np.ndarray | None = None  # [n] int32, and of the training samples
 
 
 def task(
@@ -36,6 +37,26 @@ def task(
     outputs = np.repeat(owners, [1 if count == 2 else count for count in num_answers]).astype(np.int32)
     data = Dataset(*train_split, *test_split, num_classes=math.prod(num_answers))
     return Known(data, num_answers, inputs.astype(np.int32), outputs, groups)
+
+
+def by_group(known: Known) -> tuple[Split, Split]:
+    """Training and test samples of each of T groups, x [T, n, d] and y [T, n]; n is that of the largest group.
+
+    The samples of a smaller one come again from its first on.
+
+    Raises:
+      ValueError: if the task has no groups of training samples.
+    """
+    if known.groups is None or known.train_groups is None:
+        raise ValueError("known must have groups of training and of test samples, got none")
+    data = known.data
+    return _by_group(data.train, known.train_groups), _by_group(data.test, known.groups)
+
+
+def _by_group(split: Split, groups: np.ndarray) -> Split:
+    own = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
+    chosen = np.stack([np.resize(places, max(map(len, own))) for places in own])
+    return Split(split.x[chosen], split.y[chosen])
 
 
 def mixed(known: Known) -> Known:

@@ -19,11 +19,12 @@ def load(num_rules: int = 4) -> Known:
     if num_rules < 2:
         raise ValueError(f"num_rules must be at least 2, got {num_rules}")
     weights = random_stream("rules").normal(size=(num_rules, 2))
-    samples, rules = [], np.zeros(0, int)
+    samples, groups = [], []
     for name, count in (("train", NUM_TRAIN), ("test", NUM_TEST)):
         stream = random_stream("rules", name)
         x, rules = stream.normal(size=(count, 2)), stream.integers(0, num_rules, count)
         answers = ((x * weights[rules]).sum(axis=1) > 0).astype(int)
+        groups.append(rules.astype(np.int32))
         samples.append((np.concatenate([x, np.eye(num_rules)[rules]], axis=1), answers[:, None]))
     inputs = np.concatenate([[-1, -1], np.arange(num_rules)])
-    return task(samples[0], samples[1], (2,), inputs, rules.astype(np.int32))
+    return task(samples[0], samples[1], (2,), inputs, groups[1])._replace(train_groups=groups[0])

@@ -32,7 +32,7 @@ def sample_labels(y: ArrayLike, count: int, outputs: int, *, needs_classes: bool
     if not count or y.shape[:1] != (count,):
         raise ValueError(f"y must have shape ({count},) with at least one class, got {y.shape}")
     if needs_classes:
-        _check_classes(y, count, outputs)
+        check_classes(y, count, outputs)
     if y.dtype.kind in "USO":
         names, y = np.unique(y.astype(str), return_inverse=True)
         outputs = len(names)
@@ -41,7 +41,7 @@ def sample_labels(y: ArrayLike, count: int, outputs: int, *, needs_classes: bool
     return y, np.eye(max(outputs, int(y.max()) + 1), dtype=np.float32)[y.astype(np.int64)]
 
 
-def _check_classes(y: np.ndarray, count: int, outputs: int) -> None:
+def check_classes(y: np.ndarray, count: int, outputs: int) -> None:
     """Classes 0..outputs - 1, [n]."""
     own = "or a metric of your own"
     if y.ndim > 1:

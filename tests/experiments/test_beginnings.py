@@ -17,7 +17,7 @@ from modularity_jax.runs.workdir import write_json
 from tests.experiments.test_launchers import REPOSITORY, environment
 from tests.runs import workdirs
 
-LAUNCHERS = ("run", "train", "cluster", "lesion", "report", "reproduce", "benchmark", "truth", "measure")
+LAUNCHERS = ("run", "train", "cluster", "lesion", "report", "reproduce", "benchmark", "truth", "measure", "masks")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ MOMENTS = [
 
 
 # The fast lane takes the first and the last moment of those that listen, and each signal once.
-FEW = (MOMENTS[0], MOMENTS[7], MOMENTS[9], MOMENTS[-1])
+FEW = (MOMENTS[0], MOMENTS[7], MOMENTS[len(LAUNCHERS)], MOMENTS[-1])
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,7 @@ AS_SCRIPTS = {
     "benchmark": ([], "the benchmark must be one of shuffle_test, "),
     "truth": (["stray"], "unknown argument 'stray'"),
     "measure": (["--network=nowhere.npz"], "--network=nowhere.npz: there is no such file"),
+    "masks": (["--task=division"], "flag --task=division: value should be one of <double addition|"),
 }
 
 

@@ -62,9 +62,9 @@ def place(tmp_path_factory):
     return place
 
 
-RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK, REPRODUCE, TRUTH, MEASURE = (
+RUN, TRAIN, CLUSTER, LESION, REPORT, BENCHMARK, REPRODUCE, TRUTH, MEASURE, MASKS = (
     f"experiments.{name}"
-    for name in ("run", "train", "cluster", "lesion", "report", "benchmark", "reproduce", "truth", "measure")
+    for name in ("run", "train", "cluster", "lesion", "report", "benchmark", "reproduce", "truth", "measure", "masks")
 )
 MNIST = (RUN, "--config=configs/mnist.py:quick")
 # Command line -> exit code and what the error line must say. Nothing of these gets as far as training.
@@ -126,6 +126,7 @@ BAD = {
         1, "--configs must name configs of the table, mnist, mnist_dropout, got lines",
     ),
     (TRUTH, "retina"): (1, "unknown argument 'retina'; --quick and --workdir are all that there is"),
+    (MASKS, "stray"): (1, "unknown argument 'stray'; --task, --quick and --workdir are all that there is"),
     (TRUTH, "--workdir=file"): (1, "where a folder should be there is a file"),
     (MEASURE,): (1, "--network must name a file with a trained network, got none"),
     (MEASURE, "--network=notes.md"): (1, "notes.md must be one of .npz, .safetensors, .msgpack, .pkl, .pickle, or "),

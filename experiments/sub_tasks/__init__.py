@@ -1,0 +1,1 @@
+"""Masks of sub-tasks: what of a network each of several things that it does needs."""
