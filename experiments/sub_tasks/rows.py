@@ -8,10 +8,10 @@ import jax
 import numpy as np
 
 import modularity_jax as mj
-from experiments.known_modules.scores import adjusted_rand
 from experiments.sub_tasks.tasks import Task
 from experiments.sub_tasks.training import Trained
 from modularity_jax.graphs.layered import LayeredGraph
+from modularity_jax.metric.agreement import adjusted_rand
 from modularity_jax.nets.kernels import kernels_of
 from modularity_jax.nets.sweep import network_keys
 from modularity_jax.probes.masked import kept
