@@ -22,6 +22,7 @@ from modularity_jax.metric.measures import MEASURES
 from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.modularity import modularity
 from modularity_jax.metric.ncut import ncut
+from modularity_jax.metric.robustness import Robustness, robustness
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
@@ -34,6 +35,7 @@ __all__ = [
     "DoubleLesionTest",
     "LayeredGraph",
     "LesionTest",
+    "Robustness",
     "ShuffleTest",
     "SparseGraph",
     "cluster",
@@ -48,6 +50,7 @@ __all__ = [
     "modularity",
     "ncut",
     "normalize",
+    "robustness",
     "shuffle",
     "shuffle_test",
     "spectral_clusterability",
