@@ -32,6 +32,14 @@ def test_the_metric_example_runs_and_prints_two_lines(capsys):
     assert "p = " in lines[1]
 
 
+def test_the_robustness_example_runs(capsys):
+    names = {"mj": mj, "graph": nets.random_net(0, (16, 16, 16)), "key": jax.random.key(0)}
+    exec(compile(example("docs/api.md", "\n## Robustness\n"), "docs/api.md", "exec"), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 22
+    assert lines[-2].startswith("100% rewired")
+
+
 def test_the_lesion_example_runs(capsys):
     params = slow.random_params(0, (12, 40, 30, 4))
     x, y = np.random.default_rng(0).normal(size=(50, 12)), np.arange(50) % 4
