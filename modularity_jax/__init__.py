@@ -27,6 +27,7 @@ from modularity_jax.metric.measures import MEASURES
 from modularity_jax.metric.methods import METHODS
 from modularity_jax.metric.modularity import modularity
 from modularity_jax.metric.ncut import ncut
+from modularity_jax.metric.robustness import Robustness, robustness
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
 from modularity_jax.probes.ablation import AblationTest, ablation_test
@@ -65,6 +66,7 @@ __all__ = [
     "MaskOverlap",
     "RoutingScores",
     "RoutingTest",
+    "Robustness",
     "ShuffleTest",
     "SparseGraph",
     "Specialisation",
@@ -98,6 +100,7 @@ __all__ = [
     "normalize",
     "routing_scores",
     "routing_test",
+    "robustness",
     "shuffle",
     "shuffle_test",
     "signature_affinity",

@@ -37,6 +37,12 @@ def test_the_example_of_local_partitionings_runs(capsys):
     exec(compile(example("docs/api.md", "\n## Local partitionings\n"), "docs/api.md", "exec"), names)
     assert capsys.readouterr().out.startswith("local and global labels agree: ")
     assert names["found"].num_clusters.tolist() == names["counts"]
+def test_the_robustness_example_runs(capsys):
+    names = {"mj": mj, "graph": nets.random_net(0, (16, 16, 16)), "key": jax.random.key(0)}
+    exec(compile(example("docs/api.md", "\n## Robustness\n"), "docs/api.md", "exec"), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 22
+    assert lines[-2].startswith("100% rewired")
 
 
 def test_the_lesion_example_runs(capsys):

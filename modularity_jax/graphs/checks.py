@@ -163,12 +163,17 @@ def check_num_clusters(num_clusters: int, graph: Any) -> None:
     if is_concrete(graph):
         with jax.ensure_compile_time_eval():  # under a jit that closes over the graph, too
             connected = int(graph.connected().sum())
-        if not connected:
-            raise ValueError("graph must have at least one edge, got none: every weight is 0")
+        check_some_edge(connected)
     if num_clusters > connected:
         raise ValueError(
             f"num_clusters must be at most the number of connected neurons, {connected}, got {num_clusters}"
         )
+
+
+def check_some_edge(number: int) -> None:
+    """A graph with any number of edges, or of vertices that have one."""
+    if not number:
+        raise ValueError("graph must have at least one edge, got none: every weight is 0")
 
 
 def check_clusters(labels: np.ndarray | jax.Array, num_clusters: int, num_nodes: int) -> None:

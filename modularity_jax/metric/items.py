@@ -5,6 +5,7 @@ shape then share a program, whose compilation is what a first result waits for.
 """
 
 import functools
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -148,6 +149,15 @@ def _first(graph: Graph, details: Partition) -> Partition:
 def _is_item(graph: Graph, key: Array) -> bool:
     """Whether the graph itself is partitioned as its controls are."""
     return is_concrete((graph, key)) and _is_small(graph)
+
+
+def warn_unless_converged(converged: Any, what: str) -> None:
+    """Tell who called a public function whose own part calls this, where there are values to look at."""
+    if is_concrete(converged) and not converged:
+        warnings.warn(
+            f"the eigenvectors of some {what} did not converge, their partitions may be worse than they could be",
+            stacklevel=5,
+        )
 
 
 def items_at_once(graph: Graph, settings: Settings) -> int:

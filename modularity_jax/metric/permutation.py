@@ -67,6 +67,37 @@ def permuted_index(index: Array, size: Array | int, words: Array, *, max_size: i
     return image.at[jnp.where(asked, place, index.size)].set(end, mode="drop").astype(jnp.int32)
 
 
+def permuted_parts(sizes: Array, words: Array, *, length: int, max_size: int) -> Array:
+    """A random permutation of the numbers below the sum of sizes that leaves each in its part.
+
+    Args:
+      sizes: of the parts, one after the other, [P] whole numbers; may be traced.
+      words: as in `permuted_index`; the parts' permutations differ.
+      length: what the sum of sizes cannot exceed, static, below 2^31.
+      max_size: what no size can exceed, static.
+
+    Returns:
+      int32 [length], arbitrary from the sum of sizes on.
+    """
+    sizes = sizes.astype(jnp.uint32)
+    starts = jnp.cumsum(sizes, dtype=jnp.uint32) - sizes
+    grids = grid_of(jnp.maximum(sizes, 1), jnp)
+    salts = hash32(jnp.arange(1, sizes.size + 1, dtype=jnp.uint32))
+    number = jnp.arange(length, dtype=jnp.uint32)
+    part = jnp.searchsorted(starts[1:], number, side="right", method="compare_all")
+    start, grid, salt = jax.tree.map(lambda x: x[part], (starts, grids, salts))
+    image = start + images(cells_of(number - start, grid, salt), words)
+    # As in `permuted_index`, for each part.
+    beyond = jnp.arange(num_outside(max_size), dtype=jnp.uint32)
+    part = jnp.repeat(jnp.arange(sizes.size, dtype=jnp.int32), beyond.size)
+    size, start, grid, salt = jax.tree.map(lambda x: x[part], (sizes, starts, grids, salts))
+    outside = size + jnp.tile(beyond, sizes.size)
+    there = outside < grid.rows * grid.columns
+    source, end = settle(cells_of(outside, grid, salt), jnp.where(there, size, 0), words)
+    asked = there & (source < size)
+    return image.at[jnp.where(asked, start + source, length)].set(start + end, mode="drop").astype(jnp.int32)
+
+
 def random_words(key: Array, shape: tuple[int, ...] = ()) -> Array:
     """Random bits for a permutation, [*shape, NUM_ROUNDS] uint32."""
     return jax.random.bits(key, (*shape, NUM_ROUNDS), jnp.uint32)

@@ -12,7 +12,7 @@ from modularity_jax.graphs import checks
 from modularity_jax.graphs.protocol import Graph
 from modularity_jax.metric.clustering import Clustering, clustering_of
 from modularity_jax.metric.controls import check_method
-from modularity_jax.metric.items import items_at_once, partition_with_controls
+from modularity_jax.metric.items import items_at_once, partition_with_controls, warn_unless_converged
 from modularity_jax.metric.measures import measure_of
 from modularity_jax.metric.partition import check_settings
 from modularity_jax.metric.settings import Settings
@@ -101,11 +101,7 @@ def _told(test: ShuffleTest, num_clusters: int) -> ShuffleTest:
             "places of the weights, leaves out fewer",
             stacklevel=4,
         )
-    if not test.all_converged:
-        warnings.warn(
-            "the eigenvectors of some controls did not converge, their partitions may be worse than they could be",
-            stacklevel=4,
-        )
+    warn_unless_converged(test.all_converged, "controls")
     return test
 
 

@@ -68,6 +68,14 @@ def test_shuffle_test_of_activations():
 
 
 @pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT, ACTIVE], ids=["layered", "sparse", "recurrent", "dense"])
+def test_robustness():
+    def run(g, key):
+        return mj.robustness(g, key, num_clusters=3, num_shares=3, num_rewirings=5, rewirings_per_group=2)
+
+    assert "lapack" not in lowered(run, NET)
+
+
+@pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT], ids=["layered", "sparse", "recurrent"])
 def test_modularity(graph):
     def run(g, key):
         found = mj.cluster(g, key, num_clusters=3, measure="modularity")

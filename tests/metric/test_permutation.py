@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from modularity_jax.metric.permutation import NUM_ROUNDS, permuted_index, random_words
+from modularity_jax.metric.permutation import NUM_ROUNDS, permuted_index, permuted_parts, random_words
 from tests.metric import nets
 
 
@@ -205,3 +205,23 @@ def test_few_indices_are_permuted_as_all_are(size):
     some = np.sort(np.random.default_rng(0).choice(size, max(1, size // 10), replace=False))
     padded = jnp.concatenate([jnp.asarray(some), jnp.full(3, size)])
     np.testing.assert_array_equal(permuted(padded, size, words, max_size=size)[:-3], whole[some])
+
+
+def test_orders_of_parts_are_equally_likely_together():
+    sizes, count = (3, 0, 4), 15_000
+    draw = jax.jit(jax.vmap(lambda key: permuted_parts(jnp.array(sizes), random_words(key), length=9, max_size=4)))
+    drawn = np.asarray(draw(nets.keys(15, count)))[:, :7]
+    np.testing.assert_array_equal(np.sort(drawn[:, :3]), np.broadcast_to(np.arange(3), (count, 3)))
+    np.testing.assert_array_equal(np.sort(drawn[:, 3:]), np.broadcast_to(np.arange(3, 7), (count, 4)))
+    seen = np.unique(drawn @ 7 ** np.arange(7), return_counts=True)[1]
+    assert seen.size == 6 * 24
+    nets.assert_counts(seen, count / seen.size)
+
+
+def test_large_parts_are_permuted():
+    sizes, ends = [65536, 1, 7, 2560, 257], [0, 65536, 65537, 65544, 68104, 68361]
+    draw = jax.jit(functools.partial(permuted_parts, length=70_000, max_size=65536))
+    drawn = np.asarray(draw(jnp.array(sizes), random_words(jax.random.key(0))))
+    for start, end in itertools.pairwise(ends):
+        np.testing.assert_array_equal(np.sort(drawn[start:end]), np.arange(start, end))
+        assert end == start + 1 or not np.array_equal(drawn[start:end], np.arange(start, end))
