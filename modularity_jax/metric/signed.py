@@ -129,7 +129,7 @@ def partition_signed(
     """
     size = settings.num_clusters
     alive = _connected(matrix) if live is None else live
-    excess = NULLS[settings.null](_off_diagonal(matrix), alive, gamma)
+    excess = jax.lax.optimization_barrier(NULLS[settings.null](_off_diagonal(matrix), alive, gamma))
     draws = jax.random.uniform(key, (num_uniforms(size, settings.num_restarts),), matrix.dtype)
     starts = kmeans(
         near_one(_vectors(excess, size - 1)),

@@ -35,7 +35,7 @@ class StateTest(NamedTuple):
     p_two_sided: Any  #: []
     p_interval: Any  #: [2], Clopper-Pearson at 95%
     effect_size: Any  #: [], (observed - median) / MAD
-    clustering: SignedClustering  #: of the states themselves
+    clustering: SignedClustering  #: of the states themselves, less the means that controls keep
 
 
 @outside_explicit_mesh
@@ -95,6 +95,13 @@ def state_test(
     The correlations of states and of num_shuffles controls are partitioned in the same way, and their signed
     modularities compared as in `shuffle_test`. Shuffle r = 1, 2, ... uses the key fold_in(key, r).
 
+    What a control keeps may be common to all units: with "shifts" each trial's mean, with "trials" each step's mean
+    over trials. Controls would then have few dimensions, and a higher Q than most networks. So these means are first
+    subtracted, from the states and so from the controls, and modules are those of what is left.
+
+    Any input that reaches several units makes them go together, whatever the network has learned: beside p, compare Q
+    with that of the network before its training.
+
     Args:
       states, method: as `shuffle_states`.
       key: typed PRNG key, consumed.
@@ -114,39 +121,48 @@ def state_test(
     size = shuffles_per_group or controls_at_once(given.size, given.shape[2], num_clusters, num_restarts)
     count, devices = int(num_shuffles) + 1, 1 if mesh is None else mesh.size
     # Numbers of shuffles up to the next power of two share a program.
-    how = settings, method, 2 ** int(num_shuffles).bit_length(), int(size), mesh
-    values, found = gather(_run(given, key, np.asarray(value, given.dtype), np.int32(count), *how))
+    which = np.int32(list(METHODS_OF_STATES).index(method))
+    how = settings, 2 ** int(num_shuffles).bit_length(), int(size), mesh
+    values, found = gather(_run(given, key, np.asarray(value, given.dtype), np.int32(count), which, *how))
     values = in_order(values, count, int(size), devices)
     told = compare(values[0], values[1:], higher=True)[1:]  # none is left out
     return StateTest(values[0], values[1:], *told, clustering=jax.tree.map(lambda x: x[0], found))
 
 
-@functools.partial(program, static_argnums=(4, 5, 6, 7, 8))
+@functools.partial(program, static_argnums=(5, 6, 7, 8))
 def _run(
     states: Array,
     key: Array,
     gamma: Any,
     count: Any,
+    method: Any,
     settings: SignedSettings,
-    method: str,
     capacity: int,
     group_size: int,
     mesh: Mesh | None,
 ) -> tuple[Array, SignedClustering]:
     """Q of the states, item 0, and of their controls; and the partition of each device's first item."""
+    controls = METHODS_OF_STATES.values()
 
-    def item(index: Array, states: Array, key: Array, gamma: Array) -> tuple[Array, SignedClustering]:
+    def less_means(states: Array, axis: int) -> Array:
+        return states - states.mean(axis=axis, keepdims=True)
+
+    def item(index: Array, states: Array, key: Array, gamma: Array, method: Array) -> tuple[Array, SignedClustering]:
         shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(key, index))
-        own = jnp.where(index == 0, states, METHODS_OF_STATES[method](states, shuffle_key))
+        shuffled = jax.lax.switch(method, [own.shuffled for own in controls], states, shuffle_key)
+        # Apart from what follows, or XLA would fuse them in one way on one device and in another on several.
+        own = jax.lax.optimization_barrier(jnp.where(index == 0, states, shuffled))
         found = partition_signed(_correlations(own), cluster_key, gamma, settings)
         return found.value, found
 
-    return grouped_range(item, count, states, key, gamma, capacity=capacity, group_size=group_size, mesh=mesh)
+    left = [functools.partial(less_means, axis=own.kept_means) for own in controls]
+    shared = jax.lax.switch(method, left, states), key, gamma, method
+    return grouped_range(item, count, *shared, capacity=capacity, group_size=group_size, mesh=mesh)
 
 
 @functools.partial(program, static_argnums=2)
 def _shuffle(states: Array, key: Array, method: str) -> Array:
-    return METHODS_OF_STATES[method](states, key)
+    return METHODS_OF_STATES[method].shuffled(states, key)
 
 
 @program
@@ -173,8 +189,15 @@ def _reordered(states: Array, key: Array) -> Array:
     return jnp.take_along_axis(states, order[:, None, :], axis=0)
 
 
-#: Controls of states [trials, steps, N], by name; see `shuffle_states`.
-METHODS_OF_STATES: dict[str, Callable[[Array, Array], Array]] = {"shifts": _turned, "trials": _reordered}
+class StateControl(NamedTuple):
+    """A control of states [trials, steps, N]."""
+
+    shuffled: Callable[[Array, Array], Array]  # of states and a key
+    kept_means: int  # the axis over which each unit's means stay as they are
+
+
+#: Controls of states, by name; see `shuffle_states`.
+METHODS_OF_STATES = {"shifts": StateControl(_turned, 1), "trials": StateControl(_reordered, 0)}
 
 
 def _as_states(states: ArrayLike, method: str) -> Array:

@@ -73,19 +73,25 @@ def planted_states(share, num_modules=3):
     (kernel,) = planted(KEY, share, width=30, num_kernels=1, num_modules=num_modules)
     truth = modules((30,), num_modules)
     kernel = np.where(truth[:, None] == truth[None], np.abs(kernel), kernel)
-    return linear_states(kernel, KEY, num_trials=10, num_steps=50), truth
+    return linear_states(kernel, KEY, num_trials=10, num_steps=200), truth
 
 
 def test_planted_modules_are_found_and_significant():
+    """Whatever all units have in common of what a control keeps, a course of all trials or a mean of each."""
     states, truth = planted_states(0.2)
+    rng = np.random.default_rng(0)
+    common = {"shifts": rng.normal(size=(10, 1, 30)), "trials": rng.normal(size=(1, 200, 30))}
     for method in ("shifts", "trials"):
-        found = mj.state_test(states, KEY, num_shuffles=19, method=method, **SETTINGS)
+        found = mj.state_test(
+            states + 5 * common[method].astype(np.float32), KEY, num_shuffles=19, method=method, **SETTINGS
+        )
         assert adjusted_rand_score(truth, found.clustering.labels) > 0.9
         assert found.p_value == pytest.approx(1 / 20)
         assert found.z_score > 2
         assert found.observed == found.clustering.value
         assert found.controls.shape == (19,)
-    alone = mj.signed_modularity(mj.unit_correlations(states), found.clustering.labels, num_clusters=3)
+    left = states - states.mean(axis=0, keepdims=True)
+    alone = mj.signed_modularity(mj.unit_correlations(left), found.clustering.labels, num_clusters=3)
     assert float(alone) == pytest.approx(float(found.observed), abs=1e-5)
 
 
