@@ -19,6 +19,7 @@ from modularity_jax.graphs.wiring import describe, wire
 from modularity_jax.metric.agreement import adjusted_rand
 from modularity_jax.metric.clustering import Clustering, cluster
 from modularity_jax.metric.combining import CombinedTest, combine_p_values, combine_trials
+from modularity_jax.metric.consensus import Consensus, consensus
 from modularity_jax.metric.controls import shuffle
 from modularity_jax.metric.coverage import coverage
 from modularity_jax.metric.depth import depth_share
@@ -29,10 +30,13 @@ from modularity_jax.metric.modularity import modularity
 from modularity_jax.metric.ncut import ncut
 from modularity_jax.metric.robustness import Robustness, robustness
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
+from modularity_jax.metric.signed import SignedClustering, cluster_signed, signed_modularity
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
 from modularity_jax.probes.ablation import AblationTest, ablation_test
 from modularity_jax.probes.input_coherence import InputCoherence, input_coherence
 from modularity_jax.probes.input_overlap import input_overlap
+from modularity_jax.metric.states import StateTest, shuffle_states, state_test, unit_correlations
+from modularity_jax.probes.boundaries import BoundaryTest, boundary_test, task_variance
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 from modularity_jax.probes.mask_scores import (
     MaskMatrix,
@@ -54,9 +58,11 @@ __all__ = [
     "METHODS",
     "AblationTest",
     "BlockGraph",
+    "BoundaryTest",
     "Clustering",
     "CombinedTest",
     "DenseGraph",
+    "Consensus",
     "DoubleLesionTest",
     "InputCoherence",
     "LayeredGraph",
@@ -68,6 +74,7 @@ __all__ = [
     "RoutingTest",
     "Robustness",
     "ShuffleTest",
+    "SignedClustering",
     "SparseGraph",
     "Specialisation",
     "ablation_test",
@@ -79,6 +86,12 @@ __all__ = [
     "clusterability_penalty",
     "combine_p_values",
     "combine_trials",
+    "StateTest",
+    "boundary_test",
+    "cluster",
+    "cluster_signed",
+    "clusterability_penalty",
+    "consensus",
     "conv",
     "counts_by_layer",
     "coverage",
@@ -102,6 +115,7 @@ __all__ = [
     "routing_test",
     "robustness",
     "shuffle",
+    "shuffle_states",
     "shuffle_test",
     "signature_affinity",
     "specialisation",
@@ -110,5 +124,11 @@ __all__ = [
     "time_scales",
     "train_masks",
     "unit_labels",
+    "signed_modularity",
+    "spectral_clusterability",
+    "spectral_vectors",
+    "state_test",
+    "task_variance",
+    "unit_correlations",
     "wire",
 ]

@@ -8,8 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax.traverse_util import flatten_dict
 
 import modularity_jax as mj
+from modularity_jax.nets.config import ModelConfig
+from modularity_jax.nets.models import architecture_of, init_params
 from modularity_jax.nets.models.mlp import MLP
 from tests.metric import nets
 from tests.probes import fitted, slow
@@ -102,6 +105,32 @@ def test_the_example_of_masks_runs(capsys):
     assert "dense_1" in capsys.readouterr().out
     assert names["found"].kept.shape == (2, 2)
     assert names["labels"].shape == (36,)
+def test_the_example_of_hidden_states_runs(capsys):
+    rng = np.random.default_rng(0)
+    names = {"mj": mj, "key": jax.random.key(0), "w_in": rng.normal(size=(3, 9)), "tasks": np.arange(30) % 2}
+    names["states"] = rng.normal(size=(30, 4, 9)).astype(np.float32)
+    exec(compile(example("docs/api.md", "\n## Modules of hidden states\n"), "docs/api.md", "exec"), names)
+    assert capsys.readouterr().out.startswith("Q 0.")
+
+
+def test_the_example_of_a_recurrent_network_runs(capsys, monkeypatch, tmp_path):
+    """On an untrained network of a run's file, and few controls."""
+    config = ModelConfig(name="lstm", widths=(64, 9, 10))
+    params = flatten_dict(init_params(architecture_of(config).module(config), 64, jax.random.key(0)), sep="/")
+    folder = tmp_path / "runs/sequence_rnn/weights"
+    folder.mkdir(parents=True)
+    np.savez(folder / "pruned.npz", **{f"seed_0/{name}": array for name, array in params.items()})
+    monkeypatch.chdir(tmp_path)
+    text = example("docs/recurrent.md").replace("(64, 64, 10)", str(config.widths))
+    text = text.replace("data.x_test, data.y_test", "data.x_test[:100], data.y_test[:100]")
+    text = text.replace("num_clusters=4, ", "num_clusters=3, num_shuffles=5, ").replace(
+        "num_clusters=4", "num_clusters=3"
+    )
+    exec(compile(text, "docs/recurrent.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines[:2]] == ["shifts", "trials"]
+    assert sum(line.startswith("module ") for line in lines) >= 2
+    assert len(lines) > 9
 
 
 def test_the_wiring_example_runs(capsys):

@@ -60,6 +60,29 @@ def fused(first: Sequence[Array], second: Sequence[Array], key: Array, share: Ar
     return tuple(kernels)
 
 
+def linear_states(kernel: ArrayLike, key: Array, *, num_trials: int, num_steps: int, radius: float = 0.9) -> Array:
+    """Hidden states [trials, steps, N] of a linear recurrent network, h_t = h_{t-1} W + Gaussian noise of its units.
+
+    Of a multiple of the identity they are N independent AR(1) units.
+
+    Args:
+      kernel: [N, N], of which W is a multiple.
+      key: typed PRNG key, consumed.
+      num_trials, num_steps: static; as many steps come before them, and are not kept.
+      radius: the largest magnitude of W's eigenvalues, below 1: the slowest mode loses its memory like radius^t.
+    """
+    values = np.asarray(kernel, np.float64)
+    weights = jnp.asarray(values * (radius / np.abs(np.linalg.eigvals(values)).max()), jnp.result_type(float))
+    noise = jax.random.normal(key, (2 * num_steps, num_trials, len(values)))
+
+    def step(state: Array, own: Array) -> tuple[Array, Array]:
+        state = state @ weights + own
+        return state, state
+
+    _, states = jax.lax.scan(step, jnp.zeros_like(noise[0]), noise)
+    return states[num_steps:].swapaxes(0, 1)
+
+
 def _crossing(kernel: Array, rows: np.ndarray, columns: np.ndarray, share: ArrayLike | None) -> Array:
     """The kernel [a, b] scaled to a total magnitude of 1, of which this share is between modules, given by labels."""
     if share is None:

@@ -22,7 +22,7 @@ from modularity_jax.graphs.protocol import Adjacency, Graph
 from modularity_jax.metric.embedding import embed, num_draws
 from modularity_jax.metric.excess import Excess, WithNull
 from modularity_jax.metric.kmeans import kmeans, num_uniforms
-from modularity_jax.metric.moves import Found, climb, members_of, received_by, weight_inside
+from modularity_jax.metric.moves import Found, climb, members_of, received_by, through_all_sizes, weight_inside
 from modularity_jax.metric.settings import Partition, Settings
 from modularity_jax.parallel import outside_explicit_mesh
 
@@ -107,7 +107,8 @@ def partition_by_modularity(graph: Adjacency, key: Array, settings: Settings) ->
     ).labels
     best = batched_modularity(graph, starts, num_clusters=size).argmax()
     moved = jnp.stack([starts[best], _signs(embedding.points, size)])
-    found = _through_all_sizes(excess, moved, size)
+    move = functools.partial(_moved, excess, size)
+    found = through_all_sizes(move, excess.matvec, moved, size)
     best = found.value.argmax()
     labels = jnp.where(connected, found.labels[best], -1)
     slack = dimensions - embedding.lower_bound - embedding.eigenvalues.sum()
@@ -130,21 +131,7 @@ def _signs(points: Array, num_clusters: int) -> Array:
     return (points[:, :number] > 0).astype(jnp.int32) @ powers
 
 
-def _through_all_sizes(excess: Excess, starts: Array, num_clusters: int) -> Found:
-    """The best partition of each start [X, N] on the way from num_clusters clusters to two."""
-
-    def with_one_less(_: Array, state: tuple[Found, Found]) -> tuple[Found, Found]:
-        now, best = state
-        now = _moved(excess, _merge(excess, now.labels, num_clusters), num_clusters)
-        better = now.value > best.value
-        labels = jnp.where(better[:, None], now.labels, best.labels)
-        return now, Found(labels, jnp.where(better, now.value, best.value))
-
-    first = _moved(excess, starts, num_clusters)
-    return jax.lax.fori_loop(0, num_clusters - 2, with_one_less, (first, first))[1]
-
-
-def _moved(excess: Excess, labels: Array, num_clusters: int) -> Found:
+def _moved(excess: Excess, num_clusters: int, labels: Array) -> Found:
     """Labels [X, N] after rounds of moves until none raises Q; values are Q times the weight of all edges."""
     step = _one_by_one if excess.sides() is None else _side_by_side
     total = excess.degrees().sum() / 2
@@ -182,15 +169,3 @@ def _one_by_one(excess: Excess, num_clusters: int, labels: Array) -> Found:
     values = [total * batched_modularity(excess.graph, own, num_clusters=num_clusters) for own in (best, one)]
     all_better = values[0] > values[1]
     return Found(jnp.where(all_better[:, None], best, one), jnp.maximum(values[0], values[1]))
-
-
-def _merge(excess: Excess, labels: Array, num_clusters: int) -> Array:
-    """Labels [X, N] after the two clusters have become one that raise Q most by it, or lower it least."""
-    members = members_of(labels, num_clusters, excess.degrees().dtype)
-    received = received_by(excess.matvec, members)
-    between = jnp.einsum("xkn,xln->xkl", received, members)
-    filled = members.any(axis=2)
-    pairs = jnp.triu(filled[:, :, None] & filled[:, None, :], 1)
-    chosen = jnp.where(pairs, between, -jnp.inf).reshape(labels.shape[0], -1).argmax(axis=1).astype(jnp.int32)
-    one, other = chosen // num_clusters, chosen % num_clusters
-    return jnp.where(labels == other[:, None], one[:, None], labels)

@@ -43,6 +43,27 @@ def climb(step: Callable[[Array], Found], labels: Array, least_gain: Array) -> F
     return jax.lax.while_loop(lambda state: state.goes_on & (state.number < MAX_ROUNDS), next_round, start).found
 
 
+def through_all_sizes(
+    moved: Callable[[Array], Found], product: Callable[[Array], Array], starts: Array, num_clusters: int
+) -> Found:
+    """The best partition of each start [X, N] on the way from num_clusters clusters to two.
+
+    Args:
+      moved: labels [X, N] when no move gains any more.
+      product: of rows [M, N] with what each two vertices are worth in one cluster.
+    """
+
+    def with_one_less(_: Array, state: tuple[Found, Found]) -> tuple[Found, Found]:
+        now, best = state
+        now = moved(_merged(product, now.labels, num_clusters, now.value.dtype))
+        better = now.value > best.value
+        labels = jnp.where(better[:, None], now.labels, best.labels)
+        return now, Found(labels, jnp.where(better, now.value, best.value))
+
+    first = moved(starts)
+    return jax.lax.fori_loop(0, num_clusters - 2, with_one_less, (first, first))[1]
+
+
 def members_of(labels: Array, num_clusters: int, dtype: jnp.dtype) -> Array:
     """Which vertex is in which cluster, [..., K, N] of 0 and 1; of labels [..., N]."""
     clusters = jnp.arange(num_clusters, dtype=jnp.int32)[:, None]
@@ -62,3 +83,15 @@ def weight_inside(graph: Adjacency, members: Array) -> Array:
         return (received_by(graph.matvec, members) * members).sum(axis=2) / 2
     small, large = sides.split(members)
     return (received_by(sides.to_large, small) * large).sum(axis=2)
+
+
+def _merged(product: Callable[[Array], Array], labels: Array, num_clusters: int, dtype: jnp.dtype) -> Array:
+    """Labels [X, N] after the two clusters have become one that gain most by it, or lose least."""
+    members = members_of(labels, num_clusters, dtype)
+    received = received_by(product, members)
+    between = jnp.einsum("xkn,xln->xkl", received, members)
+    filled = members.any(axis=2)
+    pairs = jnp.triu(filled[:, :, None] & filled[:, None, :], 1)
+    chosen = jnp.where(pairs, between, -jnp.inf).reshape(labels.shape[0], -1).argmax(axis=1).astype(jnp.int32)
+    one, other = chosen // num_clusters, chosen % num_clusters
+    return jnp.where(labels == other[:, None], one[:, None], labels)

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 
-from modularity_jax.data.planted import fused, modules, planted
+from modularity_jax.data.planted import fused, linear_states, modules, planted
 
 SHAPE = {"width": 12, "num_kernels": 3, "num_modules": 3}
 
@@ -52,3 +53,17 @@ def test_fused_networks_keep_their_own_weights():
         between = jnp.sort(kernel[:a, b:].ravel())
         np.testing.assert_allclose(between / between[-1], jnp.sort(w.ravel()) / w.max(), rtol=1e-4)
     assert not np.array_equal(jnp.argsort(kernels[0][:5, 4:].ravel()), jnp.argsort(first[0].ravel()))
+
+
+def test_states_of_a_linear_network_have_the_covariance_of_its_weights():
+    """C = W^T C W + 1, the discrete Lyapunov equation; and one step apart C W."""
+    (kernel,) = planted(jax.random.key(2), 0.2, width=6, num_kernels=1, num_modules=2)
+    states = np.asarray(linear_states(kernel, jax.random.key(3), num_trials=400, num_steps=100, radius=0.7), float)
+    assert states.shape == (400, 100, 6)
+    weights = np.asarray(kernel, float) * 0.7 / abs(np.linalg.eigvals(kernel)).max()
+    expected = scipy.linalg.solve_discrete_lyapunov(weights.T, np.eye(6))
+    size = states.size / 6
+    within = 6 * expected.max() / (size * (1 - 0.7) / (1 + 0.7)) ** 0.5  # six standard errors, for the memory of .7
+    np.testing.assert_allclose(np.einsum("tsi,tsj->ij", states, states) / size, expected, atol=within)
+    lagged = np.einsum("tsi,tsj->ij", states[:, :-1], states[:, 1:]) / (size * 99 / 100)
+    np.testing.assert_allclose(lagged, expected @ weights, atol=within)
