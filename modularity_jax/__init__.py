@@ -32,11 +32,11 @@ from modularity_jax.metric.robustness import Robustness, robustness
 from modularity_jax.metric.shuffle_test import ShuffleTest, shuffle_test
 from modularity_jax.metric.signed import SignedClustering, cluster_signed, signed_modularity
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
+from modularity_jax.metric.states import StateTest, shuffle_states, state_test, unit_correlations
 from modularity_jax.probes.ablation import AblationTest, ablation_test
+from modularity_jax.probes.boundaries import BoundaryTest, boundary_test, task_variance
 from modularity_jax.probes.input_coherence import InputCoherence, input_coherence
 from modularity_jax.probes.input_overlap import input_overlap
-from modularity_jax.metric.states import StateTest, shuffle_states, state_test, unit_correlations
-from modularity_jax.probes.boundaries import BoundaryTest, boundary_test, task_variance
 from modularity_jax.probes.lesion_test import DoubleLesionTest, LesionTest, double_lesion_test, lesion_test
 from modularity_jax.probes.mask_scores import (
     MaskMatrix,
@@ -61,8 +61,8 @@ __all__ = [
     "BoundaryTest",
     "Clustering",
     "CombinedTest",
-    "DenseGraph",
     "Consensus",
+    "DenseGraph",
     "DoubleLesionTest",
     "InputCoherence",
     "LayeredGraph",
@@ -70,27 +70,25 @@ __all__ = [
     "LocalClustering",
     "MaskMatrix",
     "MaskOverlap",
+    "Robustness",
     "RoutingScores",
     "RoutingTest",
-    "Robustness",
     "ShuffleTest",
     "SignedClustering",
     "SparseGraph",
     "Specialisation",
+    "StateTest",
     "ablation_test",
     "activation_graph",
     "adjusted_rand",
+    "boundary_test",
     "cluster",
     "cluster_locally",
     "cluster_shares",
+    "cluster_signed",
     "clusterability_penalty",
     "combine_p_values",
     "combine_trials",
-    "StateTest",
-    "boundary_test",
-    "cluster",
-    "cluster_signed",
-    "clusterability_penalty",
     "consensus",
     "conv",
     "counts_by_layer",
@@ -111,24 +109,22 @@ __all__ = [
     "modularity",
     "ncut",
     "normalize",
+    "robustness",
     "routing_scores",
     "routing_test",
-    "robustness",
     "shuffle",
     "shuffle_states",
     "shuffle_test",
     "signature_affinity",
-    "specialisation",
-    "spectral_clusterability",
-    "spectral_vectors",
-    "time_scales",
-    "train_masks",
-    "unit_labels",
     "signed_modularity",
+    "specialisation",
     "spectral_clusterability",
     "spectral_vectors",
     "state_test",
     "task_variance",
+    "time_scales",
+    "train_masks",
     "unit_correlations",
+    "unit_labels",
     "wire",
 ]

@@ -40,6 +40,8 @@ def test_the_example_of_local_partitionings_runs(capsys):
     exec(compile(example("docs/api.md", "\n## Local partitionings\n"), "docs/api.md", "exec"), names)
     assert capsys.readouterr().out.startswith("local and global labels agree: ")
     assert names["found"].num_clusters.tolist() == names["counts"]
+
+
 def test_the_robustness_example_runs(capsys):
     names = {"mj": mj, "graph": nets.random_net(0, (16, 16, 16)), "key": jax.random.key(0)}
     exec(compile(example("docs/api.md", "\n## Robustness\n"), "docs/api.md", "exec"), names)
@@ -105,6 +107,8 @@ def test_the_example_of_masks_runs(capsys):
     assert "dense_1" in capsys.readouterr().out
     assert names["found"].kept.shape == (2, 2)
     assert names["labels"].shape == (36,)
+
+
 def test_the_example_of_hidden_states_runs(capsys):
     rng = np.random.default_rng(0)
     names = {"mj": mj, "key": jax.random.key(0), "w_in": rng.normal(size=(3, 9)), "tasks": np.arange(30) % 2}
