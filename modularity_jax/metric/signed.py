@@ -129,7 +129,7 @@ def partition_signed(
     """
     size = settings.num_clusters
     alive = _connected(matrix) if live is None else live
-    excess = jax.lax.optimization_barrier(NULLS[settings.null](_off_diagonal(matrix), alive, gamma))
+    excess = NULLS[settings.null](_off_diagonal(matrix), alive, gamma)
     draws = jax.random.uniform(key, (num_uniforms(size, settings.num_restarts),), matrix.dtype)
     starts = kmeans(
         near_one(_vectors(excess, size - 1)),
@@ -142,7 +142,8 @@ def partition_signed(
     step = functools.partial(_in_turn, between, size)
     least_gain = jnp.asarray(LEAST_GAIN, matrix.dtype)
     found = through_all_sizes(lambda labels: climb(step, labels, least_gain), lambda x: x @ between, starts, size)
-    restarts, values = jnp.where(alive[None, :], found.labels, -1), found.value + jnp.trace(excess)
+    diagonal = jnp.diagonal(excess) @ jnp.ones(len(excess), matrix.dtype)  # a product, which rounds in one way only
+    restarts, values = jnp.where(alive[None, :], found.labels, -1), found.value + diagonal
     best = values.argmax()
     return SignedClustering(restarts[best], values[best], restarts, values)
 
@@ -161,14 +162,13 @@ def _value(matrix: Array, labels: Array, gamma: Array, num_clusters: int, null: 
 
 def _beyond_strengths(entries: Array, live: Array, gamma: Array) -> Array:
     del live  # others have no strength
-    positive, negative = (jnp.maximum(sign * near_one(entries), 0) for sign in (1, -1))
-
-    def beyond(part: Array) -> Array:
-        sums = part.sum(axis=1)
-        return part - gamma * sums[:, None] * divide(sums, sums.sum())[None, :]
-
-    total = positive.sum() + negative.sum()
-    return divide(beyond(positive), positive.sum()) - divide(beyond(negative), total)
+    scaled = near_one(entries)
+    sums = jnp.stack([jnp.maximum(sign * scaled, 0).sum(axis=1) for sign in (1, -1)])
+    totals = sums.sum(axis=1)
+    inverse = divide(jnp.ones_like(totals), jnp.stack([totals[0], totals.sum()]))
+    expected = (gamma * inverse * jnp.array([1, -1], totals.dtype))[:, None] * sums
+    # One multiplication beside the subtraction: with two of them, which is fused with it hangs on the whole program.
+    return scaled * jnp.where(scaled > 0, inverse[0], inverse[1]) - expected.T @ divide(sums, totals[:, None])
 
 
 def _beyond_constant(entries: Array, live: Array, gamma: Array) -> Array:

@@ -150,8 +150,7 @@ def _run(
     def item(index: Array, states: Array, key: Array, gamma: Array, method: Array) -> tuple[Array, SignedClustering]:
         shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(key, index))
         shuffled = jax.lax.switch(method, [own.shuffled for own in controls], states, shuffle_key)
-        # Apart from what follows, or XLA would fuse them in one way on one device and in another on several.
-        own = jax.lax.optimization_barrier(jnp.where(index == 0, states, shuffled))
+        own = jnp.where(index == 0, states, shuffled)
         found = partition_signed(_correlations(own), cluster_key, gamma, settings)
         return found.value, found
 

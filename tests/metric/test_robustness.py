@@ -12,15 +12,16 @@ from jax.sharding import AxisType
 import modularity_jax as mj
 from modularity_jax.data.planted import planted
 from modularity_jax.metric.rewiring import rewired
+from modularity_jax.metric.robustness import limit_rank
 from modularity_jax.metric.statistics import TIE_TOLERANCE
 from tests.metric import nets
 
 WIDTHS, NUMBERS = (16, 16, 16), {"num_shares": 6, "num_rewirings": 19}
 SETTINGS = {"num_clusters": 2, "num_restarts": 3}
 
-# The robustness with 19 rewirings of a network that is one of 20 with its random wirings: with shares up to the last,
-# where the largest of 19 is trivial, too, one of 20 is beyond the largest of the others.
-CHANCE = (1 - 1 / (2 * 5)) / 20
+# The robustness of a network that is like its random wirings. The 74th of 76 controls is the limit: 3 of 77 graphs that
+# are all alike are beyond it, and 2 of the 76 themselves, which the last share is part of; it counts half.
+CHANCE = (1 - 1 / 10) * 3 / 77 + 1 / 10 * 2 / 76
 
 
 def net(seed, share=None):
@@ -38,8 +39,11 @@ def test_fields_agree_with_each_other():
     assert found.values.shape == (6, 19)
     np.testing.assert_allclose(found.shares, np.arange(6) / 5, rtol=1e-6)
     np.testing.assert_allclose(found.mean, found.values.mean(axis=1), rtol=1e-6)
-    limit = found.values[-1].max()  # 19 values: another one surpasses the largest in one of 20 cases
+    limit = np.sort(found.controls)[73]
     assert found.limit == limit
+    assert found.controls.shape == (76,)
+    assert np.unique(found.controls).size == 76
+    np.testing.assert_array_equal(found.controls[:19], found.values[-1])
     np.testing.assert_allclose(found.trivial, (found.values * (1 - TIE_TOLERANCE) <= limit).mean(axis=1), rtol=1e-6)
     np.testing.assert_allclose(found.robustness, 1 - np.trapezoid(found.trivial, found.shares), rtol=1e-5)
     assert found.all_converged
@@ -83,9 +87,16 @@ def test_lower_is_more_modular_under_the_ncut_and_what_cannot_be_cut_is_trivial(
     missing = np.isnan(found.values)
     assert 0 < missing[-1].sum() < 19
     np.testing.assert_allclose(found.mean[-1], np.nanmean(found.values[-1]), rtol=1e-6)
-    assert found.limit == np.nanmin(found.values[-1])
+    assert found.limit == np.sort(np.where(np.isnan(found.controls), np.inf, found.controls))[76 - 74]
     beyond = found.values < found.limit * (1 - TIE_TOLERANCE)
     np.testing.assert_allclose(found.trivial, 1 - beyond.mean(axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("number", "rank"), [(1, 1), (18, 18), (19, 19), (38, 38), (39, 38), (76, 74), (96, 93)])
+def test_rank_of_the_limit(number, rank):
+    """The least rank with (number + 1 - rank) / (number + 1) <= 1 / 20, if there is such a one."""
+    assert limit_rank(number) == rank
+    assert 20 * (number + 1 - rank) <= number + 1 or rank == number
 
 
 @pytest.mark.bits
@@ -127,6 +138,7 @@ def test_one_clique_is_no_group(graph):
     np.testing.assert_array_equal(found.trivial, 1)
     np.testing.assert_array_equal(found.values[0], 1)
     assert found.limit == 1
+    assert found.controls.size == 0
 
 
 def test_random_graphs_have_no_groups():
