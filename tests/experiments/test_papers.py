@@ -233,7 +233,7 @@ def test_a_table_is_offered_the_networks_of_the_others(tmp_path):
 def test_unknown_names(tmp_path):
     with pytest.raises(
         ValueError,
-        match=r"table must be one of ncut_k4, .*, lesions, factors, penalty, mixtures, got 'ncut'",
+        match=r"table must be one of ncut_k4, .*, lesions, factors, penalty, specialisation, mixtures, got 'ncut'",
     ):
         reproduce.cells("ncut")
     with pytest.raises(
