@@ -120,7 +120,7 @@ BAD = {
     (BENCHMARK, "cold", "--against=empty"): (1, "--against must be a checkout of this project, "),
     (BENCHMARK, "train"): (1, "--workdir must name a run's directory, got none"),
     (BENCHMARK, "scale", "--rounds=0"): (2, "flag --rounds=0: 0 is not a positive integer"),
-    (REPRODUCE,): (1, "factors, penalty, mixtures, got none"),
+    (REPRODUCE,): (1, "factors, penalty, specialisation, mixtures, got none"),
     (REPRODUCE, "--table=ncut"): (2, "flag --table=ncut: value should be one of <ncut_k4|"),
     (REPRODUCE, "--table=ncut_k12", "--configs=lines"): (
         1, "--configs must name configs of the table, mnist, mnist_dropout, got lines",
