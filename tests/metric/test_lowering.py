@@ -67,7 +67,6 @@ def test_shuffle_test_of_activations():
     assert "lapack" not in lowered(run, ACTIVITY)
 
 
-@pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT, ACTIVE], ids=["layered", "sparse", "recurrent", "dense"])
 def test_robustness():
     def run(g, key):
         return mj.robustness(g, key, num_clusters=3, num_shares=3, num_rewirings=5, rewirings_per_group=2)
@@ -75,7 +74,7 @@ def test_robustness():
     assert "lapack" not in lowered(run, NET)
 
 
-@pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT], ids=["layered", "sparse", "recurrent"])
+@pytest.mark.parametrize("graph", [NET, EDGES, RECURRENT, ACTIVE], ids=["layered", "sparse", "recurrent", "dense"])
 def test_modularity(graph):
     def run(g, key):
         found = mj.cluster(g, key, num_clusters=3, measure="modularity")
