@@ -19,7 +19,7 @@ class Edges(NamedTuple):
     num_nodes: int
 
 
-def num_groups(edges: Edges) -> int:
+def count_groups(edges: Edges) -> int:
     """Negative eigenvalues of H = (r^2 - 1) I - r A + D with r^2 = <k^2> / <k> - 1, k the degrees of D.
 
     Each is a group that can be told from random wiring; a random graph without groups has one of them at most, but for

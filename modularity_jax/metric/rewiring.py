@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modularity_jax.graphs.protocol import Graph
+from modularity_jax.graphs.protocol import Block, Graph
 from modularity_jax.metric.permutation import permuted_parts, random_words
 
 Array = jax.Array
@@ -28,9 +28,9 @@ def rewired(graph: G, key: Array, share: Array) -> G:
     choice_key, place_key = jax.random.split(key)
     blocks, connected = graph.blocks(), graph.degrees() > 0
     weights = jnp.concatenate([block.weights.reshape(-1) for block in blocks])
-    between = [connected[block.rows][:, None] & connected[block.columns][None, :] for block in blocks]
+    between = [_places(block, connected).reshape(-1) for block in blocks]
     taken = jax.random.uniform(choice_key, weights.shape, jnp.float32) < share
-    free = jnp.concatenate([own.reshape(-1) for own in between]) & (taken | (weights == 0))
+    free = jnp.concatenate(between) & (taken | (weights == 0))
     counted = jnp.cumsum(free, dtype=jnp.int32)
     ends = np.cumsum([block.weights.size for block in blocks]) - 1
     number = jnp.maximum(counted - 1, 0)  # of each free place
@@ -42,3 +42,9 @@ def rewired(graph: G, key: Array, share: Array) -> G:
         max_size=max(block.weights.size for block in blocks),
     )
     return graph.with_weights(jnp.where(free, held[source[number]], weights))
+
+
+def _places(block: Block, connected: Array) -> Array:
+    """Which places of a block [a, b] a weight may have."""
+    between = connected[block.rows][:, None] & connected[block.columns][None, :]
+    return jnp.triu(between, 1) if block.triangle else between

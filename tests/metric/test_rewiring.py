@@ -95,9 +95,17 @@ def test_a_rewiring_does_not_depend_on_those_beside_it():
         np.testing.assert_array_equal(one, kernels[17])
 
 
-def test_recurrent_blocks():
-    graph = nets.recurrent_net(0)
-    changed = jax.jit(rewired)(graph, jax.random.key(4), jnp.float32(0.5))
-    for after, before in zip(changed.affinities, graph.affinities, strict=True):
-        np.testing.assert_array_equal(np.sort(after, axis=None), np.sort(before, axis=None))
-        assert 0.2 < (after != before).mean() < 0.7
+def matrix_of_groups():
+    rng = np.random.default_rng(5)
+    upper = np.triu(rng.uniform(0.1, 1, (9, 9)) * (rng.random((9, 9)) < 0.6), 1)
+    return mj.DenseGraph.from_matrix(upper + upper.T, widths=(5, 4))
+
+
+@pytest.mark.parametrize("graph", [nets.recurrent_net(0), matrix_of_groups()], ids=["recurrent", "matrix"])
+@pytest.mark.parametrize("share", [0.5, 1])
+def test_blocks_of_a_group_with_itself(graph, share):
+    """Of a symmetric matrix such a block holds each edge once, above the diagonal."""
+    changed = jax.jit(rewired)(graph, jax.random.key(4), jnp.float32(share))
+    for after, before in zip(changed.blocks(), graph.blocks(), strict=True):
+        np.testing.assert_array_equal(np.sort(after.weights, axis=None), np.sort(before.weights, axis=None))
+        assert (np.asarray(after.weights) != np.asarray(before.weights)).mean() > 0.1
