@@ -36,7 +36,8 @@ def adam_step(gradients: Any, moments: Any, learning_rate: float | Array, *, eps
     count = moments.count + 1
     first = jax.tree.map(lambda g, m: (1 - FIRST_DECAY) * g + FIRST_DECAY * m, gradients, moments.mu)
     second = jax.tree.map(lambda g, v: (1 - SECOND_DECAY) * g**2 + SECOND_DECAY * v, gradients, moments.nu)
-    unbias = jax.lax.optimization_barrier((1 / (1 - FIRST_DECAY**count), 1 / (1 - SECOND_DECAY**count)))
+    steps = count.astype(jnp.float32)
+    unbias = jax.lax.optimization_barrier((1 / (1 - FIRST_DECAY**steps), 1 / (1 - SECOND_DECAY**steps)))
     updates = jax.tree.map(
         lambda m, v: -learning_rate * (m * unbias[0]) / (jnp.sqrt(v * unbias[1]) + epsilon), first, second
     )

@@ -16,7 +16,7 @@ def masked(params: Any, masks: Any) -> Any:
 
 def kept(masks: Any) -> Any:
     """Whether a weight stays: logits above 0; bools are as they were."""
-    return jax.tree.map(lambda leaf: leaf > 0, masks)
+    return jax.tree.map(lambda leaf: leaf if leaf.dtype == bool else leaf > 0, masks)
 
 
 def draw(logits: Any, key: Array) -> Any:

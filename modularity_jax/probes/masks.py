@@ -155,7 +155,7 @@ def _gradient(
     """Of the mean loss of a batch of the sub-task's samples, of which x and y [T, n, ...] are."""
     batch_key, *part_keys = jax.random.split(key, 1 + problem.num_samples)
     shape, count = (problem.num_samples, problem.batch_size // problem.num_samples), samples[0].shape[1]
-    drawn = sub_task * count + jax.random.randint(batch_key, shape, 0, count)
+    drawn = sub_task * count + jax.random.randint(batch_key, shape, 0, count, jnp.int32)
     x, y = (values.reshape(-1, *values.shape[2:])[drawn] for values in samples)
 
     def of_part(part: tuple[Array, Array, Array], params: Any, logits: Any) -> Any:

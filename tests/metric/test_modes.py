@@ -96,6 +96,18 @@ def double(kind):
     return mj.double_lesion_test(PARAMS, LABELS, X, Y, key(), kind=kind, **LESIONS)
 
 
+def forward(params, x):
+    for layer in params.values():
+        x = jax.nn.relu(x @ layer["kernel"] + layer["bias"][None])
+    return x
+
+
+def masks():
+    x, y = np.stack([X, X[::-1]]), np.stack([Y, Y])
+    found = mj.train_masks(forward, PARAMS, x, y, key(), alpha=0.1, num_steps=3, batch_size=8, learning_rate=1.0)
+    return found, mj.mask_matrix(forward, PARAMS, found, x, y), mj.mask_overlap(found, found)
+
+
 WORK = {
     "ncut": lambda: mj.ncut(layered(), LABELS, num_clusters=3),
     "gradient": lambda: jax.grad(lambda g: mj.ncut(g, LABELS, num_clusters=3))(layered()).affinities,
@@ -121,6 +133,7 @@ WORK = {
     "lesion": lambda: mj.lesion_test(PARAMS, LABELS, X, Y, key(), **LESIONS),
     "lesion, joint": lambda: double("joint"),
     "lesion, conditional": lambda: double("conditional"),
+    "masks": masks,
 }  # fmt: skip
 # Each kind of code once: what the fast lane runs in the modes that change programs.
 BRIEF = (
@@ -131,6 +144,7 @@ BRIEF = (
     "activations",
     "spectral",
     "lesion",
+    "masks",
 )
 BRIEF_MODES = ("x64, strict promotion", "debug_nans", "rbg")
 SLOW_WITHOUT_JIT = ("shuffle test, layer, grouped", "shuffle test, column", "cluster, wide")

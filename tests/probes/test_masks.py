@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -13,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 import modularity_jax as mj
 from modularity_jax.data.planted import fused, modules
 from modularity_jax.nets.sweep import seed_mesh
+from modularity_jax.probes import masks
 from modularity_jax.probes.masked import draw
 from modularity_jax.probes.masks import cross_entropy
 from modularity_jax.runs.compilation import CompileWatch
@@ -203,6 +205,24 @@ def test_a_mask_depends_on_no_other_and_on_no_device(side_by_side):
         np.testing.assert_array_equal(one, want[:1])
         np.testing.assert_array_equal(both[1], want)
         assert (both[0] != want).any(axis=(1, 2)).all()
+
+
+def test_side_by_side_as_on_an_accelerator(side_by_side, monkeypatch):
+    params, x, y, _ = side_by_side
+    how = {"alpha": 1e-3, "num_steps": 20, **HOW}
+    want = mj.train_masks(forward, params, x, y, jax.random.key(1), **how)
+    monkeypatch.setattr(masks, "on_cpu", lambda: False)
+    monkeypatch.setattr(masks, "networks_at_once", lambda *_: 2)
+
+    def beside(params, x):  # another function, so that it is traced anew
+        return forward(params, x)
+
+    train = jax.jit(lambda params, words: mj.train_masks(beside, params, x, y, jax.random.wrap_key_data(words), **how))
+    words = jax.random.key_data(jax.random.key(1))
+    for own, other in zip(kernels(train(params, words)), kernels(want), strict=True):
+        np.testing.assert_allclose(own, other, atol=1e-3)
+    exported = jax.export.export(train, platforms=["cuda", "tpu"])(params, words)
+    assert exported.platforms == ("cuda", "tpu")
 
 
 def test_all_numbers_share_a_program():
