@@ -125,7 +125,7 @@ def test_the_example_of_a_recurrent_network_runs(capsys, monkeypatch, tmp_path):
     folder.mkdir(parents=True)
     np.savez(folder / "pruned.npz", **{f"seed_0/{name}": array for name, array in params.items()})
     monkeypatch.chdir(tmp_path)
-    text = example("docs/recurrent.md").replace("(64, 64, 10)", str(config.widths))
+    text = example("docs/recurrent.md", "\n## An example\n").replace("(64, 64, 10)", str(config.widths))
     text = text.replace("data.x_test, data.y_test", "data.x_test[:100], data.y_test[:100]")
     text = text.replace("num_clusters=4, ", "num_clusters=3, num_shuffles=5, ").replace(
         "num_clusters=4", "num_clusters=3"
@@ -135,6 +135,12 @@ def test_the_example_of_a_recurrent_network_runs(capsys, monkeypatch, tmp_path):
     assert [line.partition(":")[0] for line in lines[:2]] == ["shifts", "trials"]
     assert sum(line.startswith("module ") for line in lines) >= 2
     assert len(lines) > 9
+
+
+def test_the_example_of_planted_modules_finds_them():
+    names = {}
+    exec(compile(example("docs/recurrent.md", "\n## Planted modules\n"), "docs/recurrent.md", "exec"), names)
+    assert mj.adjusted_rand(names["truth"], names["found"].labels) > 0.9
 
 
 def test_the_wiring_example_runs(capsys):
