@@ -34,6 +34,7 @@ from modularity_jax.metric.signed import SignedClustering, cluster_signed, signe
 from modularity_jax.metric.spectral import clusterability_penalty, spectral_clusterability, spectral_vectors
 from modularity_jax.metric.states import StateTest, shuffle_states, state_test, unit_correlations
 from modularity_jax.probes.ablation import AblationTest, ablation_test
+from modularity_jax.probes.activations import unit_activations
 from modularity_jax.probes.boundaries import BoundaryTest, boundary_test, task_variance
 from modularity_jax.probes.input_coherence import InputCoherence, input_coherence
 from modularity_jax.probes.input_overlap import input_overlap
@@ -124,6 +125,7 @@ __all__ = [
     "task_variance",
     "time_scales",
     "train_masks",
+    "unit_activations",
     "unit_correlations",
     "unit_labels",
     "wire",

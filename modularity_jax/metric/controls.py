@@ -168,11 +168,21 @@ def check_method(graph: Graph, method: str) -> None:
     """A control that this kind of graph has."""
     checks.check_graph(graph)
     if all(block.rows and not block.triangle for block in graph.blocks()):
-        method_of(method)
+        _check_samples(graph, method)
         return
     name, known = f"method (of a {type(graph).__name__})", {own: m for own, m in METHODS.items() if m.of_lists}
     if not entry(name, method, known).of_lists:
         checks.check_choice(name, method, tuple(known))
+    _check_samples(graph, method)
+
+
+def _check_samples(graph: Any, method: str) -> None:
+    """What a control that makes the graph again asks for."""
+    if method_of(method).remade and getattr(graph, "responses", None) is None:
+        kind = type(graph).__name__
+        raise ValueError(
+            f"graph must be as activation_graph makes it for method={method!r}, got a {kind} without samples"
+        )
 
 
 def has_method(graph: Graph, method: str) -> bool:
@@ -181,7 +191,7 @@ def has_method(graph: Graph, method: str) -> bool:
         check_method(graph, method)
     except ValueError:
         return False
-    return not method_of(method).remade or getattr(graph, "responses", None) is not None
+    return True
 
 
 def _resampled(stock: Stock, key: Array) -> Array:

@@ -239,8 +239,7 @@ def _as_gamma(num_clusters: int, gamma: float | None, null: str) -> float:
 
 def _as_matrix(matrix: ArrayLike) -> Array:
     entries = as_floats("matrix", matrix)
-    if entries.ndim != 2 or entries.shape[0] != entries.shape[1]:
-        raise ValueError(f"matrix must have shape [N, N], got {entries.shape}")
+    checks.check_square("matrix", entries)
     if is_concrete(entries) and entries.size:
         given = np.asarray(entries)
         difference = np.abs(given - given.T).max()

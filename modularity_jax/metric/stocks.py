@@ -68,13 +68,9 @@ def stock(graph: Graph, method: str, *, in_form: bool = False) -> Stock | None:
       method: of `METHODS`.
       in_form: places are those of the graph's form, not of its blocks one after the other, if the method allows it:
         strengths are restored block by block.
-
-    Raises:
-      ValueError: if the method needs samples that the graph does not have.
     """
     xp, used = np if is_concrete(graph) else jnp, method_of(method)
     if used.remade:
-        _check_responses(graph, method)
         return None
     weights, rows, columns = _blocks(graph, xp)
     bounds = np.cumsum([0, *(block.size for block in weights)])
@@ -119,14 +115,6 @@ def _as_one(xp: ModuleType, weights: list[Array], rows: list[Array], columns: li
     live = [own[:, None] & others[None, :] for own, others in zip(rows, columns, strict=True)]
     flat, every, own = (xp.concatenate([x.reshape(-1) for x in parts]) for parts in (weights, live, places))
     return [flat[None]], [xp.ones(1, bool)], [every], [own[None]]
-
-
-def _check_responses(graph: Any, method: str) -> None:
-    if getattr(graph, "responses", None) is None:
-        name = type(graph).__name__
-        raise ValueError(
-            f"graph must be as activation_graph makes it for method={method!r}, got a {name} without samples"
-        )
 
 
 def _length(lines: Lines) -> int:

@@ -11,8 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
-from modularity_jax.metric.multiple_testing import westfall_young
-from modularity_jax.metric.statistics import compare
+from modularity_jax.metric.combining import combine_trials
 from modularity_jax.probes.submodules import deal_parts, draw_orders
 
 Array = jax.Array
@@ -65,10 +64,8 @@ def boundary_test(
     rows = [_as_rows(f"features[{name!r}]", own, len(given))[live] for name, own in features.items()]
     trials = _permuted(modules, checks.as_key(key), int(num_shuffles))
     values = np.stack([_contrasts(SIMILARITIES[similarity](own), trials) for own in rows], axis=1)
-    observed, controls = values[0], values[1:]
-    alone = [compare(own[0], own[1:], higher=True).p_value for own in values.T]
-    adjusted = westfall_young(-observed, -controls)
-    return BoundaryTest(tuple(features), observed, controls, np.array(alone), adjusted)
+    found = combine_trials(values, higher=True)
+    return BoundaryTest(tuple(features), values[0], values[1:], found.p_value, found.p_adjusted)
 
 
 def task_variance(states: ArrayLike, tasks: ArrayLike) -> np.ndarray:

@@ -19,7 +19,7 @@ def kept(masks: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf if leaf.dtype == bool else leaf > 0, masks)
 
 
-def draw(logits: Any, key: Array) -> Any:
+def drawn_masks(logits: Any, key: Array) -> Any:
     """Masks of 0 and 1 for logits of any shapes, 1 with probability sigmoid(l).
 
     Of s = sigmoid(l + g), g logistic, the mask is [s > 1/2] and has the derivative of s, s (1 - s): straight through.

@@ -21,7 +21,7 @@ from modularity_jax.nets.adam import Moments, adam_step
 from modularity_jax.nets.group_sizes import networks_at_once
 from modularity_jax.parallel import as_mesh, grouped_map, outside_explicit_mesh
 from modularity_jax.probes.labels import check_classes
-from modularity_jax.probes.masked import draw, kernels_in, times
+from modularity_jax.probes.masked import drawn_masks, kernels_in, times
 from modularity_jax.programs import is_concrete, program
 
 Array = jax.Array
@@ -104,13 +104,7 @@ def train_masks(
       ValueError: if the samples do not fit one another or the network, no leaf is masked, num_samples does not divide
         batch_size, a number is out of its range, or params are not of as many networks as there are keys.
     """
-    several = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 1
-    keys = jnp.stack([checks.as_key(own) for own in key]) if several else checks.as_key(key)
-    if several and {np.shape(leaf)[:1] for leaf in jax.tree.leaves(params)} != {keys.shape}:
-        raise ValueError(f"params must have leaves [{len(keys)}, ...], of as many networks as there are keys")
-    if not jax.tree.leaves(kernels_in(params, several)):
-        raise ValueError("params must hold a kernel, a leaf with two or more axes, got none")
-    one = jax.eval_shape(lambda leaves: jax.tree.map(lambda leaf: leaf[0], leaves), params) if several else params
+    keys, one = _networks_of(params, key)
     x, y = check_sub_tasks(apply, one, x, y, classes=loss is cross_entropy)
     checks.check_count("num_steps", num_steps, 0)
     checks.check_count("batch_size", batch_size, 1)
@@ -120,6 +114,18 @@ def train_masks(
     rates = MaskRates(_rate("alpha", alpha), _rate("learning_rate", learning_rate), np.int32(num_steps))
     problem = MaskProblem(apply, loss, int(batch_size), int(num_samples), as_mesh(mesh))
     return _train(problem, params, x, y, keys, rates)
+
+
+def _networks_of(params: Any, key: Array) -> tuple[Array, Any]:
+    """The checked key, or those of several networks [S], and the params of one of them, maybe as shapes."""
+    several = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 1
+    keys = jnp.stack([checks.as_key(own) for own in key]) if several else checks.as_key(key)
+    if several and {np.shape(leaf)[:1] for leaf in jax.tree.leaves(params)} != {keys.shape}:
+        raise ValueError(f"params must have leaves [{len(keys)}, ...], of as many networks as there are keys")
+    if not jax.tree.leaves(kernels_in(params, several)):
+        raise ValueError("params must hold a kernel, a leaf with two or more axes, got none")
+    one = jax.eval_shape(lambda leaves: jax.tree.map(lambda leaf: leaf[0], leaves), params) if several else params
+    return keys, one
 
 
 @functools.partial(program, static_argnums=0)
@@ -162,7 +168,7 @@ def _gradient(
         key, x, y = part
 
         def loss(logits: Any) -> Array:
-            return problem.loss(problem.apply(times(params, draw(logits, key)), x), y).sum() / problem.batch_size
+            return problem.loss(problem.apply(times(params, drawn_masks(logits, key)), x), y).sum() / problem.batch_size
 
         return jax.grad(loss)(logits)
 

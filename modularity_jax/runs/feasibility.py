@@ -36,8 +36,11 @@ def check_feasible(config: RunConfig) -> list[str]:
     if phases == ["pruned"] and len(few) == len(config.cluster.num_clusters):
         raise ValueError(f"{sparse}; lower it, or ask for other cluster.phases")
     left_out = [f"{sparse}: left out"] if few else []
-    left_out += list(_check_lesions(config)) if config.lesion.num_shuffles else []
-    return left_out + (list(_check_specialisation(config)) if config.specialisation.num_shuffles else [])
+    # Graphs of activations have hidden neurons alone.
+    for section, most in (("lesion", neurons), ("specialisation", sum(config.model.widths[1:-1]))):
+        if getattr(config, section).num_shuffles:
+            left_out += _check_damage(config, section, most)
+    return left_out
 
 
 def _check_graphs(config: RunConfig) -> None:
@@ -45,8 +48,9 @@ def _check_graphs(config: RunConfig) -> None:
     methods = config.cluster.methods
     for kind in (*config.cluster.graphs, *config.specialisation.graphs * bool(config.specialisation.num_shuffles)):
         check_kind(kind, architecture_of(config.model))
-        if kind in ACTIVATION_GRAPHS:
-            apply_recorded(config.model, before=config.activations.before_relu)  # or an error
+    asks = bool(config.specialisation.num_shuffles) and can_be_damaged(config.model)
+    if asks or ACTIVATION_GRAPHS.keys() & set(config.cluster.graphs):
+        apply_recorded(config.model, before=config.activations.before_relu)  # or an error
     for kind in config.cluster.graphs:
         known = [name for name, method in METHODS.items() if fits(method, kind)]
         if not any(fits(method_of(name), kind) for name in methods):
@@ -60,43 +64,22 @@ def fits(method: Method, kind: str) -> bool:
     return method.of_lists if kind in ACTIVATION_GRAPHS else not method.remade
 
 
-def _check_specialisation(config: RunConfig) -> Iterator[str]:
-    """As `check_feasible`, of a run that asks for specialisation."""
-    settings, without = config.specialisation, "specialisation.num_shuffles=0 leaves it out"
+def _check_damage(config: RunConfig, section: str, neurons: int) -> Iterator[str]:
+    """As `check_feasible`, of a run that asks for lesions or specialisation, of clusters of so many neurons."""
+    settings = getattr(config, section)
+    without = f"{section}.num_shuffles=0 leaves out {'all lesions' if section == 'lesion' else 'all of it'}"
     phases, hidden = [phase for phase in config.phases if phase in settings.phases], config.model.widths[1:-1]
     if not phases:
         asked = ", ".join(settings.phases) or "none"
-        yield f"specialisation.phases names no phase of this run, got {asked}; {without}"
-    elif not can_be_damaged(config.model):
-        yield f"the units of model.name={config.model.name} cannot be silenced, so none specialises; {without}"
-    elif max(hidden, default=0) < 2:
-        raise ValueError(
-            "model.widths must have a hidden layer of at least 2 neurons for specialisation, got "
-            f"{config.model.widths}; {without}"
-        )
-    elif settings.num_clusters > sum(hidden):
-        raise ValueError(
-            f"specialisation.num_clusters must be at most {sum(hidden)}, the hidden neurons, got "
-            f"{settings.num_clusters}; {without}"
-        )
-
-
-def _check_lesions(config: RunConfig) -> Iterator[str]:
-    """As `check_feasible`, of a run that asks for lesions."""
-    settings, without = config.lesion, "lesion.num_shuffles=0 leaves out all lesions"
-    neurons = graph_shape(config.model).num_nodes
-    phases, hidden = [phase for phase in config.phases if phase in settings.phases], config.model.widths[1:-1]
-    if not phases:
-        asked = ", ".join(settings.phases) or "none"
-        yield f"lesion.phases names no phase of this run, got {asked}, so nothing is damaged; {without}"
+        yield f"{section}.phases names no phase of this run, got {asked}, so nothing is damaged; {without}"
     elif not can_be_damaged(config.model):
         yield f"the units of model.name={config.model.name} cannot be silenced, so nothing is damaged; {without}"
     elif not hidden:
         yield f"model.widths has no hidden layer, got {config.model.widths}, so nothing is damaged; {without}"
     elif settings.num_clusters > neurons:
         raise ValueError(
-            f"lesion.num_clusters must be at most {neurons}, the neurons of model.widths, got {settings.num_clusters}; "
-            f"{without}"
+            f"{section}.num_clusters must be at most {neurons}, the {'' if section == 'lesion' else 'hidden '}neurons "
+            f"of model.widths, got {settings.num_clusters}; {without}"
         )
     elif max(hidden) < 2:
         raise ValueError(
@@ -104,7 +87,7 @@ def _check_lesions(config: RunConfig) -> Iterator[str]:
             f"{config.model.widths}; {without}"
         )
     elif "pruned" in phases and settings.num_clusters > _connected(config):
-        yield f"{_too_sparse(config, 'lesion.num_clusters', [settings.num_clusters])}: left out; {without}"
+        yield f"{_too_sparse(config, f'{section}.num_clusters', [settings.num_clusters])}: left out; {without}"
 
 
 def _too_sparse(config: RunConfig, field: str, counts: Sequence[int]) -> str:

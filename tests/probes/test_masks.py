@@ -15,7 +15,7 @@ import modularity_jax as mj
 from modularity_jax.data.planted import fused, modules
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.probes import masks
-from modularity_jax.probes.masked import draw
+from modularity_jax.probes.masked import drawn_masks
 from modularity_jax.probes.masks import cross_entropy
 from modularity_jax.runs.compilation import CompileWatch
 from tests.probes import slow
@@ -44,7 +44,7 @@ def test_a_draw_is_0_or_1_and_its_gradient_that_of_the_mean_of_s():
     many = {"a": jnp.tile(logits, (count, 1)), "b": jnp.zeros(3)}
 
     def total(many):
-        drawn = draw(many, jax.random.key(0))
+        drawn = drawn_masks(many, jax.random.key(0))
         return drawn["a"].sum(), drawn["a"]
 
     gradients, drawn = jax.jit(jax.grad(total, has_aux=True))(many)
@@ -133,7 +133,7 @@ def test_steps_against_optax(side_by_side):
         batch_key, *own = jax.random.split(key, 1 + parts)
         drawn = jax.random.randint(batch_key, (parts, size // parts), 0, x.shape[1])
         losses = [
-            loss(forward(times(params, draw(logits, one)), x[sub_task][places]), y[sub_task][places])
+            loss(forward(times(params, drawn_masks(logits, one)), x[sub_task][places]), y[sub_task][places])
             for one, places in zip(own, drawn, strict=True)
         ]
         return jnp.concatenate(losses).mean() + alpha / size * sum(leaf.sum() for leaf in kernels(logits))

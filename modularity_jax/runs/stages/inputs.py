@@ -66,7 +66,7 @@ class TrainedNetwork(NamedTuple):
 
 
 def load_networks(
-    workdir: Workdir, phases: Sequence[str], kinds: Sequence[str]
+    workdir: Workdir, phases: Sequence[str], kinds: Sequence[str], activations: Activations | None = None
 ) -> dict[tuple[str, int], TrainedNetwork]:
     """As process 0 finds them: those whose loss stayed finite, by phase and seed, with their graphs of some kinds.
 
@@ -82,8 +82,8 @@ def load_networks(
         return found
 
     found, config = {}, workdir.config
-    of_units = any(kind in ACTIVATION_GRAPHS for kind in kinds)
-    activations = Activations(config, load_samples(config)) if of_units else None
+    if activations is None and any(kind in ACTIVATION_GRAPHS for kind in kinds):
+        activations = Activations(config, load_samples(config))
     for (phase, seed), params in told_by_first(read).items():
         stream = [config.train.seed, config.network(seed).seed]
         key = {"network": digest(named(params).values()), "stream": stream, "bits": BITS, **jax_settings()}

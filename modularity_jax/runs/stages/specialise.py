@@ -34,8 +34,8 @@ from modularity_jax.runs.stages.inputs import (
     load_samples,
 )
 from modularity_jax.runs.stages.left_out import Case
-from modularity_jax.runs.stages.specialise_tables import TABLES, Partitioning, as_piece, collate
-from modularity_jax.runs.store import Store, digest, unpacked
+from modularity_jax.runs.stages.specialise_tables import TABLES, Partitioning, collate, partitioning_piece
+from modularity_jax.runs.store import Store, digest, packed, unpacked
 from modularity_jax.runs.tables import is_complete
 from modularity_jax.runs.workdir import Workdir
 
@@ -77,29 +77,37 @@ def specialise_stage(workdir: Workdir, mesh: Mesh | None = None) -> None:
       StoppedError: after saving, if it was asked to stop.
     """
     config, own = workdir.config, workdir.config.specialisation
-    phases = [phase for phase in config.phases if phase in own.phases and own.num_shuffles]
-    networks = load_networks(workdir, phases, own.graphs)
+    phases = [phase for phase in config.phases if phase in own.phases]
+    if not own.num_shuffles or not phases:
+        logging.info("%s: its config asks for no test of specialisation", workdir.path)
+        return
+    every = load_samples(config)
+    if why := _why_none(config, every):
+        names = load_networks(workdir, phases, ())
+        reasons = {Case(*name, graph, own.num_clusters): why for name in names for graph in own.graphs}
+        told_by_first(lambda: left_out.note(workdir, "specialise", reasons))
+        return
+    activations = Activations(config, every)
+    networks = load_networks(workdir, phases, own.graphs, activations)
     asked: Iterable[Any] = itertools.product([*networks], own.graphs, own.scopes)
     cases = [SpecialisationCase(*network, *rest) for network, *rest in asked]
     cases = [case for case in cases if _has_scope(networks[case[:2]].graphs[case.graph], case.scope)]
     if told_by_first(lambda: _is_done(workdir, phases, cases)):
         logging.info("%s holds its specialisation already", workdir.path)
         return
-    every = load_samples(config)
-    reasons = _impossible(config, networks, every)
+    reasons = left_out.impossible({_left_out(case, config): networks[case[:2]].graphs[case.graph] for case in cases})
     cases = [case for case in cases if _left_out(case, config) not in reasons]
-    told_by_first(lambda: left_out.note(workdir, "specialise", reasons))
-    if not cases:
-        logging.info("%s has no network whose modules could specialise, or its config asks for none", workdir.path)
-        return
     samples = _first(every, own.num_samples)
     drawn_on = digest((samples.x_test, samples.y_test))
-    stage = _Stage(workdir.store(), config, networks, samples, drawn_on, Activations(config, every), mesh)
+    stage = _Stage(workdir.store(), config, networks, samples, drawn_on, activations, mesh)
     keys = {case: [_key(stage, case)] for case in cases}
     title = f"looking for specialisation in {len(networks)} networks"
     with timed(workdir, "specialise", "lesion"):
         pieces = results(workdir, title, "specialise", keys, lambda case: _piece(stage, case), _told)
-        labels = {case: _labels(stage, case) for case in cases}
+        reasons |= {_left_out(case, config): unpacked(own["reason"]) for case, own in pieces.items() if "reason" in own}
+        pieces = {case: piece for case, piece in pieces.items() if "reason" not in piece}
+        labels = {case: _labels(stage, case) for case in pieces}
+        told_by_first(lambda: left_out.note(workdir, "specialise", reasons))
         told_by_first(lambda: collate(workdir, phases, pieces, labels))
 
 
@@ -125,17 +133,13 @@ def _has_scope(graph: Any, scope: str) -> bool:
     return scope == "global" or bool(getattr(graph, "hidden_layers", ()))
 
 
-def _impossible(
-    config: RunConfig, networks: Mapping[tuple[str, int], TrainedNetwork], samples: Samples
-) -> dict[Case, str]:
-    """What is known of the networks without their labels: what they do not allow, and why."""
-    count = config.specialisation.num_clusters
-    asked = {Case(*name, kind, count): graph for name, own in networks.items() for kind, graph in own.graphs.items()}
+def _why_none(config: RunConfig, samples: Samples) -> str | None:
+    """Why no network of the run can be tested; None if some may."""
     if not can_be_damaged(config.model):
-        return dict.fromkeys(asked, f"the units of model.name={config.model.name} cannot be silenced")
+        return f"the units of model.name={config.model.name} cannot be silenced"
     if samples.y_test.ndim == 2:
-        return dict.fromkeys(asked, "specialisation is of networks that classify, and this is a regression")
-    return left_out.impossible(asked)
+        return "specialisation is of networks that classify, and this is a regression"
+    return None
 
 
 def _key(stage: _Stage, case: SpecialisationCase) -> dict[str, Any]:
@@ -154,13 +158,16 @@ def _key(stage: _Stage, case: SpecialisationCase) -> dict[str, Any]:
 
 
 def _piece(stage: _Stage, case: SpecialisationCase) -> dict[str, np.ndarray]:
-    """A partitioning's rows, as JSON, arrays and outcome in words."""
+    """A partitioning's rows, as JSON, arrays and outcome in words; or the reason why the network does not allow it."""
     key = _key(stage, case)
     piece = stage.store.get(key)
     if piece is None:
         signals.check()
         keep = KeptSums(stage.store, key | {"piece": "specialisation-under-way"})
-        piece = as_piece(*_tests(stage, case, keep), stage.config.specialisation.first_shuffles)
+        try:
+            piece = partitioning_piece(*_tests(stage, case, keep), stage.config.specialisation.first_shuffles)
+        except ValueError as error:  # settings were checked before the training: it is the network
+            piece = {"outcome": packed(f"left out, {error}"), "reason": packed(str(error))}
         stage.store.put(key, piece)
         keep.drop()
     return piece

@@ -52,7 +52,7 @@ class Statistic(NamedTuple):
     test: CombinedTest
 
 
-def as_piece(tested: LesionTest, excited: InputCoherence, first_shuffles: int) -> dict[str, np.ndarray]:
+def partitioning_piece(tested: LesionTest, excited: InputCoherence, first_shuffles: int) -> dict[str, np.ndarray]:
     """A partitioning's rows, as JSON, arrays and outcome in words; the tests by all controls, and by the first ones."""
     most = len(tested.control_accuracy)
     networks: list[Row] = []

@@ -1,6 +1,7 @@
 """The specialisation stage: its tables against the library's own functions, going on, what is left out, the report."""
 
 import dataclasses
+import shutil
 
 import jax
 import numpy as np
@@ -140,6 +141,37 @@ def test_what_is_in_the_store_is_not_computed_again(workdir, tmp_path, monkeypat
     assert content(workdir.path) == before
 
 
+def test_a_network_that_cannot_be_tested_is_left_out(workdir, tmp_path, monkeypatch):
+    config = dataclasses.replace(workdir.config, specialisation=dataclasses.replace(CONFIG.specialisation, num_top=19))
+    copy = create_workdir(shutil.copytree(workdir.path, tmp_path / "b"), workdir.config, "a command")
+    copy = dataclasses.replace(copy, config=config)
+    (copy.path / "specialisation.csv").unlink()
+    test = specialise.lesion_test
+
+    def fails(params, *rest, **how):
+        if (params["layer_00"]["kernel"] == params_of(workdir, 1)["layer_00"]["kernel"]).all():
+            raise ValueError("labels must have a live unit in every hidden layer, got none in layer 2")
+        return test(params, *rest, **how)
+
+    monkeypatch.setattr(specialise, "lesion_test", fails)
+    specialise.specialise_stage(copy)
+    assert {row["seed"] for row in read_csv(copy.path / "specialisation.csv")} == {0}
+    noted = read_csv(copy.path / "left_out.csv")
+    assert {(row["stage"], row["seed"], row["graph"]) for row in noted} == {
+        ("specialise", 1, "weights"),
+        ("specialise", 1, "activations"),
+    }
+    assert all("a live unit in every hidden layer" in row["reason"] for row in noted)
+    monkeypatch.setattr(specialise, "lesion_test", None)  # and the run is done
+    specialise.specialise_stage(copy)
+
+
+def test_what_is_not_asked_for_reads_nothing(workdir, monkeypatch):
+    monkeypatch.setattr(specialise, "load_samples", None)
+    for changes in ({"num_shuffles": 0}, {"phases": ("pruned",)}):
+        specialise.specialise_stage(dataclasses.replace(workdir, config=with_section("specialisation", **changes)))
+
+
 def test_the_report_answers_in_words(workdir):
     text = write_report(workdir.path).read_text()
     assert "Do modules matter, and are they coherent?" in text
@@ -153,12 +185,12 @@ def with_section(section, **changes):
 
 
 def test_what_cannot_be_had_is_refused():
-    with pytest.raises(ValueError, match=r"num_clusters must be at most 54, the hidden neurons, got 55"):
+    with pytest.raises(ValueError, match=r"must be at most 54, the hidden neurons of model\.widths, got 55"):
         check_feasible(with_section("specialisation", num_clusters=55))
     with pytest.raises(ValueError, match=r"must have one of .*samples.* for the graph activations, got"):
         check_feasible(with_section("cluster", methods=("layer",)))
     (told,) = check_feasible(with_section("specialisation", phases=("pruned",)))
-    assert told.startswith("specialisation.phases names no phase of this run, got pruned; ")
+    assert told.startswith("specialisation.phases names no phase of this run, got pruned, so nothing is damaged; ")
     for name, value, text in (
         ("scopes", ("near",), "specialisation.scopes must be"),
         ("graphs", ("weight",), "specialisation.graphs"),
