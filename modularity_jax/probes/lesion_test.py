@@ -101,7 +101,7 @@ def lesion_test(
       undamaged: what you know of the whole network, its mean of the metric on x and y. Where that is not what comes out
         (to two samples, or a thousandth), params do not tell the network: an error says so.
       ties, correction: how p-values treat ties ("counted", "strict") and many tests ("max_t", "holm").
-      samples_per_batch: samples that go through together; bounds the memory. None takes 500 on CPU cores and what
+      samples_per_batch: samples that go through together; bounds the memory. None takes 125 on CPU cores and what
         fills an accelerator.
       mesh: one-axis mesh whose devices share the samples; None for the default device.
       apply: of another network than a perceptron, (params, x [B, ...], silence) -> logits [B, C]. Silence tells of each

@@ -16,7 +16,7 @@ from modularity_jax.graphs.params import layers_in_order
 Array = jax.Array
 
 # Units whose contribution is taken away by one product.
-BLOCK = 64
+BLOCK = 32
 
 
 class Layer(NamedTuple):

@@ -89,7 +89,7 @@ class LesionConfig:
     joint: int = 50  # controls of each pair damaged together, the study's; 0 leaves this test out
     conditional: int = 50  # controls of each pair a given b, the study's; 0 leaves this test out
     correction: str = "max_t"  # of p-values for the number of tests in a network; or "holm"
-    samples_per_batch: int = 0  # test samples that go through together; 0 (auto): 500 on CPU cores, else as above
+    samples_per_batch: int = 0  # test samples that go through together; 0 (auto): 125 on CPU cores, else as above
 
     def __post_init__(self) -> None:
         for name in ("num_shuffles", "joint", "conditional"):
@@ -128,7 +128,7 @@ class SpecialisationConfig:
     num_clusters: int = 16  # the study's, of all layers together; a layer alone has as many as it has labels of those
     num_shuffles: int = 0  # controls of each sub-module; 0 leaves all of it out
     first_shuffles: int = 19  # the study's controls, the first of those: the tables have both
-    num_samples: int = 5000  # the first of the test set, on which modules are damaged; 0 takes all
+    num_samples: int = 3000  # the first of the test set, on which modules are damaged; 0 takes all
     num_top: int = 100  # samples that excite a sub-module most, whose classes are looked at
 
     def __post_init__(self) -> None:

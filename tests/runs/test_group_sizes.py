@@ -20,7 +20,7 @@ from modularity_jax.runs.workdir import create_workdir, open_workdir
 
 STUDY = (784, 256, 256, 256, 256, 10)
 SHAPES = [*itertools.pairwise(STUDY)]
-ON_CPU = (1, 1, 500)
+ON_CPU = (1, 1, 125)
 CONFIG = {
     "data": {"name": "digits", "num_train": 300},
     "model": {"widths": (64, 100, 60, 10)},
