@@ -7,17 +7,27 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from experiments.known_modules.bench import CURVED
-from experiments.known_modules.measures import WAYS
+from experiments.known_modules.functional import PROBES
+from experiments.known_modules.measures import CONTROLS, WAYS
 from modularity_jax.report.figures.style import INK, Drawn, module_colour, new_figure
 from modularity_jax.runs.tables import Row
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Two tables: how well known modules are found, and where a network counts as modular."""
+    """How well known modules are found, where a network counts as modular, and what other means than graphs say."""
     found = pd.DataFrame(rows)
-    known = found[(found["twin"] == 0) & (found["control"] == found["control"].iloc[0])]
-    tests = _table(found, ["task", "control"], lambda row: short(row["significant"]))
-    return f"{_table(known, ['task'], _agreement)}\n\n{tests}"
+    by_graphs, others = (found[found["measure"].isin(names)] for names in (WAYS, PROBES))
+    known = by_graphs[(by_graphs["twin"] == 0) & (by_graphs["control"] == CONTROLS[0])]
+    tests = _table(by_graphs, ["task", "control"], lambda row: short(row["significant"]))
+    return f"{_table(known, ['task'], _agreement)}\n\n{tests}\n\n{_table(others, ['task'], _probed)}"
+
+
+def _probed(row: pd.Series) -> str:
+    """Agreement with the truth of what finds modules; of others the value, by chance, and how often that is beaten."""
+    if row["measure"] == "masks":
+        return short(row["ari_hidden"])
+    tested = row["significant"] == row["significant"]
+    return short(row["value"]) + (f" / {short(row['chance'])} ({short(row['significant'])})" if tested else "")
 
 
 def _agreement(row: pd.Series) -> str:
@@ -33,7 +43,8 @@ def _table(rows: pd.DataFrame, places: list[str], cell: Callable[[pd.Series], st
     measures = list(dict.fromkeys(rows["measure"]))
     lines = [f"| {' | '.join([*places, *measures])} |", f"|{'---|' * (len(places) + len(measures))}"]
     for place, own in rows.groupby(places, sort=False):
-        cells = [cell(own[own["measure"] == measure].iloc[0]) for measure in measures]
+        found = {row["measure"]: cell(row) for _, row in own.iterrows()}
+        cells = [found.get(measure, "") for measure in measures]
         lines.append(f"| {' | '.join([*place, *cells])} |")
     return "\n".join(lines)
 
