@@ -6,7 +6,7 @@ all of it and ask for an accelerator.
 
 Command: python -m experiments.run --config=configs/mnist_local.py --config.data.dir=<folder with mnist/>
 Time on 2 cores: 13 minutes, of which the tests of sub-modules take 8
-Expect: modules are important by all four partitionings, and coherent by one with these images, by none with all; docs/specialisation.md
+Expect: modules are important by all four partitionings; coherent by one with these images, by none with all
 """
 
 import ml_collections

@@ -1,7 +1,7 @@
 """What the bench says: Markdown tables of measures and tasks, and the figure of planted networks."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,8 +18,12 @@ def markdown(rows: Sequence[Row]) -> str:
     found = pd.DataFrame(rows)
     by_graphs, others = (found[found["measure"].isin(names)] for names in (WAYS, PROBES))
     known = by_graphs[(by_graphs["twin"] == 0) & (by_graphs["control"] == CONTROLS[0])]
-    tests = _table(by_graphs, ["task", "control"], lambda row: short(row["significant"]))
-    return f"{_table(known, ['task'], _agreement)}\n\n{tests}\n\n{_table(others, ['task'], _probed)}"
+    tables = (
+        _table(known, ["task"], WAYS, _agreement),
+        _table(by_graphs, ["task", "control"], WAYS, lambda row: short(row["significant"])),
+        _table(others, ["task"], PROBES, _probed),
+    )
+    return "\n\n".join(tables)
 
 
 def _probed(row: pd.Series) -> str:
@@ -38,9 +42,9 @@ def _agreement(row: pd.Series) -> str:
     return f"{score} (layer {short(row['ari_layer'])})" if row["ari_layer"] > max(row["ari"], 0.1) else score
 
 
-def _table(rows: pd.DataFrame, places: list[str], cell: Callable[[pd.Series], str]) -> str:
-    """A line for each task, or other place, and a column for each measure, in the order in which they come."""
-    measures = list(dict.fromkeys(rows["measure"]))
+def _table(rows: pd.DataFrame, places: list[str], measures: Iterable[str], cell: Callable[[pd.Series], str]) -> str:
+    """A line for each task, or other place, in the order in which they come, and a column for each measure."""
+    measures = [*measures]
     lines = [f"| {' | '.join([*places, *measures])} |", f"|{'---|' * (len(places) + len(measures))}"]
     for place, own in rows.groupby(places, sort=False):
         found = {row["measure"]: cell(row) for _, row in own.iterrows()}

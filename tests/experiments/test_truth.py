@@ -165,7 +165,7 @@ def test_a_toy_run(toy):
     assert lines[0] == f"| task | {' | '.join(WAYS)} |"
     assert lines[2].startswith("| planted, 3 kernels | ")
     assert len(lines) == 4 + 1 + 2 + 3 * len(CONTROLS) + 1 + 2 + 3
-    assert lines[-3].startswith("| planted, 3 kernels |  | .")
+    assert lines[-3].startswith("| planted, 3 kernels |  | .")  # without masks
 
 
 def test_what_is_finished_is_not_done_again(toy, tmp_path):
