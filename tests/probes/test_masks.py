@@ -15,7 +15,7 @@ import modularity_jax as mj
 from modularity_jax.data.planted import fused, modules
 from modularity_jax.nets.sweep import seed_mesh
 from modularity_jax.probes import masks
-from modularity_jax.probes.masked import drawn_masks
+from modularity_jax.probes.mask_trees import drawn_masks
 from modularity_jax.probes.masks import cross_entropy
 from modularity_jax.runs.compilation import CompileWatch
 from tests.probes import slow
