@@ -92,6 +92,8 @@ def test_units_are_of_the_sub_task_that_keeps_most_of_their_weight(network):
     found = mj.unit_labels(masks, params)
     assert (found[0], found[1]) == (-1, -1)  # kept by two alike, kept by none
     assert (found[2:6] == strength[:, 2:6].argmax(axis=0)).all()
+    nothing = jax.tree.map(lambda leaf: np.zeros_like(leaf[:1]), masks)
+    assert (mj.unit_labels(nothing, params) == -1).all()
 
 
 def logits_of(both):
