@@ -121,6 +121,7 @@ OF_EACH_KIND = ("cifar10", "initial", "mnist_controls", "mnist_dropout")
 # The report does not depend on the data: one of each kind, besides that of test_launchers, with lesions.
 REPORTED = ("initial", "mnist_controls")
 NUM_TEST = 2000
+FEW_SHUFFLES = 3
 WITHOUT_LESIONS = (
     "cifar10_vgg",
     "fashion_cnn",
@@ -274,8 +275,14 @@ def test_the_quick_variant_is_the_same_at_a_toy_size(name):
     "name", [pytest.param(name, marks=() if name in OF_EACH_KIND else pytest.mark.long) for name in RUNNABLE]
 )
 def test_the_quick_variant_runs(name, tmp_path, request):
-    """That of digits has other shapes, hence programs of its own; test_launchers runs it as a user does."""
+    """That of digits has other shapes, hence programs of its own; test_launchers runs it as a user does.
+
+    With as few shuffles as there can be a test with: how many there are changes no line below.
+    """
     config = load(name, "quick")
+    for section, field in (("cluster", "num_shuffles"), ("lesion", "num_shuffles"), ("lesion", "joint"),
+                           ("lesion", "conditional"), ("specialisation", "num_shuffles")):  # fmt: skip
+        config[section][field] = min(config[section][field], FEW_SHUFFLES)
     if any(word in config["data"]["name"] for word in ("mnist", "halves", "stacked")):
         request.getfixturevalue("real_data_dir")
     config["data"]["dir"] = str(request.getfixturevalue("data_dir"))
