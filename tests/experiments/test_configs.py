@@ -120,8 +120,9 @@ RUNNABLE = (*PROTOCOL, *DROPOUT_FILES)
 OF_EACH_KIND = ("cifar10", "initial", "mnist_controls", "mnist_dropout")
 # The report does not depend on the data: one of each kind, besides that of test_launchers, with lesions.
 REPORTED = ("initial", "mnist_controls")
-NUM_TEST = 2000
+NUM_TEST = 500
 FEW_SHUFFLES = 3
+FEW_IMAGES = 200  # of a network of images, which learns nothing in two epochs of 1,000 either
 WITHOUT_LESIONS = (
     "cifar10_vgg",
     "fashion_cnn",
@@ -277,7 +278,7 @@ def test_the_quick_variant_is_the_same_at_a_toy_size(name):
 def test_the_quick_variant_runs(name, tmp_path, request):
     """That of digits has other shapes, hence programs of its own; test_launchers runs it as a user does.
 
-    With as few shuffles as there can be a test with: how many there are changes no line below.
+    With few shuffles, and of images: how many there are changes no line below.
     """
     config = load(name, "quick")
     for section, field in (("cluster", "num_shuffles"), ("lesion", "num_shuffles"), ("lesion", "joint"),
@@ -285,6 +286,8 @@ def test_the_quick_variant_runs(name, tmp_path, request):
         config[section][field] = min(config[section][field], FEW_SHUFFLES)
     if any(word in config["data"]["name"] for word in ("mnist", "halves", "stacked")):
         request.getfixturevalue("real_data_dir")
+    if config["model"]["name"] in ("cnn", "vgg"):
+        config["data"]["num_train"] = FEW_IMAGES
     config["data"]["dir"] = str(request.getfixturevalue("data_dir"))
     workdir = create_workdir(tmp_path / name, from_dict(config), "a command")
     train_stage(workdir)
