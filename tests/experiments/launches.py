@@ -11,8 +11,10 @@ import sys
 import tempfile
 import traceback
 
-import modularity_jax.report
-import modularity_jax.runs.stages.inputs  # noqa: F401  all that the launchers need, without starting JAX's devices
+# All that takes time to import, Orbax and matplotlib among it, without starting JAX's devices.
+import modularity_jax.report.figures.style
+import modularity_jax.runs.checkpoints
+import modularity_jax.runs.stages.inputs  # noqa: F401
 from experiments import launcher  # noqa: F401
 
 
