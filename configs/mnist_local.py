@@ -5,8 +5,8 @@ and 199. Words: "pruned" looks at pruned networks; "cnn" at the small convolutio
 all of it and ask for an accelerator.
 
 Command: python -m experiments.run --config=configs/mnist_local.py --config.data.dir=<folder with mnist/>
-Time on 2 cores: 20 minutes or more, of which the tests of sub-modules take most; 50 beside other work
-Expect: modules are important by all four partitionings, and not shown to be coherent; docs/specialisation.md
+Time on 2 cores: 13 minutes, of which the tests of sub-modules take 8
+Expect: modules are important by all four partitionings; coherent by one with these images, by none with all
 """
 
 import ml_collections

@@ -47,7 +47,7 @@ from modularity_jax.probes.mask_scores import (
     mask_overlap,
     unit_labels,
 )
-from modularity_jax.probes.masked import masked
+from modularity_jax.probes.mask_trees import masked
 from modularity_jax.probes.masks import train_masks
 from modularity_jax.probes.mixtures import gate_information, load_entropy, signature_affinity
 from modularity_jax.probes.routing import RoutingScores, RoutingTest, gate_assignment, routing_scores, routing_test

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 import jax
 import numpy as np
 
-from experiments.known_modules.fits import Fit, Item, fit, with_controls
+from experiments.known_modules.fits import Item, fit, with_controls
+from experiments.known_modules.functional import PROBES, Given, Probed, given
 from experiments.known_modules.measures import CONTROLS, WAYS
-from experiments.known_modules.networks import Networks
+from experiments.known_modules.networks import Networks, first
 from experiments.known_modules.tasks import TASKS, Sizes, Task, plant
 from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.metric.agreement import adjusted_rand
@@ -17,6 +18,8 @@ from modularity_jax.runs.tables import Row
 
 # Compared with a p-value that is a whole number over (R + 1).
 LEVEL = 0.05 + 1e-6
+# Adjusted Rand indices: with the truth, of hidden units, within hidden layers, by strength; and with the layers.
+AGREEMENTS = ("ari", "ari_hidden", "ari_by_layer", "ari_weighted", "ari_layer")
 # Of the figure: those that need no samples, at K clusters.
 CURVED = ("n-cut", "corrected spectral", "Newman Q", "layered Q")
 
@@ -29,10 +32,16 @@ def task_rows(name: str, sizes: Sizes, advance: Callable[[str], None]) -> Iterat
     for control in CONTROLS:
         items = with_controls(networks, control, sizes.num_controls)
         for way in WAYS:
-            yield {"task": name, "twin": int(task.twin), "measure": way, "control": control} | _row(
-                task, networks, items, way
-            )
+            yield _place(name, way, control) | _row(task, networks, items, way)
             advance(f"{way} on {name}")
+    own = given(first(networks, sizes.num_seeds), task.num_modules, sizes.num_controls)
+    for measure, probe in PROBES.items():
+        start = time.monotonic()
+        found = probe(own)
+        if found is not None:  # it applies
+            seconds = round(time.monotonic() - start, 2)
+            yield _place(name, measure, None) | _probe_row(task, own, found) | {"seconds": seconds}
+        advance(f"{measure} on {name}")
 
 
 def curve_rows(num_kernels: int, num_modules: int, sizes: Sizes, advance: Callable[[str], None]) -> Iterator[Row]:
@@ -46,28 +55,46 @@ def curve_rows(num_kernels: int, num_modules: int, sizes: Sizes, advance: Callab
         advance(f"{way} on planted networks of {num_kernels} kernels")
 
 
+def _place(task: str, measure: str, control: str | None) -> Row:
+    return {"task": task, "twin": int(TASKS[task].twin), "measure": measure, "control": control}
+
+
 def _row(task: Task, networks: Networks, items: Item, way: str) -> Row:
+    """Of a measure whose controls are of shuffled weights."""
     size = task.num_modules * (len(networks.widths) if WAYS[way].by_depth else 1)
     start = time.monotonic()
     with CompileWatch() as watch:
         found = fit(items, way=way, num_clusters=size)
     seconds = time.monotonic() - start - watch.seconds - watch.tracing
-    row: Row = {"num_clusters": size, "networks": len(found.labels), "controls": int(items.numbers[:, 1].max())}
-    row |= {"accuracy": networks.accuracy}
-    row |= _agreement(networks, found, twin=task.twin)
-    row |= {"p_value": _mean(found.p_values), "significant": float(np.mean(found.p_values <= LEVEL))}
-    return row | {"seconds": round(seconds, 2)}
+    row: Row = {"num_clusters": size, "controls": int(items.numbers[:, 1].max())}
+    row |= _scores(networks, found.labels, found.p_values, twin=task.twin)
+    return row | {"value": None, "chance": None, "seconds": round(seconds, 2)}
 
 
-def _agreement(networks: Networks, found: Fit, *, twin: bool) -> Row:
-    """Adjusted Rand indices, means over networks, of units whose module is known, or that have a weight."""
+def _probe_row(task: Task, own: Given, found: Probed) -> Row:
+    """Of a measure by other means; value and chance are its own."""
+    row: Row = {"num_clusters": own.num_modules, "controls": 0 if found.p_value is None else own.num_controls}
+    row |= _scores(own.networks, found.labels, found.p_value, twin=task.twin)
+    return row | {"value": _mean(found.value), "chance": None if found.chance is None else _mean(found.chance)}
+
+
+def _scores(networks: Networks, labels: np.ndarray | None, p_values: np.ndarray | None, *, twin: bool) -> Row:
+    """Of labels [S, N] and p-values [S], of a measure that gives them."""
+    row: Row = {"networks": len(networks.truth), "accuracy": networks.accuracy}
+    row |= dict.fromkeys(AGREEMENTS) if labels is None else _agreement(networks, labels, twin=twin)
+    if p_values is None:
+        return row | {"p_value": None, "significant": None}
+    return row | {"p_value": _mean(p_values), "significant": float(np.mean(p_values <= LEVEL))}
+
+
+def _agreement(networks: Networks, found: np.ndarray, *, twin: bool) -> Row:
+    """Adjusted Rand indices of labels [S, N], means over networks, of units whose module is known or that have any."""
     layer = np.repeat(np.arange(len(networks.widths)), networks.widths)
     numbers = np.arange(1, layer.max())[:, None]
     hidden = (layer > 0) & (layer < layer.max())
     strengths = _strengths(networks)
-    names = "ari", "ari_hidden", "ari_by_layer", "ari_weighted", "ari_layer"
-    scores: dict[str, list[float | None]] = {name: [] for name in names}
-    for labels, truth, strength in zip(found.labels, networks.truth, strengths, strict=True):
+    scores: dict[str, list[float | None]] = {name: [] for name in AGREEMENTS}
+    for labels, truth, strength in zip(found, networks.truth, strengths, strict=True):
         known = (truth >= 0) & (not twin)
         scores["ari"].append(adjusted_rand(labels[known], truth[known]))
         scores["ari_hidden"].append(adjusted_rand(labels[known & hidden], truth[known & hidden]))

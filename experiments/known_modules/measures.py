@@ -77,6 +77,13 @@ def _of_activations(layers: Layers, x: Array, key: Array, num_clusters: int) -> 
     return Found(found.labels, found.value)
 
 
+def _of_signed_correlations(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
+    """By the signed modularity of the units' correlations, as of a recurrent network's states."""
+    correlations = mj.unit_correlations(jnp.concatenate(activations(layers, x), axis=1))
+    found = mj.cluster_signed(correlations, key, num_clusters=num_clusters, num_restarts=NUM_RESTARTS)
+    return Found(found.labels, found.value)
+
+
 def _of_activation_graph(layers: Layers, x: Array, key: Array, num_clusters: int) -> Found:
     """By the n-cut of the graph of squared rank correlations."""
     graph = mj.activation_graph(activations(layers, x))
@@ -108,6 +115,7 @@ WAYS: dict[str, Way] = {
     "Newman Q": _way("newman"),
     "layered Q": _way("modularity"),
     "correlations": Way(_of_activations),
+    "signed correlations": Way(_of_signed_correlations),
     "activation n-cut": Way(_of_activation_graph),
     "local n-cut": Way(functools.partial(_layer_by_layer, lambda layers, x: _graph(layers)), by_layer=True),
     "local activation n-cut": Way(

@@ -27,11 +27,18 @@ class Networks(NamedTuple):
     x: np.ndarray  # [S, n, d_0]
     truth: np.ndarray  # [S, N] int32, -1 where no module is known
     accuracy: float | None = None  # mean, on test samples
+    known: Known | None = None  # what they were trained for
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Units of each layer."""
         return (self.x.shape[2], *(bias.shape[1] for _, bias in self.layers))
+
+
+def first(networks: Networks, count: int) -> Networks:
+    """So many of a stack, or all."""
+    layers, x, truth = jax.tree.map(lambda leaf: leaf[:count], networks[:3])
+    return networks._replace(layers=layers, x=x, truth=truth)
 
 
 def without_training(kernels: Sequence[jax.Array], truth: np.ndarray, seed: int = 0) -> Networks:
@@ -53,7 +60,7 @@ def trained(known: Known, hidden: Sequence[int], train: TrainConfig, prune: Prun
     inputs, outputs = (np.tile(labels, (train.num_seeds, 1)) for labels in (known.inputs, known.outputs))
     truth = np.concatenate([inputs, hidden_labels(known, jax.tree.map(jnp.asarray, layers)), outputs], axis=1)
     x = np.tile(known.data.x_test[:NUM_SAMPLES], (train.num_seeds, 1, 1))
-    return Networks(layers, x, truth, float(np.asarray(last.metrics.test_accuracy).mean()))
+    return Networks(layers, x, truth, float(np.asarray(last.metrics.test_accuracy).mean()), known)
 
 
 def side_by_side(networks: Networks, share: float) -> Networks:

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 
 from experiments.known_modules.bench import CURVED, curve_rows, task_rows
+from experiments.known_modules.functional import PROBES
 from experiments.known_modules.measures import CONTROLS, WAYS
 from experiments.known_modules.tables import draw
 from experiments.known_modules.tasks import TASKS, Sizes
@@ -32,11 +33,12 @@ def run(root: pathlib.Path, sizes: Sizes) -> list[Row]:
     curves: dict[str, MakeRows] = {
         f"{k} kernels, {m} modules": functools.partial(curve_rows, k, m) for k, m in sizes.curves
     }
-    about = {"sizes": dataclasses.asdict(sizes), "measures": [*WAYS], "controls": [*CONTROLS]}
+    about = {"sizes": dataclasses.asdict(sizes), "measures": [*WAYS, *PROBES], "controls": [*CONTROLS]}
     settings = json.loads(json.dumps(about))
     folder = root / "pieces"
     left = {name for name in tasks | curves if kept_rows(folder, name, settings) is None}
-    total = sum((1 + len(WAYS) * len(CONTROLS)) if name in tasks else len(CURVED) for name in left)
+    steps = 1 + len(WAYS) * len(CONTROLS) + len(PROBES)
+    total = sum(steps if name in tasks else len(CURVED) for name in left)
     with Progress("known modules", total) as progress:
 
         def advance(what: str) -> None:

@@ -1,23 +1,37 @@
 """What the bench says: Markdown tables of measures and tasks, and the figure of planted networks."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from experiments.known_modules.bench import CURVED
-from experiments.known_modules.measures import WAYS
+from experiments.known_modules.functional import PROBES
+from experiments.known_modules.measures import CONTROLS, WAYS
 from modularity_jax.report.figures.style import INK, Drawn, module_colour, new_figure
 from modularity_jax.runs.tables import Row
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Two tables: how well known modules are found, and where a network counts as modular."""
+    """How well known modules are found, where a network counts as modular, and what other means than graphs say."""
     found = pd.DataFrame(rows)
-    known = found[(found["twin"] == 0) & (found["control"] == found["control"].iloc[0])]
-    tests = _table(found, ["task", "control"], lambda row: short(row["significant"]))
-    return f"{_table(known, ['task'], _agreement)}\n\n{tests}"
+    by_graphs, others = (found[found["measure"].isin(names)] for names in (WAYS, PROBES))
+    known = by_graphs[(by_graphs["twin"] == 0) & (by_graphs["control"] == CONTROLS[0])]
+    tables = (
+        _table(known, ["task"], WAYS, _agreement),
+        _table(by_graphs, ["task", "control"], WAYS, lambda row: short(row["significant"])),
+        _table(others, ["task"], PROBES, _probed),
+    )
+    return "\n\n".join(tables)
+
+
+def _probed(row: pd.Series) -> str:
+    """Agreement with the truth of what finds modules; of others the value, by chance, and how often that is beaten."""
+    if row["measure"] == "masks":
+        return short(row["ari_hidden"])
+    tested = row["significant"] == row["significant"]
+    return short(row["value"]) + (f" / {short(row['chance'])} ({short(row['significant'])})" if tested else "")
 
 
 def _agreement(row: pd.Series) -> str:
@@ -28,12 +42,13 @@ def _agreement(row: pd.Series) -> str:
     return f"{score} (layer {short(row['ari_layer'])})" if row["ari_layer"] > max(row["ari"], 0.1) else score
 
 
-def _table(rows: pd.DataFrame, places: list[str], cell: Callable[[pd.Series], str]) -> str:
-    """A line for each task, or other place, and a column for each measure, in the order in which they come."""
-    measures = list(dict.fromkeys(rows["measure"]))
+def _table(rows: pd.DataFrame, places: list[str], measures: Iterable[str], cell: Callable[[pd.Series], str]) -> str:
+    """A line for each task, or other place, in the order in which they come, and a column for each measure."""
+    measures = [*measures]
     lines = [f"| {' | '.join([*places, *measures])} |", f"|{'---|' * (len(places) + len(measures))}"]
     for place, own in rows.groupby(places, sort=False):
-        cells = [cell(own[own["measure"] == measure].iloc[0]) for measure in measures]
+        found = {row["measure"]: cell(row) for _, row in own.iterrows()}
+        cells = [found.get(measure, "") for measure in measures]
         lines.append(f"| {' | '.join([*place, *cells])} |")
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.known_modules.networks import Networks, padded, side_by_side, trained, without_training
 from modularity_jax.data import digits, functions, pairs, retina, rules
-from modularity_jax.data.known import Known, mixed, task
+from modularity_jax.data.known import Known, halves, mixed, task
 from modularity_jax.data.planted import modules, planted
 from modularity_jax.nets.config import PruneConfig, TrainConfig
 
@@ -90,13 +90,20 @@ def _train(known: Known, hidden: tuple[int, int], sizes: Sizes, epochs: int, spa
     return trained(known, hidden, settings, prune)
 
 
+def _beside(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of images [n, d] and digits [n, 1] as many pairs, of which the second are all in reverse order."""
+    return np.concatenate([x, x[::-1]], axis=1), np.concatenate([y, y[::-1]], axis=1)
+
+
 def _fused(share: float, *, twin: bool = False) -> Task:
     def make(sizes: Sizes) -> Networks:
         data = digits.load()
-        x = (data.x_train, data.y_train[:, None]), (data.x_test, data.y_test[:, None])
-        known = task(*x, (10,), np.full(64, -1))
+        one = (data.x_train, data.y_train[:, None]), (data.x_test, data.y_test[:, None])
+        known = task(*one, (10,), np.full(64, -1))
         two = _train(known, (64, 64), sizes, 20, 0.0, num_seeds=2 * sizes.num_seeds, learning_rate=3e-3)
-        return padded(side_by_side(two, share), LARGE)
+        both = task(_beside(*one[0]), _beside(*one[1]), (10, 10), halves(128))
+        fused = side_by_side(two, share)._replace(known=both)
+        return padded(fused, LARGE)
 
     return Task(make, twin=twin)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from experiments.papers.cells import TABLES, Cell, Table, cells, table_of
 from experiments.papers.compare import COLUMNS, compare_cells
-from modularity_jax.report.findings.comparisons import compare
+from modularity_jax.report.findings.comparisons import comparison_table
 from modularity_jax.report.frames import read_settings, records
 from modularity_jax.report.prose import say
 from modularity_jax.runs.config import RunConfig
@@ -56,7 +56,7 @@ def across_text(table: str, root: pathlib.Path, configs: Iterable[str]) -> str:
     for name in configs:
         file = root / table / name / "clusterability.csv"
         for run in read_settings(file.parent) if file.exists() else ():
-            found = compare(run.tests)
+            found = comparison_table(run.tests)
             last = found[found["phase"] == found["phase"].max()]
             paragraphs += [
                 f"{', '.join([name, *(f'{axis}={value:g}' for axis, value in run.own.items())])}: {say('across', row)}"

@@ -14,7 +14,7 @@ from modularity_jax.graphs.layered import LayeredGraph
 from modularity_jax.metric.agreement import adjusted_rand
 from modularity_jax.nets.kernels import kernels_of
 from modularity_jax.nets.sweep import network_keys
-from modularity_jax.probes.masked import kept
+from modularity_jax.probes.mask_trees import binary_masks
 from modularity_jax.runs.tables import Row
 
 #: Of masks that are not of one sub-task: that of all together, and none at all.
@@ -28,7 +28,9 @@ TABLES = ACCURACY, OVERLAP, UNITS = "accuracy", "overlap", "units"
 def task_rows(task: Task, trained: Trained) -> Iterator[Row]:
     """The rows of a task, each with the table that it is of."""
     for seed, key in enumerate(network_keys(CLUSTER_SEED, np.arange(len(jax.tree.leaves(trained.params)[0])))):
-        params, *both = jax.tree.map(lambda leaf, seed=seed: leaf[seed], (trained.params, *map(kept, trained.logits)))
+        params, *both = jax.tree.map(
+            lambda leaf, seed=seed: leaf[seed], (trained.params, *map(binary_masks, trained.logits))
+        )
         found = {
             ACCURACY: _accuracy_rows(task.names, trained, params, both[0]),
             OVERLAP: _overlap_rows(task.names, both),

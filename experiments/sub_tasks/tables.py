@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from experiments.known_modules.tables import short
 from experiments.sub_tasks.rows import NONE
 
 
@@ -54,5 +55,4 @@ def _percent(values: pd.Series) -> str:
 
 def _decimals(values: pd.Series) -> str:
     """The mean, of those that are defined; nothing where none is."""
-    mean = pd.to_numeric(values).mean()
-    return "" if pd.isna(mean) else f"{mean:.2f}".replace("-0.00", "0.00").replace("0.", ".", 1)
+    return short(pd.to_numeric(values).mean())

@@ -118,7 +118,7 @@ def _ranks(values: Array) -> Array:
     return (below + up_to - values.size).astype(values.dtype)
 
 
-def _deviations(values: Array) -> Array:
+def deviations(values: Array) -> Array:
     """Values [n], in a unit near their own, less their mean."""
     scaled = near_one(jnp.where(jnp.abs(values) < jnp.finfo(values.dtype).tiny, 0, values))
     beyond = near_one(scaled - scaled[0])  # exactly 0 where all are equal
@@ -126,7 +126,7 @@ def _deviations(values: Array) -> Array:
     return nearly - nearly.mean()
 
 
-CORRELATIONS: dict[str, Callable[[Array], Array]] = {"spearman": _ranks, "pearson": _deviations}
+CORRELATIONS: dict[str, Callable[[Array], Array]] = {"spearman": _ranks, "pearson": deviations}
 
 
 def _as_layers(activations: Any) -> dict[str, Array]:

@@ -45,6 +45,16 @@ class _Which(NamedTuple):
     keep_places: Any  # [] bool, leaves all values where they are
 
 
+class _Asked(NamedTuple):
+    """Which items are asked for, and how they are worked at."""
+
+    method: str  # of `METHODS`
+    first: Any  # [] uint32, as of `_Which`
+    count: Any  # whole number
+    group_size: int
+    mesh: Mesh | None
+
+
 class Items(NamedTuple):
     """Controls' results."""
 
@@ -92,7 +102,7 @@ def partition_controls(
 ) -> Items:
     """Controls first .. first + count - 1 of the graph by a method of `METHODS`; made is its stock, if at hand."""
     made = made or stock(graph, method, in_form=True)
-    parts = list(_calls(graph, made, key, settings, method, first, count, group_size, mesh))
+    parts = list(_calls(graph, made, key, settings, _Asked(method, first, count, group_size, mesh)))
     return _joined([found for found, _ in parts])
 
 
@@ -108,29 +118,22 @@ def partition_with_controls(
     if used.resampled or used.traded or not _is_item(graph, key):
         alone = partition_graph(graph, key, settings, made=None if used.traded else made, **how)
         return alone, partition_controls(graph, key, settings, method=method, made=made, first=0, count=count, **how)
-    parts = list(_calls(graph, made, key, settings, method, OBSERVED, 1 + count, group_size, mesh))
+    parts = list(_calls(graph, made, key, settings, _Asked(method, OBSERVED, 1 + count, group_size, mesh)))
     return _first(graph, parts[0][1]), jax.tree.map(lambda x: x[1:], _joined([found for found, _ in parts]))
 
 
 def _calls(
-    graph: Graph,
-    made: Stock | None,
-    key: Array,
-    settings: Settings,
-    method: str,
-    first: Any,
-    count: int,
-    group_size: int,
-    mesh: Mesh | None,
+    graph: Graph, made: Stock | None, key: Array, settings: Settings, asked: _Asked
 ) -> Iterator[tuple[Items, Partition]]:
     """Results in the order of the items, and details, of one call after the other."""
-    keep_places, devices = np.asarray(method_of(method).in_place), 1 if mesh is None else mesh.size
+    used, (first, count, group_size, mesh) = method_of(asked.method), asked[1:]
+    devices = 1 if mesh is None else mesh.size
     for start in range(0, count, CAPACITY):
         number = min(CAPACITY, count - start)
         # Beyond the graph itself the number of a control begins at 0 again.
         begin = np.uint32((int(first) + start) % 2**32) if is_concrete(first) else first + np.uint32(start)
-        which = _Which(begin, np.int32(number), keep_places)
-        found, details = _run(graph, made, key, which, method_of(method).resampled, settings, group_size, mesh)
+        which = _Which(begin, np.int32(number), np.asarray(used.in_place))
+        found, details = _run(graph, made, key, which, used.resampled, settings, group_size, mesh)
         found = gather(found) if is_concrete(found) else found
         yield jax.tree.map(lambda x, number=number: in_order(x, number, group_size, devices), found), details
 

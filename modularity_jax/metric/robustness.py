@@ -75,9 +75,10 @@ def robustness(
     those that are taken out of a block are put back, in any order, at any of its places that are free then. At p = 1
     that is the control `layer`, at any density. The rewired network is partitioned by the measure. Of 4 R with p = 1
     the limit is the value that one more surpasses in 5% of all cases at most; what does not surpass it is trivial. A
-    network without structure has a robustness of .04 +- .03, or up to .08 where neurons have three weights or fewer on
-    each side, because rewiring isolates some; one that is modular until nearly all is scrambled has nearly 1. Where
-    neurons have uneven strengths, which rewiring evens out, networks err on the safe side (.01 without structure).
+    network without structure surpasses it as often as chance does, whatever p: its robustness is .04 +- .03, or up to
+    .08 where neurons have three weights or fewer on each side, because rewiring isolates some; one that is modular
+    until nearly all is scrambled has nearly 1. Where neurons have uneven strengths, which rewiring evens out, networks
+    err on the safe side (.01 without structure).
 
     Of a `SparseGraph` (the published form): of the largest component each edge has, with probability p, two new ends
     that are any two of its vertices. Of what results, loops and doubles go and the largest component stays. Its value

@@ -22,6 +22,14 @@ from modularity_jax.programs import program
 Array = jax.Array
 
 
+class _Numbers(NamedTuple):
+    """What decides no program."""
+
+    gamma: Any  # [], of the states' dtype
+    count: Any  # [] int32, the states and their controls
+    method: Any  # [] int32, of `METHODS_OF_STATES`
+
+
 class StateTest(NamedTuple):
     """The signed modularity of units' correlations against that of R controls; more is told in `ShuffleTest`."""
 
@@ -121,21 +129,19 @@ def state_test(
     size = shuffles_per_group or controls_at_once(given.size, given.shape[2], num_clusters, num_restarts)
     count, devices = int(num_shuffles) + 1, 1 if mesh is None else mesh.size
     # Numbers of shuffles up to the next power of two share a program.
-    which = np.int32(list(METHODS_OF_STATES).index(method))
-    how = settings, 2 ** int(num_shuffles).bit_length(), int(size), mesh
-    values, found = gather(_run(given, key, np.asarray(value, given.dtype), np.int32(count), which, *how))
+    capacity, which = 2 ** int(num_shuffles).bit_length(), list(METHODS_OF_STATES).index(method)
+    numbers = _Numbers(np.asarray(value, given.dtype), np.int32(count), np.int32(which))
+    values, found = gather(_run(given, key, numbers, settings, capacity, int(size), mesh))
     values = in_order(values, count, int(size), devices)
     told = compare(values[0], values[1:], higher=True)[1:]  # none is left out
     return StateTest(values[0], values[1:], *told, clustering=jax.tree.map(lambda x: x[0], found))
 
 
-@functools.partial(program, static_argnums=(5, 6, 7, 8))
+@functools.partial(program, static_argnums=(3, 4, 5, 6))
 def _run(
     states: Array,
     key: Array,
-    gamma: Any,
-    count: Any,
-    method: Any,
+    numbers: _Numbers,
     settings: SignedSettings,
     capacity: int,
     group_size: int,
@@ -145,18 +151,19 @@ def _run(
     controls = METHODS_OF_STATES.values()
 
     def less_means(states: Array, axis: int) -> Array:
-        return states - states.mean(axis=axis, keepdims=True)
+        beyond = states - jax.lax.slice_in_dim(states, 0, 1, axis=axis)  # exactly 0 where all are equal
+        return beyond - beyond.mean(axis=axis, keepdims=True)
 
-    def item(index: Array, states: Array, key: Array, gamma: Array, method: Array) -> tuple[Array, SignedClustering]:
+    def item(index: Array, states: Array, key: Array, numbers: _Numbers) -> tuple[Array, SignedClustering]:
         shuffle_key, cluster_key = jax.random.split(jax.random.fold_in(key, index))
-        shuffled = jax.lax.switch(method, [own.shuffled for own in controls], states, shuffle_key)
+        shuffled = jax.lax.switch(numbers.method, [own.shuffled for own in controls], states, shuffle_key)
         own = jnp.where(index == 0, states, shuffled)
-        found = partition_signed(_correlations(own), cluster_key, gamma, settings)
+        found = partition_signed(_correlations(own), cluster_key, numbers.gamma, settings)
         return found.value, found
 
     left = [functools.partial(less_means, axis=own.kept_means) for own in controls]
-    shared = jax.lax.switch(method, left, states), key, gamma, method
-    return grouped_range(item, count, *shared, capacity=capacity, group_size=group_size, mesh=mesh)
+    shared = jax.lax.switch(numbers.method, left, states), key, numbers
+    return grouped_range(item, numbers.count, *shared, capacity=capacity, group_size=group_size, mesh=mesh)
 
 
 @functools.partial(program, static_argnums=2)
@@ -168,7 +175,7 @@ def _shuffle(states: Array, key: Array, method: str) -> Array:
 @full_precision
 def _correlations(states: Array) -> Array:
     flat = states.reshape(-1, states.shape[-1])
-    beyond = near_one(flat - flat[:1])  # exactly 0 where all are equal
+    beyond = jax.vmap(near_one, 1, 1)(flat - flat[:1])  # exactly 0 where all are equal
     deviations = beyond - beyond.mean(axis=0, keepdims=True)
     scaled = divide(deviations, jnp.sqrt((deviations**2).sum(axis=0, keepdims=True)))
     return jnp.clip(scaled.T @ scaled, -1, 1)

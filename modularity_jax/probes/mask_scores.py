@@ -18,7 +18,7 @@ from modularity_jax.metric.moves import members_of, weight_inside
 from modularity_jax.parallel import as_mesh, grouped_map, outside_explicit_mesh
 from modularity_jax.probes.labels import accuracy
 from modularity_jax.probes.lesions import Metric
-from modularity_jax.probes.masked import kept, masked
+from modularity_jax.probes.mask_trees import binary_masks, masked
 from modularity_jax.probes.masks import Predict, check_sub_tasks
 from modularity_jax.programs import program
 
@@ -41,7 +41,6 @@ class MaskMatrix(NamedTuple):
     inverse: np.ndarray  #: [M, T], with the kernels' other weights
 
 
-@jax.jit
 def mask_overlap(first: Any, second: Any) -> MaskOverlap:
     """How far two masks of one network overlap in each kernel (Csordas et al. 2021), and how far by chance.
 
@@ -50,15 +49,25 @@ def mask_overlap(first: Any, second: Any) -> MaskOverlap:
 
     Args:
       first, second: masks as `masked` takes them; under `jax.vmap` many pairs.
-    """
 
+    Raises:
+      ValueError: if they are not masks of one network.
+    """
+    shapes, others = (jax.tree.map(np.shape, own) for own in (first, second))
+    if shapes != others:
+        raise ValueError(f"first and second must be masks of one network, got shapes {shapes} and {others}")
+    return _overlap(binary_masks(first), binary_masks(second))
+
+
+@jax.jit
+def _overlap(first: Any, second: Any) -> MaskOverlap:
     def one(a: Array, b: Array) -> Array:
         both, either, a, b = (values.mean(dtype=jnp.float32) for values in (a & b, a | b, a, b))
         parts = jnp.stack([both, both, a * b, jnp.maximum(a, b)])
         whole = jnp.stack([either, jnp.minimum(a, b), a + b - a * b, (jnp.minimum(a, b) > 0).astype(jnp.float32)])
         return jnp.where(whole > 0, divide(parts, whole), jnp.nan)
 
-    found = jax.tree.map(one, kept(first), kept(second))
+    found = jax.tree.map(one, first, second)
     return MaskOverlap(*(jax.tree.map(lambda leaf, index=index: leaf[index], found) for index in range(4)))
 
 
@@ -146,8 +155,8 @@ def _matrix(
     """With each mask [M, T], and with its inverse."""
 
     def one(masks: Any, params: Any, x: Array, y: Array) -> tuple[Array, ...]:
-        both = kept(masks), jax.tree.map(jnp.logical_not, kept(masks))
-        networks = [masked(params, own) for own in both]
+        own = binary_masks(masks)
+        networks = [masked(params, both) for both in (own, jax.tree.map(jnp.logical_not, own))]
         return tuple(
             jax.lax.map(lambda own, made=made: metric(apply(made, own[0]), own[1]).mean(), (x, y)) for made in networks
         )

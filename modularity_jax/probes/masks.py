@@ -21,7 +21,7 @@ from modularity_jax.nets.adam import Moments, adam_step
 from modularity_jax.nets.group_sizes import networks_at_once
 from modularity_jax.parallel import as_mesh, grouped_map, outside_explicit_mesh
 from modularity_jax.probes.labels import check_classes
-from modularity_jax.probes.masked import drawn_masks, kernels_in, times
+from modularity_jax.probes.mask_trees import drawn_masks, kernels_in, with_masks
 from modularity_jax.programs import is_concrete, program
 
 Array = jax.Array
@@ -29,7 +29,7 @@ Predict = Callable[[Any, Array], Array]  # of params and samples [B, ...], logit
 Loss = Callable[[Array, Array], Array]  # of logits [B, C] and y [B, ...], the loss of each sample [B]
 
 # Of the published code: a logit's start, the gradient's largest norm, Adam's epsilon.
-START = 2.0
+INITIAL_LOGIT = 2.0
 MAX_NORM = 1.0
 EPSILON = 1e-8
 
@@ -118,10 +118,13 @@ def train_masks(
 
 def _networks_of(params: Any, key: Array) -> tuple[Array, Any]:
     """The checked key, or those of several networks [S], and the params of one of them, maybe as shapes."""
-    several = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 1
+    several = (
+        isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 1 and key.size > 0
+    )
     keys = jnp.stack([checks.as_key(own) for own in key]) if several else checks.as_key(key)
     if several and {np.shape(leaf)[:1] for leaf in jax.tree.leaves(params)} != {keys.shape}:
-        raise ValueError(f"params must have leaves [{len(keys)}, ...], of as many networks as there are keys")
+        shapes = sorted({np.shape(leaf) for leaf in jax.tree.leaves(params)})
+        raise ValueError(f"params must have leaves [{len(keys)}, ...], of as many networks as keys, got {shapes}")
     if not jax.tree.leaves(kernels_in(params, several)):
         raise ValueError("params must hold a kernel, a leaf with two or more axes, got none")
     one = jax.eval_shape(lambda leaves: jax.tree.map(lambda leaf: leaf[0], leaves), params) if several else params
@@ -139,7 +142,7 @@ def _train(problem: MaskProblem, params: Any, x: Any, y: Any, keys: Array, rates
     def one(item: tuple[Array, Array], networks: Any, x: Array, y: Array, rates: MaskRates) -> Any:
         (network, sub_task), key = item
         params = jax.tree.map(lambda leaf: leaf[network], networks)
-        logits = jax.tree.map(lambda leaf: jnp.full(leaf.shape, START, jnp.float32), kernels_in(params))
+        logits = jax.tree.map(lambda leaf: jnp.full(leaf.shape, INITIAL_LOGIT, jnp.float32), kernels_in(params))
         zeros = jax.tree.map(jnp.zeros_like, logits)
 
         def step(index: Array, state: tuple[Any, Moments]) -> tuple[Any, Moments]:
@@ -168,7 +171,10 @@ def _gradient(
         key, x, y = part
 
         def loss(logits: Any) -> Array:
-            return problem.loss(problem.apply(times(params, drawn_masks(logits, key)), x), y).sum() / problem.batch_size
+            return (
+                problem.loss(problem.apply(with_masks(params, drawn_masks(logits, key)), x), y).sum()
+                / problem.batch_size
+            )
 
         return jax.grad(loss)(logits)
 

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import entr
 from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
@@ -98,19 +97,25 @@ def _as_gates(gates: ArrayLike) -> Array:
 
 @program
 def _load_entropy(gates: Array) -> Array:
-    return entr(gates.mean(axis=0)).sum()
+    return _entropy(gates.mean(axis=0))
+
+
+def _entropy(shares: Array) -> Array:
+    """H [...] of distributions [..., M], with a finite slope at 0, so that a softmax that is 0 has one of 0."""
+    return -(shares * jnp.log(jnp.maximum(shares, jnp.finfo(shares.dtype).tiny))).sum(axis=-1)
 
 
 @program
+@full_precision
 def _gate_information(gates: Array, places: ArrayLike, sizes: np.ndarray) -> Array:
     own = jax.ops.segment_sum(gates, places, len(sizes)) / sizes[:, None].astype(gates.dtype)
     weights = sizes.astype(gates.dtype) / len(gates)
-    return entr(gates.mean(axis=0)).sum() - (weights * entr(own).sum(axis=1)).sum()
+    return _entropy(gates.mean(axis=0)) - weights @ _entropy(own)
 
 
 @program
 @full_precision
 def _signature_affinity(signatures: Array, types: Array, bandwidth: ArrayLike, truncation: float) -> Array:
     signatures, types = (x / jnp.linalg.norm(x, axis=1, keepdims=True) for x in (signatures, types))
-    distance = 1 - types @ signatures.T
+    distance = 1 - jnp.clip(types @ signatures.T, -1, 1)  # opposites are no farther than 2 by rounding
     return jnp.where(distance <= truncation, jnp.exp(-distance / bandwidth), 0)

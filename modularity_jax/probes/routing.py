@@ -3,6 +3,7 @@
 On the host: an assignment is small, and the matching of rules and modules is SciPy's.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -15,7 +16,7 @@ from modularity_jax.probes.verdicts import p_values
 
 Array = jax.Array
 
-# Distributions of rules over which the adaptation is a mean; the paper draws 100.
+# Distributions of rules over which the adaptation is a mean, and as many mirror images; the paper draws 100.
 NUM_DISTRIBUTIONS = 1024
 
 # By which probabilities in float32 may miss a sum of 1.
@@ -50,10 +51,10 @@ def routing_scores(assignment: ArrayLike) -> RoutingScores:
     - collapse_worst = 1 - M min_m p(m),
     - alignment = min_P sum |A - P| / (2 R) over permutations P,
     - inverse_mutual_information = 1 - I(m; r) / log R, of rules that are equally likely,
-    - adaptation = E_p sum |sort(p) - sort(p A)| over distributions p ~ Dirichlet(1) of rules, as a mean over 1,024
-      points (Sobol's, to within .003).
+    - adaptation = E_p sum |sort(p) - sort(p A)| over distributions p ~ Dirichlet(1) of rules, as a mean over 2,048
+      points (Sobol's and their mirror images, to within .003).
 
-    Uniform gates have 0, 0, (R - 1) / R, 1 and, where R = 2, 1/2; a module for each rule has five times 0; one module
+    Uniform gates have 0, 0, (R - 1) / R, 1 and 2 (1 - 1/R)^R; a module for each rule has five times 0; one module
     alone 1, 1, (R - 1) / R, 1 and 2 (1 - H_R / R), H_R the harmonic number. The authors' code halves the adaptation
     and leaves I in nats, without log R.
 
@@ -127,26 +128,31 @@ def _scores(assignment: np.ndarray) -> RoutingScores:
         collapse_worst=np.maximum(0, 1 - num_modules * use.min(axis=-1)),
         alignment=np.maximum(0, 1 - matched.reshape(assignment.shape[:-2])),
         inverse_mutual_information=np.maximum(0, 1 - told / np.log(few)),
-        adaptation=_adaptation(assignment),
+        adaptation=np.array([_adaptation(own) for own in flat]).reshape(assignment.shape[:-2]),
     )
 
 
-def _adaptation(assignment: np.ndarray) -> np.ndarray:
-    from scipy.stats.qmc import Sobol
-
-    num_rules, num_modules = assignment.shape[-2:]
-    uniform = Sobol(num_rules, scramble=False).random(NUM_DISTRIBUTIONS) + 0.5 / NUM_DISTRIBUTIONS
-    # Exponential variables over their sum are Dirichlet's.
-    rules = -np.log(uniform)
-    rules /= rules.sum(axis=1, keepdims=True)
-    width = max(num_rules, num_modules)
+def _adaptation(assignment: np.ndarray) -> float:
+    """Of one assignment [R, M]: with many at once each would have its use of modules for all distributions."""
+    rules = _distributions(len(assignment))
+    width = max(assignment.shape)
 
     def ranked(shares: np.ndarray) -> np.ndarray:
-        missing = [(0, 0)] * (shares.ndim - 1) + [(width - shares.shape[-1], 0)]
-        return np.pad(np.sort(shares, axis=-1), missing)
+        return np.pad(np.sort(shares, axis=1), [(0, 0), (width - shares.shape[1], 0)])
 
-    distance: np.ndarray = np.abs(ranked(rules) - ranked(rules @ assignment)).sum(axis=-1).mean(axis=-1)
-    return distance
+    return float(np.abs(ranked(rules) - ranked(rules @ assignment)).sum(axis=1).mean())
+
+
+@functools.cache
+def _distributions(num_rules: int) -> np.ndarray:
+    """Points of Dirichlet's distribution with all parameters 1, [2 `NUM_DISTRIBUTIONS`, R]."""
+    from scipy.stats.qmc import Sobol
+
+    uniform = Sobol(num_rules, scramble=False).random(NUM_DISTRIBUTIONS) + 0.5 / NUM_DISTRIBUTIONS
+    # Exponential variables over their sum; with their mirror images, so that each line has the right mean.
+    drawn = -np.log(np.concatenate([uniform, 1 - uniform]))
+    drawn /= drawn.sum(axis=1, keepdims=True)
+    return drawn
 
 
 def _samples(gates: ArrayLike, tasks: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from modularity_jax.graphs import checks
+from modularity_jax.graphs.activations import deviations
 from modularity_jax.graphs.numerics import divide, full_precision
 from modularity_jax.programs import program
 
@@ -45,14 +46,14 @@ def time_scales(activity: ArrayLike, labels: ArrayLike, *, num_clusters: int) ->
 @functools.partial(program, static_argnums=2)
 @full_precision
 def _time_scales(activity: Array, labels: Array, num_clusters: int) -> Array:
-    steps = activity.shape[1]
-    centred = activity - activity.mean(axis=(0, 1), keepdims=True)
+    steps, units = activity.shape[1:]
+    centred = jax.vmap(deviations, 1, 1)(activity.reshape(-1, units)).reshape(activity.shape)
     # Padded to twice the length, so that the end does not meet the beginning.
     power = (jnp.abs(jnp.fft.rfft(centred, 2 * steps, axis=1)) ** 2).sum(axis=0)
     lags = steps // 2 + 1
     pairs = steps - jnp.arange(lags, dtype=activity.dtype)
     covariance = jnp.fft.irfft(power, axis=0)[:lags] / pairs[:, None]
-    moves = jnp.ptp(activity, axis=(0, 1)) > 0
+    moves = (centred != 0).any(axis=(0, 1))
     member = (labels[:, None] == jnp.arange(num_clusters, dtype=labels.dtype)[None, :]) & moves[:, None]
     correlation = divide(covariance, covariance[:1]) @ member.astype(activity.dtype)
     count = member.sum(axis=0)

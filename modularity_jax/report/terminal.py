@@ -13,7 +13,7 @@ _WORDS = {Verdict.MORE: "more", Verdict.LESS: "less", Verdict.NONE: "not shown",
 
 
 def terminal_table(compared: pd.DataFrame) -> str:
-    """What `compare` returned as aligned text: a header, a line for each comparison, a legend.
+    """What `comparison_table` returned as aligned text: a header, a line for each comparison, a legend.
 
     No line has more than 100 characters where the controls have short names.
     """

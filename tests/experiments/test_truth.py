@@ -12,9 +12,10 @@ import pytest
 
 from experiments.known_modules import roles
 from experiments.known_modules.fits import fit, with_controls
+from experiments.known_modules.functional import PROBES, Given, ablation, inputs, masks, sub_tasks, unanswered
 from experiments.known_modules.heads import answers, readout
 from experiments.known_modules.measures import CONTROLS, WAYS
-from experiments.known_modules.networks import padded
+from experiments.known_modules.networks import Networks, padded
 from experiments.known_modules.run import run
 from experiments.known_modules.tables import crossing, markdown
 from experiments.known_modules.tasks import QUICK, plant
@@ -53,6 +54,48 @@ def test_what_a_hidden_unit_works_for(outputs):
     found = roles.hidden_labels(two_questions(outputs), layers)[0]
     np.testing.assert_array_equal(found[[0, 1, 2, 3, 4, 6]], [0, 0, 1, 1, -1, -1])
     assert found[5] == (-1 if outputs == 2 else 0)  # silencing it changes nothing, and yet it depends on x_0
+
+
+def test_the_loss_of_a_question_is_that_of_its_own_answers():
+    shape = (10, 2, 3)
+    outputs = jax.random.normal(jax.random.key(0), (60, 10 + 1 + 3))
+    x, y = np.zeros((60, 4)), np.random.default_rng(0).integers(0, shape, (60, 3))
+    found = sub_tasks(task((x, y), (x, y), shape, np.full(4, -1)))
+    assert found.x.shape == (3, 60, 4)
+    ten, yes, three = jnp.split(outputs, [10, 11], axis=1)
+    loss = optax.softmax_cross_entropy_with_integer_labels
+    for own, right, said in zip((ten, jnp.pad(yes, ((0, 0), (1, 0))), three), found.y, y.T, strict=True):
+        np.testing.assert_allclose(unanswered(outputs @ readout(shape), right), loss(own, said), rtol=1e-5)
+
+
+def test_sub_tasks_are_groups_where_there_are_some_and_none_of_a_single_question():
+    known = two_questions(1)
+    assert sub_tasks(known) is None
+    groups = np.arange(200) % 2
+    found = sub_tasks(known._replace(groups=groups, train_groups=groups))
+    np.testing.assert_array_equal(found.x, [known.data.x_train[::2], known.data.x_train[1::2]])
+    np.testing.assert_array_equal(found.y.argmax(axis=2), [known.data.y_train[::2], known.data.y_train[1::2]])
+    assert (found.y.sum(axis=2) == 1).all()
+
+
+def test_other_means_tell_modules_that_are_apart():
+    """Units 0 and 1 answer whether x_0 is above 0, units 2 and 3 whether x_1 is; three units are filled up."""
+    sees = np.zeros((4, 4), np.float32)
+    sees[:2] = [[1, -1, 0, 0], [0, 0, 1, -1]]
+    says = np.zeros((4, 3), np.float32)
+    says[:, :2] = np.array([[9, -9, 0, 0], [0, 0, 9, -9]]).T
+    says[0, 1] = 1  # a little between them, which does no good
+    layers = tuple((w[None], np.zeros((1, w.shape[1]), np.float32)) for w in (sees, says))
+    truth = np.array([[0, 1, -1, -1, 0, 0, 1, 1, 0, 1, -1]])
+    own = Given(Networks(layers, np.zeros((1, 2, 4)), truth, known=two_questions(2)), truth, 2, 19)
+    np.testing.assert_array_equal(masks(own).labels, truth)
+    found = ablation(own)
+    assert found.value == 1
+    assert found.chance < 0.9
+    assert inputs(own).value == 0 < inputs(own).chance
+    mixed = own._replace(labels=np.array([[0, 1, -1, -1, 0, 1, 0, 1, 0, 1, -1]]))
+    assert ablation(mixed).value < 0.9
+    assert inputs(mixed).value == 1
 
 
 def test_what_comes_near_to_another_part_dominates_nothing():
@@ -102,7 +145,12 @@ def toy(tmp_path_factory):
 
 def test_a_toy_run(toy):
     root, rows = toy
-    assert [row["task"] for row in rows] == [name for name in QUICK.tasks for _ in WAYS for _ in CONTROLS]
+    by_graphs = [row for row in rows if row["control"]]
+    assert [row["task"] for row in by_graphs] == [name for name in QUICK.tasks for _ in WAYS for _ in CONTROLS]
+    applies = {"planted, 3 kernels": ["robustness", "shared inputs"], "retina": [*PROBES]}
+    applies["no modules"] = applies["planted, 3 kernels"]
+    others = [(row["task"], row["measure"]) for row in rows if not row["control"]]
+    assert others == [(task, name) for task in QUICK.tasks for name in applies[task]]
     assert read_csv(root / "truth.csv") == rows
     assert len(read_csv(root / "curves.csv")) == 4 * len(QUICK.shares)
     assert (root / "figures" / "curves.png").stat().st_size > 10_000
@@ -111,11 +159,13 @@ def test_a_toy_run(toy):
     assert found["planted, 3 kernels", "n-cut"]["ari_layer"] > 0.25
     assert abs(found["planted, 3 kernels", "n-cut"]["ari"]) < 0.1
     assert found["no modules", "layered Q"]["ari"] is None
-    assert all(0.25 <= row["p_value"] <= 1 for row in rows)
+    assert found["planted, 3 kernels", "robustness"]["value"] > 0.4 > 0.2 > found["no modules", "robustness"]["value"]
+    assert all(0.25 <= row["p_value"] <= 1 for row in by_graphs)
     lines = markdown(rows).splitlines()
     assert lines[0] == f"| task | {' | '.join(WAYS)} |"
     assert lines[2].startswith("| planted, 3 kernels | ")
-    assert len(lines) == 4 + 1 + 2 + 3 * len(CONTROLS)
+    assert len(lines) == 4 + 1 + 2 + 3 * len(CONTROLS) + 1 + 2 + 3
+    assert lines[-3].startswith("| planted, 3 kernels |  | .")  # without masks
 
 
 def test_what_is_finished_is_not_done_again(toy, tmp_path):
@@ -124,7 +174,7 @@ def test_what_is_finished_is_not_done_again(toy, tmp_path):
     content = json.loads(piece.read_text())
     content["rows"][0]["significant"] = 7.0
     piece.write_text(json.dumps(content))
-    assert max(row["significant"] for row in run(root, QUICK)) == 7
+    assert 7 in [row["significant"] for row in run(root, QUICK)]
     for damaged in ("{", json.dumps(content | {"settings": {}})):  # cut off, and of other sizes
         piece.write_text(damaged)
         assert strip(run(root, QUICK)) == strip(toy[1])

@@ -52,6 +52,7 @@ def test_groups_that_are_there():
 def test_largest_component(num_edges):
     rng = np.random.default_rng(num_edges)
     ends = rng.integers(50, size=(2, num_edges))
+    ends = np.concatenate([ends, ends[::-1, :5], ends[[0, 0]]], axis=1)  # doubles, and loops
     graph = nx.Graph(ends.T.tolist())
     graph.remove_edges_from(list(nx.selfloop_edges(graph)))
     largest = graph.subgraph(max(nx.connected_components(graph), key=len))

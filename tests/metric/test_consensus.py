@@ -58,10 +58,19 @@ def test_many_at_once():
 
 
 def test_rounds_are_bounded(monkeypatch):
+    """Of none the first partition is left, of one the best of those that it made."""
     monkeypatch.setattr(own_file, "MOST_ROUNDS", 0)
     labels = noisy(1, 0.4, num_partitions=3)[1]
     found = mj.consensus(labels, KEY, num_clusters=4)
     np.testing.assert_array_equal(found.labels, labels[0])
+    assert not found.converged
+    monkeypatch.setattr(own_file, "MOST_ROUNDS", 1)
+    found = mj.consensus(noisy(2, 0.7, num_partitions=5)[1], KEY, num_clusters=4)
+    chance = float(found.agreement.sum()) / (40 * 39)
+    how = {"num_clusters": 4, "num_restarts": 5, "gamma": chance, "null": "uniform"}
+    made = mj.cluster_signed(found.agreement, jax.random.fold_in(KEY, 0), **how)
+    np.testing.assert_array_equal(found.labels, made.labels)
+    assert float(made.values.max()) > float(made.values.min()) + 1e-3
     assert not found.converged
 
 

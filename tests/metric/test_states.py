@@ -26,6 +26,20 @@ def test_correlations_are_numpys_and_dead_units_have_none():
     assert (found[:, 2] == 0).all()
 
 
+def test_correlations_do_not_depend_on_units_scales():
+    scaled = STATES * np.float32([1e-25, 1, 1e25, 1])
+    np.testing.assert_allclose(mj.unit_correlations(scaled), mj.unit_correlations(STATES), atol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "axis"), [("shifts", 1), ("trials", 0)])
+def test_units_that_a_control_keeps_as_they_are_take_no_part(method, axis):
+    """What is left of them, less their means, is 0 and not what rounding leaves."""
+    held = np.random.default_rng(1).normal(size=(5, 12, 2)).astype(np.float32).take([0], axis)
+    states = np.concatenate([STATES, np.broadcast_to(held, (5, 12, 2))], axis=2)
+    found = mj.state_test(states, KEY, num_shuffles=1, method=method, **SETTINGS)
+    np.testing.assert_array_equal(np.asarray(found.clustering.labels) < 0, [False] * 4 + [True] * 2)
+
+
 def turns_between(one, other):
     """By how many steps the course [steps] was turned."""
     return [turn for turn in range(len(one)) if (np.roll(one, -turn) == other).all()]

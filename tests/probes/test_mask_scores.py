@@ -92,6 +92,8 @@ def test_units_are_of_the_sub_task_that_keeps_most_of_their_weight(network):
     found = mj.unit_labels(masks, params)
     assert (found[0], found[1]) == (-1, -1)  # kept by two alike, kept by none
     assert (found[2:6] == strength[:, 2:6].argmax(axis=0)).all()
+    nothing = jax.tree.map(lambda leaf: np.zeros_like(leaf[:1]), masks)
+    assert (mj.unit_labels(nothing, params) == -1).all()
 
 
 def logits_of(both):
@@ -142,7 +144,8 @@ def train(x=X, y=Y, params=PARAMS, apply=linear, key=None, **how):
             lambda: train(params={"kernel": jnp.ones(3), "bias": jnp.zeros(4)}, apply=lambda p, x: x),
             "params must hold a",
         ),
-        (lambda: train(key=jax.random.split(jax.random.key(0), 2)), r"params must have leaves \[2, ...\], of as many"),
+        (lambda: train(key=jax.random.split(jax.random.key(0), 2)), r"params must have leaves \[2, ...\], .* got \["),
+        (lambda: train(key=jax.random.split(jax.random.key(0), 0)), r"key must be one key, .* of shape \(0,\)"),
         (lambda: train(key=0), "key must be one key"),
         (lambda: train(num_samples=3), "num_samples must divide batch_size=128, got 3"),
         (lambda: train(num_samples=0), "num_samples must be at least 1, got 0"),
@@ -154,6 +157,11 @@ def train(x=X, y=Y, params=PARAMS, apply=linear, key=None, **how):
             lambda: mj.mask_matrix(linear, PARAMS, MASKS | {"kernel": np.ones((1, 3, 1))}, X, Y),
             r"masks must have the shapes of the params, got \(3, 1\) for \(3, 4\)",
         ),
+        (
+            lambda: mj.mask_overlap(MASKS, {"kernel": np.ones((1, 3, 1), bool), "bias": None}),
+            "first and second must be",
+        ),
+        (lambda: mj.mask_overlap(MASKS, MASKS["kernel"]), "first and second must be masks of one network, got"),
         (lambda: mj.masked(PARAMS, MASKS), r"masks must have the shapes of the params, got \(1, 3, 4\) for \(3, 4\)"),
     ],
 )

@@ -44,6 +44,19 @@ def test_information_of_experts_and_tokens_is_a_loss():
     np.testing.assert_allclose(jax.jit(jax.grad(loss))(scores)[3, 1], slope, rtol=0.02, atol=1e-5)
 
 
+def test_gates_that_are_0_have_slopes():
+    """As a softmax is where scores are far apart: one expert for each of two tokens, where all is at its most."""
+
+    def loss(scores):
+        gates = jax.nn.softmax(scores)
+        return mj.gate_information(gates) + mj.load_entropy(gates)
+
+    scores = jnp.array([[0.0, 200.0, 0.0], [200.0, 0.0, 0.0]])
+    assert (jax.nn.softmax(scores) == 0).sum() == 4
+    np.testing.assert_allclose(loss(scores), 2 * np.log(2), rtol=1e-6)
+    np.testing.assert_array_equal(jax.grad(loss)(scores), 0)
+
+
 def test_signatures():
     """Against SciPy's cosine distances; sizes of vectors do not matter, and far ones are cut off."""
     signatures, types = RNG.normal(size=(3, 5)), RNG.normal(size=(8, 5))
@@ -56,6 +69,9 @@ def test_signatures():
     own = mj.signature_affinity(signatures, signatures)
     np.testing.assert_allclose(own, own.T, rtol=1e-6)
     np.testing.assert_allclose(jnp.diagonal(own), 1, rtol=1e-6)
+    many = RNG.normal(size=(200, 3))
+    opposites = jnp.diagonal(mj.signature_affinity(many, -many))
+    np.testing.assert_allclose(opposites, np.exp(-2), rtol=1e-5)  # none is cut off by rounding
     slope = jax.grad(lambda width: mj.signature_affinity(signatures, types, bandwidth=width).sum())(0.5)
     np.testing.assert_allclose(slope, (np.exp(-distance / 0.5) * distance / 0.25).sum(), rtol=1e-4)
 

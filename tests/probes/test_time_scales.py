@@ -47,6 +47,9 @@ def test_any_activity():
     found = mj.time_scales(activity, labels, num_clusters=3)
     np.testing.assert_allclose(found[:2], [slow(activity, labels, module) for module in (0, 1)], rtol=1e-4)
     assert np.isnan(found[2])
+    for unit in (1e-25, 1e25):
+        again = mj.time_scales(activity * np.array([1, unit, 1, 1, unit]), labels, num_clusters=3)
+        np.testing.assert_allclose(again, found, rtol=1e-4)
 
 
 def test_limits():

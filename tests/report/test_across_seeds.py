@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 
 from modularity_jax.report.findings.across_seeds import ACROSS_COLUMNS
-from modularity_jax.report.findings.comparisons import compare
+from modularity_jax.report.findings.comparisons import comparison_table
 from modularity_jax.report.findings.significance import is_significant
 from modularity_jax.report.frames import records
 from modularity_jax.runs.tables import read_csv, write_csv
@@ -30,11 +30,11 @@ def rows(p_values, *, ncut=None, shuffled=2.0, effect=None, p_opposite=None, num
 
 
 def combined(table):
-    return list(compare(made.tests_of(table))[list(ACROSS_COLUMNS)].itertuples(index=False))
+    return list(comparison_table(made.tests_of(table))[list(ACROSS_COLUMNS)].itertuples(index=False))
 
 
 def only(*args, **kwargs):
-    (found,) = records(compare(made.tests_of(rows(*args, **kwargs)))[list(ACROSS_COLUMNS)])
+    (found,) = records(comparison_table(made.tests_of(rows(*args, **kwargs)))[list(ACROSS_COLUMNS)])
     return types.SimpleNamespace(**found)
 
 
@@ -175,7 +175,7 @@ def test_impossible_p_values_are_refused(p):
 
 def test_nothing_to_combine_and_seeds_that_appear_twice_are_refused():
     with pytest.raises(ValueError, match="holds no row"):
-        compare(made.tests_of(rows([0.1])).iloc[:0])
+        comparison_table(made.tests_of(rows([0.1])).iloc[:0])
     with pytest.raises(ValueError, match="holds seed 0 more than once"):
         combined(rows([0.1]) + rows([0.2]))
 

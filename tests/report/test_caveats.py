@@ -8,7 +8,7 @@ import pytest
 import modularity_jax as mj
 from modularity_jax.metric.shuffle_test import compare_with
 from modularity_jax.report.findings import caveats, depths, find
-from modularity_jax.report.findings.comparisons import compare
+from modularity_jax.report.findings.comparisons import comparison_table
 from modularity_jax.report.frames import read_run, with_p
 from modularity_jax.report.terminal import terminal_table
 from modularity_jax.runs.stages.cluster import CLUSTERABILITY_COLUMNS, row_of
@@ -43,7 +43,7 @@ def test_rows_of_controls_that_cannot_be_compared(tmp_path):
     assert read == ROWS
     tests = with_p(read)
     assert list(zip(tests["seed"], tests["num_shuffles"], strict=True)) == [(0, 3), (1, 4), (3, 5)]
-    compared = compare(tests)
+    compared = comparison_table(tests)
     assert list(compared["num_seeds"]) == [3]
     assert "nan" not in terminal_table(compared)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from modularity_jax.report.findings.comparisons import Verdict, compare
+from modularity_jax.report.findings.comparisons import Verdict, comparison_table
 from modularity_jax.report.frames import KEYS, lead_of, records
 from modularity_jax.report.terminal import terminal_table
 from tests.report import made
@@ -31,7 +31,7 @@ def rows(p_values, *, phase="pruned", k=4, method="layer", p_opposite=None, num_
 
 
 def compared(*tables):
-    return records(compare(made.tests_of([row for table in tables for row in table])))
+    return records(comparison_table(made.tests_of([row for table in tables for row in table])))
 
 
 def only(*args, **kwargs):
@@ -134,7 +134,7 @@ def test_too_few_shuffles_to_show_anything():
 
 def test_phases_come_in_the_order_of_training_and_controls_as_the_run_had_them():
     tests = made.tests_of(rows([0.1], phase="init") + rows([0.1]) + rows([0.1], method="column") + rows([0.1], k=2))
-    assert [tuple(row) for row in compare(tests)[KEYS].itertuples(index=False)] == [
+    assert [tuple(row) for row in comparison_table(tests)[KEYS].itertuples(index=False)] == [
         ("init", "weights", "ncut", 4, "layer"),
         ("pruned", "weights", "ncut", 2, "layer"),
         ("pruned", "weights", "ncut", 4, "layer"),
@@ -145,7 +145,7 @@ def test_phases_come_in_the_order_of_training_and_controls_as_the_run_had_them()
 
 def test_bad_rows_are_refused():
     with pytest.raises(ValueError, match="holds no row"):
-        compare(made.tests_of([]))
+        comparison_table(made.tests_of([]))
     with pytest.raises(
         ValueError,
         match="seed 0 more than once for phase=pruned, graph=weights, measure=ncut, num_clusters=4, method=layer",
@@ -158,7 +158,7 @@ def test_the_terminal_table_is_aligned_and_narrow():
     tests += rows([0.005] * 10, method="layer_nonzero", k=12, ncut=8.8, shuffled=9.2)
     tests += rows([1.0] * 3, p_opposite=[0.005] * 3)
     tests += rows([0.005, np.float32(0.005)], method="layer_nonzero")
-    lines = terminal_table(compare(made.tests_of(tests))).splitlines()
+    lines = terminal_table(comparison_table(made.tests_of(tests))).splitlines()
     assert " ".join(lines[0].split()) == "phase k control n-cut shuffled z p p <= 0.05 modular?"
     assert " ".join(lines[2].split()) == "init 4 layer 2.000 2.100 -3.0 (0.3) 0 of 1"
     assert " ".join(lines[4].split()) == "pruned 4 layer_nonzero 2.005 ± 0.007 2.100 -3.5 0.00027 2 of 2 more"

@@ -5,7 +5,7 @@ import math
 import pytest
 import scipy.stats
 
-from modularity_jax.report.findings.comparisons import compare
+from modularity_jax.report.findings.comparisons import comparison_table
 from modularity_jax.report.frames import lead_of, records
 from modularity_jax.report.prose import say, signed
 from modularity_jax.report.sections import strength_rows
@@ -14,7 +14,7 @@ from tests.report.test_across_seeds import rows
 
 
 def compared(table):
-    return records(compare(made.tests_of(table)))
+    return records(comparison_table(made.tests_of(table)))
 
 
 def across(*args, **kwargs):
@@ -189,12 +189,14 @@ def strengths(row=None, column=None, layer=None, both=None):
     table = rows([0.7] * 5, phase="init", method="row") + rows([0.7] * 5, num_clusters=12, method="row")
     for method, p_values in (("layer", layer), ("row", row), ("column", column), ("strengths", both)):
         table += rows(p_values, method=method) if p_values else []
-    tested, others = strength_rows(compare(made.tests_of(table)))
+    tested, others = strength_rows(comparison_table(made.tests_of(table)))
     return say("strengths", tested, others) if tested else None
 
 
 def test_strengths_are_not_spoken_of_without_their_controls():
-    tested, _ = strength_rows(compare(made.tests_of(rows([0.005] * 3, phase="init", method="row") + rows([0.005] * 3))))
+    tested, _ = strength_rows(
+        comparison_table(made.tests_of(rows([0.005] * 3, phase="init", method="row") + rows([0.005] * 3)))
+    )
     assert tested == []
 
 

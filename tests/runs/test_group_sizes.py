@@ -130,7 +130,7 @@ def test_the_same_command_goes_on_on_another_platform(tmp_path, accelerator):
 
 def test_a_fork_takes_the_sizes_of_what_it_copies():
     donor = resolve(config(train={"seeds_per_group": 4}, cluster={"shuffles_per_group": 8}))
-    assert sizes(resolve(config(cluster={"num_shuffles": 9}), like=donor)) == (4, 8, 500)
+    assert sizes(resolve(config(cluster={"num_shuffles": 9}), like=donor)) == (4, 8, 125)
 
 
 def test_a_workdir_of_an_earlier_version_that_left_it_open(tmp_path):

@@ -41,16 +41,16 @@ def ncut_curves(figure: Figure, rows: pd.DataFrame, score: str, ticks: int, **gr
             axes.legend(loc="lower left", fontsize=8)
         axes.set_ylabel(f"n-cut, k = {k}")
     curve(panels[-1], rows, score, color=module_colour(5), label="")
-    panels[-1].set(ylabel=named(score), yscale="log" if score == "test_loss" else "linear")
-    finish(panels, rows, ticks)
+    panels[-1].set(ylabel=score_in_words(score), yscale="log" if score == "test_loss" else "linear")
+    mark_phases(panels, rows, ticks)
 
 
-def named(score: str) -> str:
+def score_in_words(score: str) -> str:
     """The column `Run.score` in words."""
     return score.replace("_", " ")
 
 
-def finish(panels: Sequence[Axes], rows: pd.DataFrame, ticks: int) -> None:
+def mark_phases(panels: Sequence[Axes], rows: pd.DataFrame, ticks: int) -> None:
     """Shades the pruning phase of panels below each other, and names all phases above and the epochs below them."""
     for phase, epochs in rows.groupby("phase", observed=True)["epoch"]:
         begin, end = epochs.min(), epochs.max()

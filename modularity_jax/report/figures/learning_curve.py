@@ -1,6 +1,6 @@
 """n-cut along training, with accuracy or loss beside it."""
 
-from modularity_jax.report.figures.epochs import named, ncut_curves, over_seeds
+from modularity_jax.report.figures.epochs import ncut_curves, over_seeds, score_in_words
 from modularity_jax.report.figures.style import Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
@@ -15,7 +15,7 @@ def draw(run: Run) -> Drawings:
     ncut_curves(figure, rows, run.score, 12)
     yield Drawn(
         figure,
-        f"The n-cut along training and pruning, and the {named(run.score)} beside it.",
+        f"The n-cut along training and pruning, and the {score_in_words(run.score)} beside it.",
         "Modularity is the gap between the network and its weights shuffled within each layer (20 times, the mean): "
         "both fall where weights are pruned (shaded). Each phase's last point is the network that the tables speak of.",
     )

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from modularity_jax.report.figures.epochs import counted_through, curve, finish, over_seeds
+from modularity_jax.report.figures.epochs import counted_through, curve, mark_phases, over_seeds
 from modularity_jax.report.figures.style import INK, Drawings, Drawn, new_figure
 from modularity_jax.report.frames import Run
 
@@ -28,7 +28,7 @@ def draw(run: Run) -> Drawings:
     _set_scale(panels[0])
     curve(panels[-1], rows, "sparsity", color=INK, label="")
     panels[-1].set(ylabel="sparsity", ylim=(-0.05, 1.05))
-    finish(panels, rows, 12)
+    mark_phases(panels, rows, 12)
     yield Drawn(
         figure,
         f"{', '.join(labels).capitalize()} and sparsity over the epochs of training and of pruning.",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from modularity_jax.report.findings.audit import audit_run
-from modularity_jax.report.findings.comparisons import compare
+from modularity_jax.report.findings.comparisons import comparison_table
 from modularity_jax.report.frames import KEYS, Run
 from modularity_jax.report.prose import say
 
@@ -13,17 +13,17 @@ from modularity_jax.report.prose import say
 class Findings(NamedTuple):
     """What a run's tests come to."""
 
-    compared: pd.DataFrame  # see `compare`
+    compared: pd.DataFrame  # see `comparison_table`
     audit: pd.DataFrame  # see `audit_run`
     caveats: list[str]  # what weakens the tests, and how much of the partitions is depth
 
 
 def find(run: Run) -> Findings:
-    """The findings of a run; ValueError if no test has a p, and where `compare` and `audit_run` refuse."""
+    """The findings of a run; ValueError if no test has a p, and where `comparison_table` and `audit_run` refuse."""
     weak = caveats(run.clusterability)
     if run.tests.empty and not run.clusterability.empty:
         raise ValueError(f"{run.workdir} holds no test with a p: {' '.join(weak)}")
-    return Findings(compare(run.tests), audit_run(run), weak + depths(run.clusterability))
+    return Findings(comparison_table(run.tests), audit_run(run), weak + depths(run.clusterability))
 
 
 def caveats(clusterability: pd.DataFrame) -> list[str]:

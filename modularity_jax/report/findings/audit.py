@@ -79,8 +79,8 @@ def audit_run(run: Run) -> pd.DataFrame:
 def audit_findings(audit: pd.DataFrame) -> pd.DataFrame:
     """Of what `audit_run` returned: how many networks are significant by each way of counting, and how many it changes.
 
-    Rows are those of `compare`; numbers are missing where a network has fewer than 32 controls. two_sided counts
-    networks with a lower n-cut, two_sided_higher those with a higher one, which a one-sided p does not look for.
+    Rows are those of `comparison_table`; numbers are missing where a network has fewer than 32 controls. two_sided
+    counts networks with a lower n-cut, two_sided_higher those with a higher one, which a one-sided p does not look for.
     """
     both, lower = is_significant(audit["p_two_sided"]), audit["p_value"] <= audit["p_opposite"]
     marks = audit[KEYS].assign(

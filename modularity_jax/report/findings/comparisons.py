@@ -26,7 +26,7 @@ class Verdict(enum.StrEnum):
     NOT_JUDGED = "–"  # the front page does not show it
 
 
-def compare(tests: pd.DataFrame) -> pd.DataFrame:
+def comparison_table(tests: pd.DataFrame) -> pd.DataFrame:
     """The comparisons of a run's tests, a row for each in the order of `KEYS`.
 
     - num_seeds; num_shuffles, the fewest of any seed; num_significant and num_upper, the seeds with p <= `ALPHA` in

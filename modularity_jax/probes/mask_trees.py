@@ -11,10 +11,10 @@ Array = jax.Array
 
 def masked(params: Any, masks: Any) -> Any:
     """The params times masks of one sub-task, as `train_masks` gives them: logits, or whether a weight stays."""
-    return times(params, kept(masks))
+    return with_masks(params, binary_masks(masks))
 
 
-def kept(masks: Any) -> Any:
+def binary_masks(masks: Any) -> Any:
     """Whether a weight stays: logits above 0; bools are as they were."""
     return jax.tree.map(lambda leaf: leaf if leaf.dtype == bool else leaf > 0, masks)
 
@@ -35,7 +35,7 @@ def drawn_masks(logits: Any, key: Array) -> Any:
     return jax.tree.unflatten(structure, [s + jax.lax.stop_gradient((s > 0.5).astype(s.dtype) - s) for s in soft])
 
 
-def times(params: Any, masks: Any) -> Any:
+def with_masks(params: Any, masks: Any) -> Any:
     """The params, with the entries that masks have times those.
 
     Raises:
