@@ -266,7 +266,7 @@ def test_words_of_the_taxonomy():
         ),
         (
             {"metric": lambda logits, labels: logits},
-            r"metric must give one value per sample, \(200,\) of them, got \(200, 4\)",
+            r"metric must give one value per sample, \(125,\) of them, got \(125, 4\)",
         ),
         ({"metric": lambda logits, labels: labels / 0.0}, "metric must be finite, got sums over samples that are not"),
     ],
