@@ -1,10 +1,12 @@
 """One p-value of several networks' against the formulas, convolution and simulation."""
 
 import fractions
+import functools
 import math
 
 import numpy as np
 import pytest
+import scipy.fft
 import scipy.stats
 
 from modularity_jax.metric.combining import combine_p_values, fisher, irwin_hall, stouffer
@@ -65,20 +67,28 @@ def test_each_seed_is_clipped_by_its_own_number_of_shuffles():
     )
 
 
+STEP = 5e-4
+
+
+@functools.cache
+def null_sum(num_shuffles, num_seeds):
+    """Where the grid begins, and the distribution on it of the sum of the seeds' z, each rounded up to it."""
+    p = np.arange(1, num_shuffles + 2) / (num_shuffles + 1)
+    p[-1] = 1 - 0.5 / (num_shuffles + 1)
+    places = np.ceil(scipy.stats.norm.isf(p) / STEP).astype(int)
+    one = np.bincount(places - places.min(), minlength=1) / (num_shuffles + 1)
+    size = (len(one) - 1) * num_seeds + 1
+    padded = scipy.fft.next_fast_len(size, real=True)
+    return num_seeds * places.min(), np.fft.irfft(np.fft.rfft(one, padded) ** num_seeds, padded)[:size]
+
+
 def null_tail(num_shuffles, num_seeds, level):
     """An upper bound, sharp to rounding, of P(Stouffer's p <= level) under the null.
 
-    p is i / (R + 1), i from 1 to R + 1, all equally likely. Each z is rounded up to a grid, and their sum's
-    distribution is a convolution.
+    p is i / (R + 1), i from 1 to R + 1, all equally likely; the sum's distribution is a convolution.
     """
-    step = 5e-4
-    p = np.arange(1, num_shuffles + 2) / (num_shuffles + 1)
-    p[-1] = 1 - 0.5 / (num_shuffles + 1)
-    places = np.ceil(scipy.stats.norm.isf(p) / step).astype(int)
-    one = np.bincount(places - places.min(), minlength=1) / (num_shuffles + 1)
-    size = (len(one) - 1) * num_seeds + 1
-    total = np.fft.irfft(np.fft.rfft(one, 2 * size) ** num_seeds, 2 * size)[:size]
-    critical = math.floor(scipy.stats.norm.isf(level) * math.sqrt(num_seeds) / step) - num_seeds * places.min()
+    start, total = null_sum(num_shuffles, num_seeds)
+    critical = math.floor(scipy.stats.norm.isf(level) * math.sqrt(num_seeds) / STEP) - start
     return total[max(critical, 0) :].sum()
 
 
