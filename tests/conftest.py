@@ -48,7 +48,7 @@ def real_data_dir() -> pathlib.Path:
 
 # Memory mappings from which on compiled programs are dropped: each takes some eight, and a process that has 65,530 of
 # them crashes.
-MOST_MAPPINGS = 45_000
+MOST_MAPPINGS = 30_000
 
 
 @pytest.fixture(scope="module", autouse=True)
