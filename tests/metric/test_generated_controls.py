@@ -91,7 +91,7 @@ def test_controls_of_nets(data, key, case):
 
 
 # Sums of products are rounded alike only as users' programs are compiled.
-@pytest.mark.parametrize("method", ["layer", pytest.param("layer_all_distribution", marks=LONG_BITS)])
+@pytest.mark.parametrize("method", ["layer", pytest.param("layer_all_distribution", marks=pytest.mark.long)])
 @examples(60)
 @hypothesis.given(whole_nets(), prng_keys())
 def test_controls_do_not_depend_on_jit(method, graph, key):
